@@ -1,0 +1,36 @@
+"""Forward mode automatic differentiation of plain NumPy code, by dual numbers.
+
+>>> import dualad as ad
+>>> ad.derivative(np.sin)(0.0)
+np.float64(1.0)
+"""
+
+from dualad.dual import Dual
+from dualad.transforms import (
+    derivative,
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    linearize,
+    value_and_grad,
+    vjp,
+)
+from shared.functions import stop_gradient
+
+__all__ = [
+    "Dual",
+    "derivative",
+    "elementwise_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,211 @@
+"""Forward mode: the dual number, a primal with a tangent.
+
+A `Dual` pushes its tangent through every primitive as the program runs, so one pass of the program gives one
+directional derivative, and memory does not depend on the number of operations (Wengert 1964; Griewank & Walther 2008,
+section 3.1).  This module knows the form of the registry's edges, no calculus, and nothing of reverse mode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.errors import ShapeError, closed
+from shared.levels import Level, bind
+from shared.registry import Primitive
+from shared.scalars import constant_operand
+from shared.tracer import CONSTANT_TYPES, DuckArray, Updating, base_of, operand, view_class, writable, write
+
+_ndarray = np.ndarray
+
+#: The level of duals made by hand.  It is below every transform's, and never ends.
+BASE = Level("Dual numbers made by hand", number=0)
+
+
+class Dual(DuckArray):
+    """A primal and its tangent, of equal shape and dtype.
+
+    `Dual(value, tangent)` makes one by hand, for seeing the mechanism: every NumPy operation on it gives another
+    Dual.  Duals made by hand share one base level, so they are one direction of differentiation.
+
+    >>> x = Dual(3.0, 1.0)
+    >>> x * x + 1.0
+    Dual(10.0, tangent=6.0)
+    """
+
+    __slots__ = ("tangent",)
+    tangent: Any
+
+    def __init__(self, primal: Any, tangent: Any, level: Level = BASE):
+        if level is BASE:
+            primal, tangent = _checked(primal, tangent)
+        self.level = level
+        self.primal = primal
+        self.tangent = tangent
+
+    # --- what a primitive does to dual numbers ---
+
+    @staticmethod
+    def unary(primitive: Primitive, x: Any) -> Any:
+        level = x.level
+        if level.closed:
+            raise closed(x)
+        value = x.primal
+        out = primitive.evaluate(value)
+        edge: Any = primitive.edges[0]
+        keep = edge.keep
+        if keep.__class__ is int:
+            kept = (value, out)[keep]
+        else:
+            kept = None if keep is None else primitive.keep(edge, 0, out, (value,), {})
+        return new_dual(level, out, edge.push(x.tangent, kept))
+
+    @staticmethod
+    def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+        if isinstance(x, Dual):
+            level, x_value, x_tangent = x.level, x.primal, x.tangent
+            if isinstance(y, Dual) and y.level is level:
+                y_value, y_tangent = y.primal, y.tangent
+            elif y.__class__ in CONSTANT_TYPES:
+                y_value, y_tangent = y, None
+                if x_value.__class__ is _ndarray and y.__class__ is not _ndarray:
+                    y_value = constant_operand(y, x_value)
+            else:
+                return bind(primitive, (x, y), {})
+        elif x.__class__ in CONSTANT_TYPES:
+            level, y_value, y_tangent = y.level, y.primal, y.tangent
+            x_value, x_tangent = x, None
+            if y_value.__class__ is _ndarray and x.__class__ is not _ndarray:
+                x_value = constant_operand(x, y_value)
+        else:
+            return bind(primitive, (x, y), {})
+        if level.closed:
+            raise closed(x if isinstance(x, Dual) else y)
+        out = primitive.evaluate(x_value, y_value)
+        tangent = None
+        if x_tangent is not None:
+            edge: Any = primitive.edges[0]
+            if edge is not None:
+                keep = edge.keep
+                if keep.__class__ is int:
+                    kept = (x_value, y_value, out)[keep]
+                else:
+                    kept = None if keep is None else primitive.keep(edge, 0, out, (x_value, y_value), {})
+                tangent = edge.push(x_tangent, kept)
+        if y_tangent is not None:
+            edge = primitive.edges[1]
+            if edge is not None:
+                keep = edge.keep
+                if keep.__class__ is int:
+                    kept = (x_value, y_value, out)[keep]
+                else:
+                    kept = None if keep is None else primitive.keep(edge, 1, out, (x_value, y_value), {})
+                term = edge.push(y_tangent, kept)
+                tangent = term if tangent is None else tangent + term
+        if out.__class__ is _ndarray:
+            if (
+                tangent.__class__ is not _ndarray
+                or tangent.shape != out.shape
+                or tangent.dtype is not out.dtype
+            ):
+                tangent = like_output(tangent, out)
+        elif out.__class__ is not float:
+            tangent = like_output(tangent, out)
+        return new_dual(level, out, tangent)
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        values, tangents = [], []
+        for a in args:
+            if isinstance(a, Dual) and a.level is level:
+                values.append(a.primal)
+                tangents.append(a.tangent)
+            else:
+                values.append(operand(a))
+                tangents.append(None)
+        out = primitive.evaluate(*values, **static)
+        if primitive.constant:
+            return out
+        tangent = like_output(primitive.push(out, values, tangents, static), out)
+        base = base_of(out, args, level)
+        if base is None:
+            return new_dual(level, out, tangent)
+        view = _View(out, tangent, level)
+        view.base, view.seen, view.path = base, base.primal, primitive.path(args)
+        return view
+
+    # --- assignment ---
+
+    def lift(self, value: Any) -> Dual:
+        return new_dual(self.level, value, like_output(None, value))
+
+    def twin(self) -> Dual:
+        return new_dual(self.level, self.primal, self.tangent)
+
+    def become(self, other: Any) -> None:
+        self.primal, self.tangent = other.primal, other.tangent
+
+    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+        if self.level.closed:
+            raise closed(self)
+        tangent: Any = 0.0
+        if isinstance(value, Dual) and value.level is self.level:
+            value, tangent = value.primal, value.tangent
+        primal_buffer, tangent_buffer = writable(self, "primal"), writable(self, "tangent")
+        # Both are written before either is stored, so an index that does not fit leaves the pair as it was.
+        primal_buffer = write(primal_buffer, primitive, index, value)
+        self.tangent = write(tangent_buffer, primitive, index, tangent)
+        self.primal = primal_buffer
+
+    def __repr__(self) -> str:
+        suffix = "" if self.level is BASE else f", level {self.level.number}"
+        return f"Dual({self.primal!r}, tangent={self.tangent!r}{suffix})"
+
+
+def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
+    # `__init__` checks what people write by hand; here primal and tangent fit by construction.
+    dual = _allocate(Dual)
+    dual.level = level
+    dual.primal = primal
+    dual.tangent = tangent
+    return dual
+
+
+_allocate: Any = object.__new__
+_View: Any = view_class(Dual)
+
+
+def like_output(tangent: Any, out: Any) -> Any:
+    """`tangent` in the shape and dtype of `out`; zeros where there is none."""
+    if tangent is None:
+        return 0.0 if out.__class__ is float else np.zeros_like(out)
+    if out.__class__ is float:
+        return tangent
+    shape = out.shape
+    if getattr(tangent, "shape", ()) != shape:
+        tangent = np.broadcast_to(tangent, shape)
+    dtype = out.dtype
+    if getattr(tangent, "dtype", None) != dtype:
+        tangent = tangent.astype(dtype) if hasattr(tangent, "astype") else np.asarray(tangent, dtype)[()]
+    return tangent
+
+
+def _checked(primal: Any, tangent: Any) -> tuple[Any, Any]:
+    """What a person gave to `Dual(...)`, as floating-point values of one shape."""
+    primal, tangent = (
+        float(v)
+        if isinstance(v, int) and not isinstance(v, bool)
+        else v
+        if isinstance(v, (float, complex))
+        else v
+        for v in (primal, tangent)
+    )
+    if isinstance(primal, (list, np.ndarray)) or isinstance(tangent, (list, np.ndarray)):
+        primal = np.array(primal, dtype=np.result_type(np.asarray(primal), np.float32))
+        tangent = np.array(tangent, dtype=primal.dtype)
+        if primal.shape != tangent.shape:
+            raise ShapeError(f"Dual: the primal has shape {primal.shape} but the tangent {tangent.shape}")
+    return primal, tangent

@@ -1,0 +1,37 @@
+"""Reverse mode automatic differentiation of plain NumPy code, by a tape.
+
+>>> import reversead as ad
+>>> ad.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+array([2., 4.])
+"""
+
+from reversead.tape import Tape, Variable
+from reversead.transforms import (
+    derivative,
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    linearize,
+    value_and_grad,
+    vjp,
+)
+from shared.functions import stop_gradient
+
+__all__ = [
+    "Tape",
+    "Variable",
+    "derivative",
+    "elementwise_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,64 @@
+"""Protects the plain arrays that a tape needs from being changed before the sweep reads them.
+
+A captured constant belongs to the user, who may overwrite it after the program has read it.  One that is small, or a
+view, is copied; a large one that owns its memory is locked read-only while the tape lives, so that a write to it is
+an error at the line that writes, not a wrong gradient.  Locks are counted across tapes and threads.  What remains
+open: a write through another view, made before the lock, of a locked array.  This module knows nothing of derivatives.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+#: Copying this many bytes costs about as much as locking does.
+SMALL = 4096
+
+_lock = threading.Lock()
+_locked: dict[int, list[Any]] = {}
+
+
+class Guard:
+    """The constants of one tape."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held: dict[int, np.ndarray] = {}
+
+    def constant(self, array: np.ndarray) -> np.ndarray:
+        """An array to keep in place of `array`: itself, locked, or a copy."""
+        if array.nbytes <= SMALL or array.base is not None:
+            return array.copy("K")
+        key = id(array)
+        if key in self.held:
+            return array
+        with _lock:
+            entry = _locked.get(key)
+            if entry is not None:
+                entry[1] += 1
+            elif array.flags.writeable:
+                array.flags.writeable = False
+                _locked[key] = [array, 1]
+            else:
+                return array
+        self.held[key] = array
+        return array
+
+    def release(self) -> None:
+        """Give every locked array back for writing, unless another tape still needs it."""
+        if not self.held:
+            return
+        with _lock:
+            for key in self.held:
+                entry = _locked[key]
+                entry[1] -= 1
+                if not entry[1]:
+                    entry[0].flags.writeable = True
+                    del _locked[key]
+            self.held.clear()
+
+    def __del__(self) -> None:
+        self.release()

@@ -1,0 +1,144 @@
+"""The sweeps over a tape: backwards with cotangents, forwards with tangents.
+
+A tape is read here as plain data (see `reversead.tape` for its form); nothing here knows how it was written.  Both
+sweeps are loops, so the length of a program is bounded by memory and not by Python's stack.  They compute with plain
+NumPy operations on values that may be tracers of other levels, which is all that nesting takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.registry import Edge, fit
+from shared.tracer import SETITEM, duplicate, write
+
+_ndarray = np.ndarray
+
+
+def _gather(c: Any, kept: Any) -> Any:
+    like, index = kept[:2]
+    # A copy, because the edge to the array that was assigned to may clear these very elements next.
+    return fit(np.copy(c[index]), like)
+
+
+#: An independent variable: its kept value is its number, and its cotangent is a result.
+LEAF = Edge(None, None, lambda t, kept: t)
+#: From a changed array to the array before an assignment: zero where it was assigned to.
+OVERWRITE = Edge(None, None, lambda t, kept: t)
+#: From a changed array to the array before an addition.
+KEEP = Edge(None, lambda c, kept: c, lambda t, kept: t)
+#: From a changed array to the value that was assigned or added.
+GATHER = Edge(None, _gather, lambda t, kept: t)
+
+
+def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> None:
+    """Consume `records` from the end, and leave the cotangent of leaf k in `leaves[k]`.
+
+    `cotangents[node]` holds the seed of each node of an output and None elsewhere; it is consumed as well, so every
+    value is freed as the sweep passes it.  Seeds are never written to: the sweep adds in place only into arrays that
+    it made itself, whose nodes are in `owned`.
+    """
+    pop, take = records.pop, cotangents.pop
+    owned: set[int] = set()
+    while cotangents:
+        c = take()
+        while True:
+            parent = pop()
+            kept = pop()
+            edge = pop()
+            last = parent < 0
+            if last:
+                parent = ~parent
+            if c is not None:
+                pull = edge.pull
+                if pull is None:
+                    _deposit(edge, c, kept, parent, cotangents, owned, leaves)
+                else:
+                    term = pull(c, kept)
+                    old = cotangents[parent]
+                    if old is None:
+                        cotangents[parent] = term
+                    elif old.__class__ is not _ndarray or term.__class__ is not _ndarray:
+                        cotangents[parent] = old + term
+                    elif parent in owned:
+                        old += term
+                    else:
+                        cotangents[parent] = old + term
+                        owned.add(parent)
+            if last:
+                break
+
+
+def _deposit(
+    edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int], leaves: list[Any]
+) -> None:
+    """The edges that write into the parent's cotangent themselves, at the cost of what they write."""
+    if edge is LEAF:
+        leaves[kept] = c
+        return
+    old = cotangents[parent]
+    if edge is OVERWRITE:
+        # The node that was just taken is numbered len(cotangents).
+        if len(cotangents) not in owned:
+            c = duplicate(c)
+        c = write(c, SETITEM, kept, 0.0)
+        cotangents[parent] = c if old is None else old + c
+    else:
+        if old is None:
+            old = kept[0].zeros()
+        elif parent not in owned:
+            old = duplicate(old)
+        assert edge.accumulate is not None
+        cotangents[parent] = edge.accumulate(old, c, kept)
+    owned.add(parent)
+
+
+def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int]) -> list[Any]:
+    """The tangents of the nodes `wanted`, from those of the leaves; None where no leaf with a tangent reaches.
+
+    A node's tangent is freed after its last use, and written in place by an assignment that is its last use.
+    """
+    last_use = _last_uses(records, count, wanted)
+    values: list[Any] = [None] * count
+    owned: set[int] = set()
+    node = -1
+    for position in range(0, len(records), 3):
+        edge, kept, parent = records[position : position + 3]
+        if parent < 0:
+            node += 1
+            parent = ~parent
+        if edge is LEAF:
+            values[node] = tangents[kept]
+            continue
+        t = values[parent]
+        if t is None:
+            continue
+        if edge is OVERWRITE or edge is KEEP:
+            if parent not in owned or last_use[parent] != position:
+                t = duplicate(t)
+            values[node] = write(t, SETITEM, kept, 0.0) if edge is OVERWRITE else t
+            owned.add(node)
+        elif edge is GATHER:
+            _, index, like, primitive = kept
+            values[node] = write(like.zeros() if values[node] is None else values[node], primitive, index, t)
+            owned.add(node)
+        else:
+            term = edge.push(t, kept)
+            values[node] = term if values[node] is None else values[node] + term
+        if last_use[parent] == position:
+            values[parent] = None
+    return [values[node] for node in wanted]
+
+
+def _last_uses(records: list[Any], count: int, wanted: list[int]) -> list[int]:
+    """The position of the last record that reads each node; past the end for the nodes that are wanted."""
+    last_use = [-1] * count
+    for position in range(0, len(records), 3):
+        parent = records[position + 2]
+        if records[position] is not LEAF:
+            last_use[~parent if parent < 0 else parent] = position
+    for node in wanted:
+        last_use[node] = len(records)
+    return last_use

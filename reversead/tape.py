@@ -1,0 +1,355 @@
+"""Reverse mode: the tape, the variables that write it, and the sweep that reads it backwards.
+
+While the program runs, every primitive appends to the tape one record per argument that varies: the linear map of
+that argument (an edge of the registry), the few values it needs, and the node it leads to.  The sweep then visits the
+nodes in reverse and pulls each node's cotangent through its edges, so the gradient costs a small multiple of the
+program, whatever the number of inputs (Linnainmaa 1976; Speelpenning 1980; Griewank & Walther 2008, section 3.2).
+
+The tape is one flat list, of which every record is three items: edge, kept values, parent.  The last record of a node
+has its parent complemented (~parent), which is how the sweep finds the ends of nodes.  A list of numbers and arrays
+costs Python's cyclic collector nothing; an object a node would.  This module knows the form of the registry's edges,
+no calculus, and nothing of forward mode.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from typing import Any
+
+import numpy as np
+
+from reversead.guard import Guard
+from reversead.sweep import GATHER, KEEP, LEAF, OVERWRITE, forward, reverse
+from shared.arguments import as_leaf, differentiable
+from shared.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.levels import Level, bind
+from shared.registry import Like, Primitive
+from shared.scalars import constant_operand
+from shared.tracer import (
+    CONSTANT_TYPES,
+    SETITEM,
+    DuckArray,
+    Updating,
+    base_of,
+    operand,
+    view_class,
+    writable,
+    write,
+)
+
+_ndarray = np.ndarray
+
+
+class Tape(Level):
+    """The record of one differentiation; also the level that its variables belong to.
+
+    By hand: make variables, compute, ask for gradients.  A tape belongs to the thread that made it.
+
+    >>> with Tape() as tape:
+    ...     x = tape.variable(3.0)
+    ...     y = x * x + 1.0
+    >>> tape.gradient(y, [x])
+    [6.0]
+    """
+
+    __slots__ = ("count", "guard", "record", "records", "thread", "variables")
+
+    def __init__(self, transform: str = "a Tape made by hand"):
+        super().__init__(transform)
+        self.records: list[Any] = []
+        #: appends one or more records; bound once, because every operation calls it
+        self.record = self.records.extend
+        self.count = 0
+        #: the number of each independent variable, by its node
+        self.variables: dict[int, int] = {}
+        self.thread = get_ident()
+        self.guard = Guard()
+
+    def variable(self, value: Any, copy: bool = True) -> Variable:
+        """A new independent variable on this tape.  A gradient with respect to it can be asked for."""
+        if self.thread != get_ident():
+            raise self.refusal()
+        value = differentiable(value)
+        if isinstance(value, _ndarray):
+            value = np.array(value) if copy else self.guard.constant(value)
+        node = self.count
+        self.count = node + 1
+        self.record((LEAF, len(self.variables), ~0))
+        self.variables[node] = len(self.variables)
+        return Variable(self, value, node)
+
+    def sweep(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
+        """Pull the seeds of some nodes back to the leaves: their cotangents, None for a leaf that none reaches.
+
+        With `keep=False` the tape is consumed, which frees every value as soon as the sweep has passed it.
+        """
+        cotangents: list[Any] = [None] * self.count
+        for node, seed in zip(nodes, seeds, strict=True):
+            if node >= 0:
+                cotangents[node] = seed if cotangents[node] is None else cotangents[node] + seed
+        leaves: list[Any] = [None] * len(self.variables)
+        reverse(self.records.copy() if keep else self.records, cotangents, leaves)
+        return leaves
+
+    def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
+        """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
+        reached = forward(self.records, self.count, tangents, [node for node in nodes if node >= 0])
+        found = iter(reached)
+        return [next(found) if node >= 0 else None for node in nodes]
+
+    def gradient(self, output: Any, variables: Any, cotangent: Any = None) -> Any:
+        """The cotangents of `variables` (one, or a list of them) for one output of any shape.
+
+        `cotangent` is the output's, 1 by default, for which the output must be a scalar.  The tape is kept, so it can
+        be asked again.  A variable that the output does not depend on has the gradient zero.  Cost: one reverse sweep.
+        """
+        if not isinstance(output, Variable) or output.level is not self:
+            raise ShapeError(f"gradient: the output {output!r} was not computed on this tape")
+        if cotangent is None:
+            if output.shape:
+                raise ShapeError(f"gradient: give the cotangent of an output of shape {output.shape}")
+            cotangent = 1.0
+        many = isinstance(variables, (list, tuple))
+        asked = list(variables) if many else [variables]
+        numbers = [self._leaf_number(v) for v in asked]
+        leaves = self.sweep([output.index], [cotangent])
+        gradients = [as_leaf(leaves[k], v.primal) for k, v in zip(numbers, asked, strict=True)]
+        return gradients if many else gradients[0]
+
+    def _leaf_number(self, variable: Any) -> int:
+        if isinstance(variable, Variable) and variable.level is self and variable.index in self.variables:
+            return self.variables[variable.index]
+        raise ShapeError(f"gradient: {variable!r} is not an independent variable of this tape: make it with variable()")
+
+    def __enter__(self) -> Tape:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop recording: from now on a use of this tape's variables is an error.  Gradients may still be asked."""
+        self.closed = True
+        self.thread = -1
+
+    def release(self) -> None:
+        """Drop everything recorded, and give large constants back to their owners for writing."""
+        self.close()
+        self.records.clear()
+        self.guard.release()
+
+    def refusal(self) -> Exception:
+        """Why a variable of this tape cannot be used here and now."""
+        if self.closed:
+            return closed(_Ended(self))
+        return ClosedLevelError(
+            f"a tape was used in a thread that did not make it{user_line()}; differentiate inside each thread instead"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Tape of {self.transform}: {self.count} nodes, {len(self.records) // 3} edges, level {self.number}>"
+
+
+class _Ended:
+    def __init__(self, level: Level):
+        self.level = level
+
+
+class Variable(DuckArray):
+    """A value on a tape: its primal, and the number of its node (negative for a constant, which has none)."""
+
+    __slots__ = ("index",)
+    index: int
+
+    def __init__(self, tape: Tape, primal: Any, index: int):
+        self.level = tape
+        self.primal = primal
+        self.index = index
+
+    # --- what a primitive does to variables ---
+
+    @staticmethod
+    def unary(primitive: Primitive, x: Any) -> Any:
+        tape = x.level
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        value = x.primal
+        out = primitive.evaluate(value)
+        index = x.index
+        if index < 0:
+            return Variable(tape, out, -1)
+        edge: Any = primitive.edges[0]
+        keep = edge.keep
+        if keep.__class__ is int:
+            tape.record((edge, (value, out)[keep], ~index))
+        else:
+            tape.record((edge, None if keep is None else primitive.keep(edge, 0, out, (value,), {}), ~index))
+        node = tape.count
+        tape.count = node + 1
+        return Variable(tape, out, node)
+
+    @staticmethod
+    def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+        if isinstance(x, Variable):
+            tape, x_value, i = x.level, x.primal, x.index
+            if isinstance(y, Variable) and y.level is tape:
+                y_value, j = y.primal, y.index
+            elif y.__class__ in CONSTANT_TYPES:
+                y_value, j = y, -1
+                if y.__class__ is _ndarray:
+                    if primitive.keeps_second:
+                        y_value = tape.guard.constant(y)
+                elif x_value.__class__ is _ndarray:
+                    y_value = constant_operand(y, x_value)
+            else:
+                return bind(primitive, (x, y), {})
+        elif x.__class__ in CONSTANT_TYPES:
+            tape, y_value, j = y.level, y.primal, y.index
+            x_value, i = x, -1
+            if x.__class__ is _ndarray:
+                if primitive.keeps_first:
+                    x_value = tape.guard.constant(x)
+            elif y_value.__class__ is _ndarray:
+                x_value = constant_operand(x, y_value)
+        else:
+            return bind(primitive, (x, y), {})
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        out = primitive.evaluate(x_value, y_value)
+        edges: Any = primitive.edges
+        if primitive.common is not None and i >= 0 and j >= 0:
+            edges = primitive.factored
+        values = (x_value, y_value, out)
+        is_array = out.__class__ is _ndarray
+        recorded = False
+        if i >= 0 and (edge := edges[0]) is not None:
+            keep = edge.keep
+            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 0, out, values, {}) if keep else None
+            if (
+                (x_value.__class__ is not _ndarray or x_value.shape != out.shape or x_value.dtype is not out.dtype)
+                if is_array
+                else (out.__class__ not in _FLOATS and differs(x_value, out))
+            ):
+                edge, kept = edge.fitted, (Like(x_value), kept, Like(out))
+            tape.record((edge, kept, ~i))
+            recorded = True
+        if j >= 0 and (edge := edges[1]) is not None:
+            keep = edge.keep
+            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 1, out, values, {}) if keep else None
+            if (
+                (y_value.__class__ is not _ndarray or y_value.shape != out.shape or y_value.dtype is not out.dtype)
+                if is_array
+                else (out.__class__ not in _FLOATS and differs(y_value, out))
+            ):
+                edge, kept = edge.fitted, (Like(y_value), kept, Like(out))
+            tape.record((edge, kept, j if recorded else ~j))
+            recorded = True
+        if not recorded:
+            return Variable(tape, out, -1)
+        node = tape.count
+        if edges is not primitive.edges:
+            tape.record((primitive.common, primitive.keep(primitive.common, 0, out, values, {}), ~node))
+            node += 1
+        tape.count = node + 1
+        return Variable(tape, out, node)
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        tape = self.level
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        values, parents = [], []
+        for k, a in enumerate(args):
+            if isinstance(a, Variable) and a.level is tape:
+                values.append(a.primal)
+                parents.append(a.index)
+            else:
+                if a.__class__ is _ndarray and primitive.keeps(k):
+                    a = tape.guard.constant(a)
+                values.append(operand(a))
+                parents.append(-1)
+        out = primitive.evaluate(*values, **static)
+        if primitive.constant:
+            return out
+        node = self._record(primitive, out, values, parents, static)
+        base = base_of(out, args, tape)
+        if base is None:
+            return Variable(tape, out, node)
+        view = _View(tape, out, node)
+        view.base, view.seen, view.path = base, base.primal, primitive.path(args)
+        return view
+
+    def _record(
+        self, primitive: Primitive, out: Any, values: list[Any], parents: list[int], static: dict[str, Any]
+    ) -> int:
+        """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""
+        tape = self.level
+        edges: Any = primitive.edges
+        common = primitive.common if sum(p >= 0 for p in parents) > 1 else None
+        if common is not None:
+            edges = primitive.factored
+        residuals = None
+        if primitive.residuals is not None:
+            residuals = primitive.residuals(out, values, static)
+            edges = primitive.edges * len(values)
+        recorded = False
+        for k, (edge, parent) in enumerate(zip(edges, parents, strict=False)):
+            if parent < 0 or edge is None:
+                continue
+            kept = primitive.keep(edge, k, out, values, static) if residuals is None else residuals[k]
+            if primitive.broadcasts and differs(values[k], out):
+                edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
+            tape.record((edge, kept, parent if recorded else ~parent))
+            recorded = True
+        if not recorded:
+            return -1
+        node: int = tape.count
+        if common is not None:
+            tape.record((common, primitive.keep(common, 0, out, values, static), ~node))
+            node += 1
+        tape.count = node + 1
+        return node
+
+    # --- assignment ---
+
+    def lift(self, value: Any) -> Variable:
+        return Variable(self.level, value, -1)
+
+    def twin(self) -> Variable:
+        return Variable(self.level, self.primal, self.index)
+
+    def become(self, other: Any) -> None:
+        self.primal, self.index = other.primal, other.index
+
+    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+        tape = self.level
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        parent = -1
+        if isinstance(value, Variable) and value.level is tape:
+            if value.index == self.index >= 0:
+                value = np.copy(value)
+            value, parent = value.primal, value.index
+        primal = write(writable(self, "primal"), primitive, index, value)
+        base = self.index
+        if base >= 0:
+            tape.record((OVERWRITE if primitive is SETITEM else KEEP, index, ~base))
+        if parent >= 0:
+            kept = (Like(value), index, Like(primal), primitive)
+            tape.record((GATHER, kept, parent if base >= 0 else ~parent))
+        if base >= 0 or parent >= 0:
+            self.index = tape.count
+            tape.count += 1
+        self.primal = primal
+
+
+_View: Any = view_class(Variable)
+_FLOATS = frozenset((float, np.float64))
+
+
+def differs(value: Any, out: Any) -> bool:
+    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
+    if getattr(value, "shape", ()) != getattr(out, "shape", ()):
+        return True
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and dtype != getattr(out, "dtype", dtype)
+

@@ -1,0 +1,171 @@
+"""Calling conventions that both engines share: which arguments vary, what a leaf may be, what an output must be.
+
+It knows containers, dtypes and error messages; it knows nothing of tangents, tapes or rules.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.errors import LeafTypeError, ShapeError, user_line
+from shared.levels import Tracer
+from shared.registry import Like
+from shared.tree import Structure, flatten, unflatten
+
+
+def differentiable(leaf: Any, where: str = "the argument") -> Any:
+    """`leaf` as a value to differentiate with respect to: integers become float64, what has no derivative is refused."""
+    kind = leaf.__class__
+    if kind is np.ndarray or isinstance(leaf, (np.ndarray, np.generic, Tracer)):
+        letter = leaf.dtype.kind
+        if letter in "fc":
+            if isinstance(leaf, np.ma.MaskedArray):
+                raise LeafTypeError(f"{where} is a masked array{user_line()}; pass .filled(value), or .data")
+            return leaf
+        if letter in "iu":
+            return leaf.astype(np.float64)
+        raise LeafTypeError(
+            f"{where} has dtype {leaf.dtype}{user_line()}, which has no derivative; convert it with .astype(float), "
+            "or leave it out of argnums"
+        )
+    if kind is float or kind is complex:
+        return leaf
+    if kind is int or (isinstance(leaf, (int, float)) and kind is not bool):
+        return float(leaf)
+    if hasattr(leaf, "__array_ufunc__") and getattr(getattr(leaf, "dtype", None), "kind", "") in "fc":
+        return leaf
+    raise LeafTypeError(
+        f"{where} is a {kind.__name__}{user_line()}, which has no derivative; expected a number or an array of "
+        "numbers, or nested lists, tuples and dicts of them"
+    )
+
+
+class Selection:
+    """The arguments of a call that vary, as a flat list of leaves, and how to put others in their place."""
+
+    __slots__ = ("args", "argnums", "leaves", "single", "structure")
+
+    def __init__(self, name: str, args: tuple[Any, ...], argnums: int | Sequence[int]):
+        self.single = isinstance(argnums, (int, np.integer)) and not isinstance(argnums, bool)
+        numbers = (argnums,) if self.single else argnums
+        self.argnums: list[int] = []
+        for number in numbers:  # type: ignore[union-attr]
+            if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+                raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {argnums!r}")
+            if not -len(args) <= number < len(args):
+                raise ValueError(
+                    f"{name}: argnums={argnums!r} is out of range{user_line()}: the function was called with "
+                    f"{len(args)} positional argument{'s' if len(args) != 1 else ''}"
+                )
+            self.argnums.append(int(number) % len(args))
+        if len(set(self.argnums)) != len(self.argnums):
+            raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
+        self.args = args
+        found, self.structure = flatten([args[k] for k in self.argnums])
+        if len(found) == 1:
+            self.leaves = [differentiable(found[0], f"{name}: argument {self.argnums[0]}")]
+        else:
+            self.leaves = [differentiable(leaf, f"{name}: leaf {k} of the arguments") for k, leaf in enumerate(found)]
+
+    def call_with(self, leaves: Sequence[Any]) -> list[Any]:
+        """The arguments, with these leaves in place of those that vary."""
+        args = list(self.args)
+        for number, value in zip(self.argnums, unflatten(self.structure, leaves), strict=True):
+            args[number] = value
+        return args
+
+    def pack(self, leaves: Sequence[Any]) -> Any:
+        """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
+        values = unflatten(self.structure, leaves)
+        return values[0] if self.single else tuple(values)
+
+
+def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
+    """Derivatives in the types of the leaves they belong to: fresh, writable, zeros where there is none (None)."""
+    return [
+        values[k] if _is_fresh(values, k, leaf) else as_leaf(values[k], leaf) for k, leaf in enumerate(leaves)
+    ]
+
+
+def _is_fresh(values: list[Any], k: int, leaf: Any) -> bool:
+    """Whether an array belongs to this list alone, so that it can be handed out without a copy."""
+    if sys.getrefcount(values[k]) > _ALONE:
+        return False
+    value = values[k]
+    if value.__class__ is not np.ndarray or leaf.__class__ is not np.ndarray:
+        return False
+    return value.base is None and value.flags.writeable and value.dtype == leaf.dtype
+
+
+# How many references an item of a list shows differs between interpreters, so it is counted, not assumed.
+_ALONE = (lambda values, k: sys.getrefcount(values[k]))([np.zeros(1)], 0)
+
+
+def as_leaf(value: Any, leaf: Any) -> Any:
+    """One derivative in the type of its leaf, copied if it is an array."""
+    if isinstance(value, Tracer) or isinstance(leaf, Tracer):
+        return np.zeros_like(leaf) if value is None else value
+    if leaf.__class__ is float:
+        return 0.0 if value is None else float(value.real)
+    if leaf.__class__ is complex:
+        return 0j if value is None else complex(value)
+    if isinstance(leaf, np.generic):
+        return leaf.dtype.type(0 if value is None else value)
+    if value is None:
+        return np.zeros_like(leaf)
+    # What the sweep hands over may be a broadcast view, a seed, or an array that two leaves share.
+    return np.array(value, dtype=leaf.dtype)
+
+
+def scalar_output(name: str, out: Any) -> None:
+    """Refuse an output that has no gradient: anything but one real number."""
+    if isinstance(out, (list, tuple, dict)) or out is None:
+        raise ShapeError(
+            f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
+            "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
+        )
+    like = Like(out)
+    if like.shape != ():
+        raise ShapeError(
+            f"{name}: the function returned an array of shape {like.shape}{user_line()}, but a gradient is of one "
+            "number; sum it, or use jacobian or elementwise_grad"
+        )
+    if isinstance(out, complex) or (like.dtype is not None and like.dtype.kind == "c"):
+        raise ShapeError(f"{name}: the function returned a complex number{user_line()}; return its real part or abs")
+    if not isinstance(out, (int, float, np.generic, np.ndarray, Tracer)) and not hasattr(out, "dtype"):
+        raise ShapeError(f"{name}: the function returned a {type(out).__name__}{user_line()}, not a number")
+
+
+def same_structure(name: str, what: str, given: Any, structure: Structure, likes: Sequence[Any]) -> list[Any]:
+    """The leaves of a tangent or cotangent, checked against what it belongs to."""
+    leaves, found = flatten(given)
+    if found != structure:
+        raise ShapeError(f"{name}: the {what} has the structure {found}, but must have {structure}{user_line()}")
+    result = []
+    for leaf, like in zip(leaves, likes, strict=True):
+        value = differentiable(leaf, f"{name}: a {what}")
+        shape, wanted = Like(value).shape, Like(like).shape
+        if shape != wanted:
+            raise ShapeError(f"{name}: a {what} has shape {shape}, but must have {wanted}{user_line()}")
+        result.append(in_dtype_of(value, like))
+    return result
+
+
+def in_dtype_of(value: Any, like: Any) -> Any:
+    """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
+    dtype = getattr(like, "dtype", None)
+    if dtype is None:
+        if isinstance(value, (np.generic, np.ndarray)):
+            return value.item() if isinstance(like, complex) else float(value)
+        return value
+    if isinstance(value, Tracer):
+        return value if value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
+    if getattr(value, "dtype", None) == dtype:
+        return value
+    if np.iscomplexobj(value) and dtype.kind != "c":
+        raise LeafTypeError(f"a complex tangent or cotangent was given for a real value{user_line()}")
+    return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)

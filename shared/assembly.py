@@ -1,0 +1,188 @@
+"""Derivatives put together from directions: basis seeds, and matrices and gradients stacked from their columns or rows.
+
+It computes with NumPy functions that accept tracers, so that a Jacobian can itself be differentiated; it knows nothing
+of how a direction is obtained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.errors import ShapeError, user_line
+from shared.levels import Tracer
+from shared.registry import Like
+from shared.tree import Structure, flatten, unflatten
+
+
+def zero_like(leaf: Any) -> Any:
+    """A fresh zero of the type of a leaf: a Python number for a Python number."""
+    if isinstance(leaf, Tracer):
+        like = Like(leaf)
+        return like.zeros()[()]
+    if isinstance(leaf, (float, int, complex)) and not isinstance(leaf, np.generic):
+        return 0j if isinstance(leaf, complex) else 0.0
+    like = Like(leaf)
+    if like.dtype is not None and like.dtype.kind not in "fc":
+        return np.zeros(like.shape)[()]
+    return np.zeros_like(leaf)[()] if isinstance(leaf, np.generic) else np.zeros_like(leaf)
+
+
+def one_hot(leaf: Any, position: int) -> Any:
+    """The basis vector of a leaf's space that is 1 at a flat position, as a fresh value of the leaf's type."""
+    seed = zero_like(leaf)
+    if not isinstance(seed, np.ndarray):
+        return seed + 1
+    seed.reshape(-1)[position] = 1
+    return seed
+
+
+def basis(leaves: Sequence[Any]) -> Iterator[list[Any]]:
+    """The unit directions of the space of all leaves, each a list of seeds, one a leaf."""
+    for k, leaf in enumerate(leaves):
+        for position in range(Like(leaf).size):
+            yield [one_hot(other, position) if j == k else zero_like(other) for j, other in enumerate(leaves)]
+
+
+def stack(entries: Sequence[Any], shape: tuple[int, ...], leaf: Any) -> Any:
+    """Scalars or arrays stacked along a new last axis, then given `shape`; traced if any entry is."""
+    dtype = Like(leaf).dtype
+    if any(isinstance(entry, Tracer) for entry in entries):
+        return np.reshape(np.stack(entries, axis=-1), shape)
+    if not entries:
+        return np.zeros(shape, dtype)
+    stacked = np.stack([np.asarray(entry) for entry in entries], axis=-1).reshape(shape)
+    if dtype is not None and stacked.dtype != dtype and not (stacked.dtype.kind == "c" and dtype.kind != "c"):
+        stacked = stacked.astype(dtype)
+    return stacked if shape else stacked[()]
+
+
+def gradient_of(entries: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+    """The gradient per leaf from one number per unit direction."""
+    gradients, start = [], 0
+    for leaf in leaves:
+        like = Like(leaf)
+        mine = entries[start : start + like.size]
+        start += like.size
+        if like.dtype is None and not isinstance(leaf, Tracer):
+            gradients.append(mine[0] if isinstance(mine[0], Tracer) else type(leaf)(mine[0]))
+        else:
+            gradients.append(stack(mine, like.shape, leaf))
+    return gradients
+
+
+def matrices_of(
+    columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
+) -> list[list[Any]]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the output tangents per unit direction."""
+    blocks: list[list[Any]] = []
+    for k, output in enumerate(outputs):
+        row, start = [], 0
+        for leaf in leaves:
+            like = Like(leaf)
+            mine = [column[k] for column in columns[start : start + like.size]]
+            start += like.size
+            row.append(stack(mine, Like(output).shape + like.shape, output))
+        blocks.append(row)
+    return blocks
+
+
+def matrices_of_rows(rows: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the leaf cotangents per unit seed."""
+    blocks: list[list[Any]] = []
+    start = 0
+    for output in outputs:
+        like = Like(output)
+        mine = rows[start : start + like.size]
+        start += like.size
+        block = []
+        for k, leaf in enumerate(leaves):
+            shape = Like(leaf).shape
+            last = stack([row[k] for row in mine], (*shape, like.size), leaf)
+            block.append(np.reshape(np.moveaxis(last, -1, 0), like.shape + shape) if like.shape or shape else last[0])
+        blocks.append(block)
+    return blocks
+
+
+def nest(blocks: list[list[Any]], outputs: Structure, pack: Callable[[Sequence[Any]], Any]) -> Any:
+    """Jacobian blocks in nested containers: the output's structure outside, the arguments' inside."""
+    return unflatten(outputs, [pack(row) for row in blocks])
+
+
+def strip(tree: Any, level: Any) -> Any:
+    """A container with this level's tracers replaced by their primals (and nothing else changed)."""
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
+
+
+def primal_of(leaf: Any, level: Any) -> Any:
+    if isinstance(leaf, Tracer) and leaf.level is level:
+        return independent(leaf.primal)  # type: ignore[attr-defined]
+    return leaf
+
+
+def independent(value: Any) -> Any:
+    """A copy of a plain array, so that neither it nor what it came from can change the other."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def floating(output: Any) -> Any:
+    """An output as the type of its tangent: one that cannot vary may be an integer, its tangent is a float."""
+    like = Like(output)
+    if like.dtype is not None and like.dtype.kind not in "fc":
+        return np.zeros(like.shape)[()]
+    return float(output) if isinstance(output, int) else output
+
+
+def one_of(leaf: Any) -> Any:
+    """The number 1 in the dtype of a scalar leaf."""
+    dtype = Like(leaf).dtype
+    return 1.0 if dtype is None else np.ones((), dtype) if isinstance(leaf, np.ndarray) else dtype.type(1)
+
+
+def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:
+    """The output and the auxiliary values of a function declared to return them."""
+    if not has_aux:
+        return out, None
+    if not (isinstance(out, tuple) and len(out) == 2):
+        raise ShapeError(f"{name}: with has_aux=True the function must return a pair (value, aux){user_line()}")
+    return out
+
+
+def scalar_input(name: str, x: Any) -> None:
+    """Refuse an argument of `derivative` that is not one number."""
+    shape = Like(x).shape
+    if shape != () or isinstance(x, (list, tuple, dict)):
+        what = f"shape {shape}" if shape else f"type {type(x).__name__}"
+        raise ShapeError(
+            f"{name}: the argument has {what}{user_line()}, but a derivative is with respect to one number; use "
+            "elementwise_grad for a function applied to each element, or jacobian"
+        )
+
+
+def require_same_shape(name: str, leaves: Sequence[Any], outputs: Sequence[Any] | None = None) -> Any:
+    """The one leaf of an elementwise function; an error if there are more, or the output has another shape."""
+    if len(leaves) != 1 or (outputs is not None and len(outputs) != 1):
+        raise ShapeError(f"{name}: the function must take one array and return one{user_line()}; use jacobian")
+    if outputs is not None and Like(outputs[0]).shape != Like(leaves[0]).shape:
+        raise ShapeError(
+            f"{name}: the output has shape {Like(outputs[0]).shape} but the input {Like(leaves[0]).shape}"
+            f"{user_line()}, so the function is not elementwise; use jacobian"
+        )
+    return leaves[0]
+
+
+def require_elementwise(name: str, response: Any, derivative: Any, direction: Any) -> None:
+    """Refuse a function whose response to a random direction is not its derivative times that direction."""
+    expected = derivative * direction
+    tolerance = 1e3 * np.finfo(Like(derivative).dtype or np.float64).eps
+    scale = np.max(np.abs(expected), initial=0.0) if Like(expected).size else 0.0
+    # Entries that are infinite (a pole) or NaN in both are equal for this purpose.
+    if not np.allclose(response, expected, rtol=tolerance, atol=tolerance * (scale if np.isfinite(scale) else 1.0),
+                       equal_nan=True):  # fmt: skip
+        raise ShapeError(
+            f"{name}: the function is not elementwise{user_line()}: its output at one place depends on the input at "
+            "another; use jacobian"
+        )

@@ -1,0 +1,96 @@
+"""The errors, each with what went wrong, where in the user's code, and what to write instead.
+
+Every class derives from the built-in exception that NumPy would raise in its place, so callers may catch either.
+This module knows nothing about derivatives.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+_OWN = tuple(
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), package) + os.sep
+    for package in ("shared", "dualad", "reversead")
+)
+
+
+class DifferentiationError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class NoRuleError(DifferentiationError, NotImplementedError):
+    """A NumPy function, or one of its keywords, has no derivative rule."""
+
+
+class TracerConversionError(DifferentiationError, TypeError):
+    """A tracer met code that needs a plain number or array."""
+
+
+class ClosedLevelError(DifferentiationError, RuntimeError):
+    """A tracer was used after its transform had ended, or its tape from another thread."""
+
+
+class StaleViewError(DifferentiationError, RuntimeError):
+    """A view was used after its base was assigned to, or cannot be written through."""
+
+
+class LeafTypeError(DifferentiationError, TypeError):
+    """An argument cannot be differentiated because of its type."""
+
+
+class ShapeError(DifferentiationError, ValueError):
+    """A tangent, cotangent or output has the wrong shape or structure."""
+
+
+class RegistrationError(DifferentiationError, ValueError):
+    """A primitive was declared twice, or inconsistently."""
+
+
+def user_line() -> str:
+    """Where the user's code called into this library, as " (at file.py:12)"; empty if it cannot be told."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if (
+            not name.startswith(_OWN)
+            and os.sep + "numpy" + os.sep not in name
+            and not name.startswith("<__array")
+        ):
+            return f" (at {name}:{frame.f_lineno})"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+def no_rule(name: str) -> NoRuleError:
+    return NoRuleError(
+        f"{name} has no derivative rule{user_line()}. Write it with functions that have one, or declare one: "
+        f"shared.elementwise({name}, partial, ...), shared.composite({name}) or another form of shared.registry. "
+        f"If it must not be differentiated, apply it to stop_gradient(x)."
+    )
+
+
+def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
+    hints = {
+        "out": "an output array cannot carry a derivative; use the returned value: y = f(x)",
+        "where": "use np.where(mask, f(x), other) instead",
+        "dtype": "convert first: x.astype(dtype)",
+    }
+    hint = hints.get(keyword, "leave it out, or rewrite the call without it")
+    return NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
+
+
+def not_a_number(wanted: str, instead: str) -> TracerConversionError:
+    return TracerConversionError(
+        f"{wanted} was asked of a value that is being differentiated{user_line()}: that would drop its derivative. "
+        f"{instead}"
+    )
+
+
+def closed(tracer: Any) -> ClosedLevelError:
+    return ClosedLevelError(
+        f"a traced value was used after its differentiation ({tracer.level.transform}) had ended{user_line()}. "
+        "It was probably stored in a variable outside the function; return it from the function instead "
+        "(has_aux=True returns extra values)."
+    )

@@ -1,0 +1,164 @@
+"""Python's operators and ndarray's methods and attributes, given to the duck array as names for registered functions.
+
+A table and a loop: nothing here knows what an operation computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shared.registry import Primitive
+from shared.rules import elementwise, indexing, products, shapes
+from shared.tracer import DuckArray
+
+ARITHMETIC = {
+    "add": elementwise.ADD,
+    "sub": elementwise.SUBTRACT,
+    "mul": elementwise.MULTIPLY,
+    "truediv": elementwise.DIVIDE,
+}
+FUNCTIONS = {"mod": np.remainder, "floordiv": np.floor_divide, "divmod": np.divmod, "matmul": products.MATMUL}
+COMPARISONS = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+}  # fmt: skip
+
+#: methods of ndarray that are functions of NumPy with the same further arguments
+METHODS = (
+    "sum", "mean", "prod", "max", "min", "var", "std", "ptp", "cumsum", "cumprod", "argmax", "argmin", "argsort",
+    "any", "all", "ravel", "swapaxes", "squeeze", "repeat", "take", "diagonal", "trace", "clip", "round", "dot",
+    "nonzero", "compress",
+)  # fmt: skip
+
+
+def _arithmetic(name: str, primitive: Primitive) -> None:
+    def forward(self: Any, other: Any) -> Any:
+        return self.binary(primitive, self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return self.binary(primitive, other, self)
+
+    def in_place(self: Any, other: Any) -> Any:
+        return self.replace(self.binary(primitive, self, other))
+
+    for prefix, method in (("", forward), ("r", reflected), ("i", in_place)):
+        setattr(DuckArray, f"__{prefix}{name}__", method)
+
+
+def _function(name: str, function: Callable[..., Any]) -> None:
+    setattr(DuckArray, f"__{name}__", lambda self, other: function(self, other))
+    setattr(DuckArray, f"__r{name}__", lambda self, other: function(other, self))
+    setattr(DuckArray, f"__i{name}__", lambda self, other: self.replace(function(self, other)))
+
+
+def _comparison(name: str, function: Callable[..., Any]) -> None:
+    setattr(DuckArray, f"__{name}__", lambda self, other: function(self, other))
+
+
+def _method(name: str, function: Callable[..., Any]) -> None:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As `numpy.{name}`."
+    setattr(DuckArray, name, method)
+
+
+#: exponents for which NumPy itself takes a cheaper function
+_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+
+
+def _power(self: Any, other: Any) -> Any:
+    if other.__class__ in (int, float) and other in _POWERS and isinstance(self.primal, np.ndarray):
+        return _POWERS[other](self)
+    return self.binary(elementwise.POWER, self, other)
+
+
+def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    """As `numpy.reshape`; the shape may be given as several numbers."""
+    return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
+
+
+def _transpose(self: Any, *axes: Any) -> Any:
+    """As `numpy.transpose`; the axes may be given as several numbers."""
+    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+        axes = axes[0]
+    return np.transpose(self, axes or None)
+
+
+def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+            copy: bool = True) -> Any:  # fmt: skip
+    """As `ndarray.astype`; a conversion to integers or booleans has derivative zero and gives a plain array."""
+    if np.dtype(dtype).kind in "fc":
+        return shapes.ASTYPE(self, dtype=np.dtype(dtype))
+    return CONVERT(self, dtype)
+
+
+def _convert(x: Any, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+CONVERT = Primitive(_convert, "constant", [])
+
+
+def _copy(self: Any, order: str = "C") -> Any:
+    """As `ndarray.copy`."""
+    return np.copy(self)
+
+
+def _fill(self: Any, value: Any) -> None:
+    """As `ndarray.fill`."""
+    self[...] = value
+
+
+def _getitem(self: Any, index: Any) -> Any:
+    return indexing.GETITEM(self, *index) if index.__class__ is tuple else indexing.GETITEM(self, index)
+
+
+def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> None:
+    """As `ndarray.sort`: in place."""
+    self[...] = np.sort(self, axis, kind)
+
+
+def _conjugate(self: Any) -> Any:
+    """As `numpy.conjugate`."""
+    return np.conjugate(self)
+
+
+def install() -> None:
+    """Give the duck array all of them."""
+    for name, primitive in ARITHMETIC.items():
+        _arithmetic(name, primitive)
+    for name, function in FUNCTIONS.items():
+        _function(name, function)
+    for name, function in COMPARISONS.items():
+        _comparison(name, function)
+    for name in METHODS:
+        _method(name, getattr(np, name))
+    named: dict[str, Any] = {
+        "__pow__": _power,
+        "__rpow__": lambda self, other: self.binary(elementwise.POWER, other, self),
+        "__ipow__": lambda self, other: self.replace(self**other),
+        "__neg__": lambda self: self.unary(elementwise.NEGATIVE, self),
+        "__pos__": lambda self: np.positive(self),
+        "__abs__": lambda self: np.absolute(self),
+        "__getitem__": _getitem,
+        "reshape": _reshape,
+        "transpose": _transpose,
+        "astype": _astype,
+        "copy": _copy,
+        "fill": _fill,
+        "sort": _sort,
+        "conj": _conjugate,
+        "conjugate": _conjugate,
+        "flatten": lambda self, order="C": np.copy(np.ravel(self, order)),
+        "T": property(lambda self: np.transpose(self)),
+        "mT": property(lambda self: np.swapaxes(self, -1, -2)),
+        "real": property(lambda self: np.real(self)),
+        "imag": property(lambda self: np.imag(self)),
+    }
+    for name, attribute in named.items():
+        setattr(DuckArray, name, attribute)
+    DuckArray.__hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,9 @@
+"""The calculus: tables of derivatives, one file a family, ordered from trivial to hard.
+
+Importing this package declares every entry of the registry.  The tables know NumPy and calculus, and nothing of levels
+or engines.
+"""
+
+from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+
+__all__ = ["elementwise", "indexing", "linear_algebra", "products", "reductions", "shapes", "special"]

@@ -1,0 +1,233 @@
+"""The table of derivatives: NumPy's elementwise functions, from trivial to hard.
+
+One line a function: the function, then its local partial derivative per argument, as a number or as a function of the
+output and the arguments.  None: no derivative with respect to that argument.  At kinks every partial is the element of
+least norm of the Clarke subdifferential over all operands jointly (Clarke 1983, section 2.1): 0 for abs at 0, one half
+each for a tie of `maximum`.  Where a function is not Lipschitz it is the one-sided limit (sqrt'(0) = inf).  Formulas:
+Abramowitz & Stegun 1964, sections 3.3, 4.1 to 4.6.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from shared.registry import alias, composite, constant, elementwise, infix, rule
+
+_LOG_2, _LOG_10 = math.log(2), math.log(10)
+
+# --- arithmetic -------------------------------------------------------------------------------------------------------
+
+add = elementwise(np.add, 1, 1)
+subtract = elementwise(np.subtract, 1, -1)
+multiply = elementwise(np.multiply, lambda y: y, lambda x: x)
+negative = elementwise(np.negative, -1)
+positive = elementwise(np.positive, 1)
+divide = rule(
+    np.divide,
+    common=lambda c, y: c / y,
+    vjps=(lambda c: c, lambda c, out: -out * c),
+    jvps=(lambda t, y: t / y, lambda t, out, y: -out * t / y),
+    broadcasts=True,
+    because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
+)
+square = elementwise(np.square, lambda x: 2 * x)
+reciprocal = elementwise(np.reciprocal, lambda out: -out * out)
+
+
+def _power_partial(x: Any, y: Any) -> Any:
+    # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
+    if isinstance(y, (int, float)):
+        return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
+    return y * np.power(x, np.where(y == 0, 1, y - 1))
+
+
+def _exponent_partial(out: Any, x: Any) -> Any:
+    # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.
+    return out * np.log(np.where(x == 0, 1, x))
+
+
+power = elementwise(np.power, _power_partial, _exponent_partial)
+elementwise(np.float_power, _power_partial, _exponent_partial)
+sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
+elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
+
+# --- exponentials and logarithms --------------------------------------------------------------------------------------
+
+exp = elementwise(np.exp, lambda out: out)
+elementwise(np.exp2, lambda out: out * _LOG_2)
+elementwise(np.expm1, lambda out: out + 1)
+log = elementwise(np.log, lambda x: 1 / x)
+elementwise(np.log2, lambda x: 1 / (x * _LOG_2))
+elementwise(np.log10, lambda x: 1 / (x * _LOG_10))
+elementwise(np.log1p, lambda x: 1 / (1 + x))
+
+# --- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
+
+sin = elementwise(np.sin, lambda x: np.cos(x))
+cos = elementwise(np.cos, lambda x: -np.sin(x))
+elementwise(np.tan, lambda out: 1 + out * out)
+elementwise(np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arccos, lambda x: -1 / np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arctan, lambda x: 1 / (1 + x * x))
+elementwise(np.sinh, lambda x: np.cosh(x))
+elementwise(np.cosh, lambda x: np.sinh(x))
+tanh = elementwise(np.tanh, lambda out: 1 - out * out)
+elementwise(np.arcsinh, lambda x: 1 / np.hypot(1, x))
+elementwise(np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)))
+elementwise(np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)))
+elementwise(np.degrees, float(180 / np.pi))
+elementwise(np.rad2deg, float(180 / np.pi))
+elementwise(np.radians, float(np.pi / 180))
+elementwise(np.deg2rad, float(np.pi / 180))
+
+
+# --- functions of two arguments ---------------------------------------------------------------------------------------
+
+
+def _nonzero(x: Any) -> Any:
+    """`x` with its zeros replaced by ones: a divisor for a quotient whose numerator is zero there."""
+    return np.where(x == 0, 1, x)
+
+
+elementwise(np.hypot, lambda out, x: x / _nonzero(out), lambda out, y: y / _nonzero(out))
+# The first argument of arctan2 is the ordinate; the rule calls it x like every first argument.
+elementwise(
+    np.arctan2, lambda x, y: y / np.hypot(x, y) / np.hypot(x, y), lambda x, y: -x / np.hypot(x, y) / np.hypot(x, y)
+)
+elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
+elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
+elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
+elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y))
+elementwise(np.copysign, lambda x, y: np.sign(x) * np.copysign(1, y), None)
+elementwise(np.ldexp, lambda y: np.exp2(y), None)
+
+# --- kinks ------------------------------------------------------------------------------------------------------------
+
+
+def _share(c: Any, wins: Any, tie: Any) -> Any:
+    """`c` where an operand wins, half of it in a tie, zero elsewhere; a choice, so that no inf * 0 arises."""
+    return np.where(tie, 0.5 * c, np.where(wins, c, 0))
+
+
+def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
+    """Declare maximum or one of its kin; `beats(x, y)` says where the first operand alone decides."""
+
+    def first(c: Any, x: Any, y: Any) -> Any:
+        return _share(c, (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y), x == y)
+
+    def second(c: Any, x: Any, y: Any) -> Any:
+        return _share(c, (beats(y, x) | np.isnan(x)) if ignores_nan else beats(y, x), x == y)
+
+    rule(
+        function,
+        vjps=(first, second),
+        jvps=(first, second),
+        broadcasts=True,
+        because="the partial is a choice between operands: multiplying by it would make NaN of an infinite cotangent",
+    )
+
+
+_extremum(np.maximum, operator.gt, ignores_nan=False)
+_extremum(np.minimum, operator.lt, ignores_nan=False)
+_extremum(np.fmax, operator.gt, ignores_nan=True)
+_extremum(np.fmin, operator.lt, ignores_nan=True)
+
+elementwise(np.fabs, lambda x: np.sign(x))
+
+
+def _abs_vjp(c: Any, out: Any, x: Any) -> Any:
+    return c * np.conjugate(x) / _nonzero(out) if np.iscomplexobj(x) else c * np.sign(x)
+
+
+def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
+    return np.real(t * np.conjugate(x)) / _nonzero(out) if np.iscomplexobj(x) else t * np.sign(x)
+
+
+rule(
+    np.absolute,
+    vjps=(_abs_vjp,),
+    jvps=(_abs_jvp,),
+    because="of a complex argument it is not complex-linear, so no factor describes it",
+)
+
+# --- complex parts: linear over the reals -----------------------------------------------------------------------------
+
+rule(
+    np.conjugate,
+    vjps=(lambda c: np.conjugate(c),),
+    jvps=(lambda t: np.conjugate(t),),
+    because="linear over the reals only",
+)
+rule(
+    np.real,
+    vjps=(lambda c, x: c + 0j if np.iscomplexobj(x) else c,),
+    jvps=(lambda t, x: np.real(t),),
+    because="linear over the reals only",
+)
+rule(
+    np.imag,
+    vjps=(lambda c, x: -1j * c if np.iscomplexobj(x) else 0 * c,),
+    jvps=(lambda t, x: np.imag(t),),
+    because="linear over the reals only",
+)
+
+# --- zero derivative --------------------------------------------------------------------------------------------------
+
+constant(
+    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.nextafter, np.heaviside,
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isfinite, np.isinf, np.isnan, np.isnat,
+    np.fix, np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
+    np.isposinf, np.isneginf, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal,
+)  # fmt: skip
+alias(np.around, np.round)
+
+# --- rewritten in terms of others -------------------------------------------------------------------------------------
+
+
+@composite(np.divmod)
+def _divmod(x: Any, y: Any) -> Any:
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
+@composite(np.modf)
+def _modf(x: Any) -> Any:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@composite(np.clip)
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if low is not None:
+        a = np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)
+
+
+@composite(np.nan_to_num)
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    limits = np.finfo(x.dtype)
+    high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
+    return np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
+
+
+# --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
+
+
+def _float_power(x: Any, y: Any) -> Any:
+    result = x**y
+    # Python leaves the reals for (-8.0) ** (1 / 3); NumPy, whose meaning a traced number has, does not.
+    return np.power(x, y) if result.__class__ is complex and complex not in (x.__class__, y.__class__) else result
+
+
+ADD = infix(add, operator.add)
+SUBTRACT = infix(subtract, operator.sub)
+MULTIPLY = infix(multiply, operator.mul)
+DIVIDE = infix(divide, operator.truediv)
+POWER = infix(power, _float_power)
+NEGATIVE = infix(negative, operator.neg)

@@ -1,0 +1,76 @@
+"""Indexing: reading elements is linear, and its transpose adds the cotangent where the elements were read.
+
+The accumulating transposes cost the size of what was read, so a loop that reads an array element by element has a
+gradient that is linear in the length of the loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.registry import composite, multilinear
+from shared.tracer import ADD_AT, Updating, write
+
+
+def _getitem(x: Any, *index: Any) -> Any:
+    return x[index]
+
+
+def _add(buffer: Any, index: Any, value: Any) -> None:
+    buffer[index] += value
+
+
+#: `x[index] += value` where no element is meant twice, which is faster than `ADD_AT`
+ADD_ONCE = Updating("add_once", _add)
+
+
+def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
+    repeats = any(isinstance(i, (np.ndarray, list)) and np.asarray(i).dtype.kind != "b" for i in index)
+    return write(accumulator, ADD_AT if repeats else ADD_ONCE, index, c)
+
+
+def _scatter(c: Any, x: Any, *index: Any) -> Any:
+    return _deposit(x.zeros(), c, x, *index)
+
+
+_getitem.__name__ = "getitem"
+GETITEM = multilinear(_getitem, _scatter, accumulate=_deposit)
+GETITEM.arguments = None
+
+
+@composite(np.take)
+def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    axis %= np.ndim(a)
+    indices = np.asarray(indices)
+    if mode != "raise":
+        n = np.shape(a)[axis]
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return a[(slice(None),) * axis + (indices[()],)]
+
+
+@composite(np.take_along_axis)
+def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis %= np.ndim(arr)
+    indices = np.asarray(indices)
+    grid = []
+    for k, n in enumerate(np.shape(arr)):
+        shape = [1] * indices.ndim
+        shape[k] = n
+        grid.append(indices if k == axis else np.arange(n).reshape(shape))
+    return arr[tuple(grid)]
+
+
+@composite(np.compress)
+def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
+    return np.take(a, np.flatnonzero(condition), axis=axis)
+
+
+@composite(np.extract)
+def _extract(condition: Any, arr: Any) -> Any:
+    return np.ravel(arr)[np.flatnonzero(np.ravel(condition))]

@@ -1,0 +1,205 @@
+"""Linear algebra: inverses, solutions, determinants and norms.
+
+Formulas: Giles 2008, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation".
+Matrices are the last two axes; leading axes are a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shared.registry import Like, Primitive, composite, constant, fit, rule
+from shared.rules.reductions import norm_sqrt
+
+
+def _transposed(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)
+
+
+rule(
+    np.linalg.inv,
+    vjps=(lambda c, out: -_transposed(out) @ c @ _transposed(out),),
+    jvps=(lambda t, out: -out @ t @ out,),
+    because="not linear, and its derivative is two products with the output",
+)
+
+# solve(A, b) is linear in b; in A it is -A^-1 dA x.  A right-hand side of one axis is one vector, whatever A's batch.
+
+
+def _times_solution(t: Any, out: Any, y: Any) -> Any:
+    return (t @ np.expand_dims(out, -1))[..., 0] if np.ndim(y) == 1 else t @ out
+
+
+def _solve_first_vjp(c: Any, out: Any, x: Any, y: Any) -> Any:
+    solved = _solved_transposed(x, c, y)
+    if np.ndim(y) == 1:
+        return fit(-np.expand_dims(solved, -1) * np.expand_dims(out, -2), Like(x))
+    return fit(-solved @ _transposed(out), Like(x))
+
+
+def _solved_transposed(x: Any, c: Any, y: Any) -> Any:
+    if np.ndim(y) == 1:
+        return np.linalg.solve(_transposed(x), np.expand_dims(c, -1))[..., 0]
+    return np.linalg.solve(_transposed(x), c)
+
+
+def _solve_first_jvp(t: Any, out: Any, x: Any, y: Any) -> Any:
+    return -_solved(x, _times_solution(t, out, y), np.ndim(y) == 1)
+
+
+def _solved(x: Any, b: Any, is_vector: bool) -> Any:
+    return np.linalg.solve(x, np.expand_dims(b, -1))[..., 0] if is_vector else np.linalg.solve(x, b)
+
+
+rule(
+    np.linalg.solve,
+    vjps=(_solve_first_vjp, lambda c, x, y: fit(_solved_transposed(x, c, y), Like(y))),
+    jvps=(_solve_first_jvp, lambda t, x, y: _solved(x, t, np.ndim(y) == 1)),
+    because="linear in the right-hand side only",
+)
+
+
+def _trace_of_product(a: Any, b: Any) -> Any:
+    return np.sum(a * _transposed(b), axis=(-2, -1))
+
+
+rule(
+    np.linalg.det,
+    vjps=(lambda c, out, x: np.expand_dims(c * out, (-1, -2)) * _transposed(np.linalg.inv(x)),),
+    jvps=(lambda t, out, x: out * _trace_of_product(np.linalg.inv(x), t),),
+    because="Jacobi's formula",
+)
+
+
+def _logabsdet(x: Any) -> Any:
+    return np.linalg.slogdet(x)[1]
+
+
+LOGABSDET = rule(
+    _logabsdet,
+    vjps=(lambda c, x: np.expand_dims(c, (-1, -2)) * _transposed(np.linalg.inv(x)),),
+    jvps=(lambda t, x: _trace_of_product(np.linalg.inv(x), t),),
+    because="Jacobi's formula",
+)
+
+
+def _sign_of_determinant(x: Any) -> Any:
+    return np.linalg.slogdet(x)[0]
+
+
+SIGN_OF_DETERMINANT = Primitive(_sign_of_determinant, "constant", [])
+constant(np.linalg.matrix_rank)
+
+
+@composite(np.linalg.slogdet)
+def _slogdet(a: Any) -> Any:
+    return SIGN_OF_DETERMINANT(a), LOGABSDET(a)
+
+
+# --- norms ------------------------------------------------------------------------------------------------------------
+
+
+def _singular_values(x: Any) -> Any:
+    return np.linalg.svd(x, compute_uv=False)
+
+
+def _singular_vjp(c: Any, x: Any) -> Any:
+    u, _, vt = np.linalg.svd(x, full_matrices=False)
+    return (u * np.expand_dims(c, -2)) @ vt
+
+
+def _singular_jvp(t: Any, x: Any) -> Any:
+    u, _, vt = np.linalg.svd(x, full_matrices=False)
+    return np.sum(u * (t @ _transposed(vt)), axis=-2)
+
+
+SINGULAR_VALUES = rule(
+    _singular_values,
+    vjps=(_singular_vjp,),
+    jvps=(_singular_jvp,),
+    because="each singular value changes by u^T dX v; once differentiable, since singular vectors have no rule",
+)
+
+
+def _squares(x: Any) -> Any:
+    return np.real(x * np.conjugate(x)) if np.iscomplexobj(x) else x * x
+
+
+@composite(np.linalg.norm)
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is None and (ord is None or (ord == 2 and np.ndim(x) == 1) or (ord == "fro" and np.ndim(x) == 2)):
+        result = norm_sqrt(np.sum(_squares(x)))
+        return np.reshape(result, (1,) * np.ndim(x)) if keepdims else result
+    axes = tuple(range(np.ndim(x))) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes[0], keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, axes, keepdims)
+    raise ValueError("Improper number of dimensions to norm.")
+
+
+def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if ord is None or ord == 2:
+        return norm_sqrt(np.sum(_squares(x), axis=axis, keepdims=keepdims))
+    size = np.absolute(x)
+    if ord == np.inf:
+        return np.max(size, axis=axis, keepdims=keepdims)
+    if ord == -np.inf:
+        return np.min(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return np.sum((size != 0).astype(size.dtype), axis=axis, keepdims=keepdims)
+    if isinstance(ord, str):
+        raise ValueError(f"Invalid norm order {ord!r} for vectors")
+    if ord == 1:
+        return np.sum(size, axis=axis, keepdims=keepdims)
+    # Scaled by the largest entry, so that at zero the root, whose derivative is infinite there, is of a constant.
+    total = np.sum(size**ord, axis=axis, keepdims=True)
+    safe = np.where(total == 0, 1, total)
+    result = np.where(total == 0, 0, safe ** (1.0 / ord))
+    return result if keepdims else np.squeeze(result, axis)
+
+
+def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    row, column = (k % np.ndim(x) for k in axes)
+    if row == column:
+        raise ValueError("Duplicate axes given.")
+    reduce: dict[Any, tuple[Callable[..., Any], int, int]] = {
+        1: (np.max, row, column), -1: (np.min, row, column),
+        np.inf: (np.max, column, row), -np.inf: (np.min, column, row),
+    }  # fmt: skip
+    if ord is None or ord == "fro":
+        return norm_sqrt(np.sum(_squares(x), axis=(row, column), keepdims=keepdims))
+    if ord in reduce:
+        extreme, summed, rest = reduce[ord]
+        result = extreme(np.sum(np.absolute(x), axis=summed, keepdims=True), axis=rest, keepdims=True)
+    elif ord in (2, -2, "nuc"):
+        values = SINGULAR_VALUES(np.moveaxis(x, (row, column), (-2, -1)))
+        extreme = np.sum if ord == "nuc" else np.max if ord == 2 else np.min
+        result = np.expand_dims(extreme(values, axis=-1), (min(row, column), max(row, column)))
+    else:
+        raise ValueError("Invalid norm order for matrices.")
+    return result if keepdims else np.squeeze(result, (row, column))
+
+
+@composite(np.linalg.multi_dot)
+def _multi_dot(arrays: Any, *, out: None = None) -> Any:
+    result = arrays[0]
+    for array in arrays[1:]:
+        result = result @ array
+    return result
+
+
+@composite(np.linalg.matrix_power)
+def _matrix_power(a: Any, n: int) -> Any:
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    result = np.broadcast_to(np.eye(np.shape(a)[-1], dtype=a.dtype), np.shape(a)) if n == 0 else None
+    while n:
+        if n & 1:
+            result = a if result is None else result @ a
+        n >>= 1
+        a = a @ a if n else a
+    return result

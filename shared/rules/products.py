@@ -1,0 +1,199 @@
+"""Products: matmul and its kin, all linear in each factor.
+
+The primitives are matmul and einsum; the other products are rewritten in terms of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.errors import NoRuleError, user_line
+from shared.registry import Like, composite, fit, multilinear, multilinear_in_all
+
+# --- matmul -----------------------------------------------------------------------------------------------------------
+
+
+def _matmul_first(c: Any, x: Like, y: Any) -> Any:
+    if np.ndim(y) == 1:
+        # c has the shape of x without its last axis
+        return c * y if x.ndim == 1 else np.expand_dims(c, -1) * y
+    if x.ndim == 1:
+        return _sum_to(np.matmul(y, np.expand_dims(c, -1))[..., 0], x)
+    return _sum_to(np.matmul(c, np.swapaxes(y, -1, -2)), x)
+
+
+def _matmul_second(c: Any, x: Any, y: Like) -> Any:
+    if np.ndim(x) == 1:
+        return x * c if y.ndim == 1 else _sum_to(np.expand_dims(x, -1) * np.expand_dims(c, -2), y)
+    if y.ndim == 1:
+        return _sum_to(np.matmul(np.swapaxes(x, -1, -2), np.expand_dims(c, -1))[..., 0], y)
+    return _sum_to(np.matmul(np.swapaxes(x, -1, -2), c), y)
+
+
+def _sum_to(cotangent: Any, like: Like) -> Any:
+    # Leading axes broadcast as in any elementwise function.
+    return cotangent if cotangent.shape == like.shape and cotangent.dtype == like.dtype else fit(cotangent, like)
+
+
+MATMUL = multilinear(np.matmul, _matmul_first, _matmul_second)
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+
+def _einsum(*operands: Any, subscripts: str) -> Any:
+    return np.einsum(subscripts, *operands)
+
+
+def _einsum_transpose(k: int, c: Any, operands: Sequence[Any], *, subscripts: str) -> Any:
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    others = [term for j, term in enumerate(terms) if j != k]
+    arrays = [operand for j, operand in enumerate(operands) if j != k]
+    return fit(np.einsum(",".join([output, *others]) + "->" + terms[k], c, *arrays), operands[k])
+
+
+EINSUM = multilinear_in_all(_einsum, _einsum_transpose)
+
+
+@composite(np.einsum)
+def _einsum_call(subscripts: Any, /, *operands: Any, optimize: Any = False, out: None = None, **rest: Any) -> Any:
+    if not isinstance(subscripts, str):
+        raise NoRuleError(f"np.einsum: only the subscript form has a derivative rule{user_line()}: np.einsum('ij,j', a, b)")
+    terms, output = _spelled_out(subscripts, [np.ndim(a) for a in operands])
+    # In the canonical form no label occurs twice in a term, and every label occurs elsewhere too, so that each
+    # transpose is an einsum as well: diagonals are taken and lone labels are summed beforehand.
+    arrays = []
+    for k, operand in enumerate(operands):
+        elsewhere = set(output).union(*(term for j, term in enumerate(terms) if j != k))
+        operand, terms[k] = _canonical(operand, terms[k], elsewhere)
+        arrays.append(operand)
+    if len(arrays) > 2 and optimize is not False:
+        return _pairwise(arrays, terms, output, optimize)
+    return EINSUM(*arrays, subscripts=",".join(terms) + "->" + output)
+
+
+def _spelled_out(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The terms and the output, with the ellipsis replaced by labels and an implicit output written out."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(f"einsum: {len(terms)} terms in {subscripts!r} for {len(ranks)} operands")
+    free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in subscripts]
+    longest = max((r - len(t.replace("...", "")) for t, r in zip(terms, ranks, strict=True) if "..." in t), default=0)
+    labels = "".join(free[:longest])
+    for k, (term, rank) in enumerate(zip(terms, ranks, strict=True)):
+        if "..." in term:
+            count = rank - len(term.replace("...", ""))
+            terms[k] = term.replace("...", labels[longest - count :])
+    if not arrow:
+        joined = "".join(terms)
+        output = labels + "".join(c for c in sorted(set(joined)) if joined.count(c) == 1 and c not in labels)
+    return terms, output.replace("...", labels)
+
+
+def _canonical(operand: Any, term: str, elsewhere: set[str]) -> tuple[Any, str]:
+    for label in sorted(set(term)):
+        while term.count(label) > 1:
+            first = term.index(label)
+            second = term.index(label, first + 1)
+            operand = np.diagonal(operand, 0, first, second)
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + label
+    lone = tuple(k for k, label in enumerate(term) if label not in elsewhere)
+    if lone:
+        operand, term = np.sum(operand, axis=lone), "".join(c for c in term if c in elsewhere)
+    return operand, term
+
+
+def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -> Any:
+    """Contract two operands at a time, in NumPy's order."""
+    shapes = [np.empty(np.shape(a), bool) for a in arrays]
+    order = np.einsum_path(",".join(terms) + "->" + output, *shapes, optimize=optimize)[0][1:]
+    for chosen in order:
+        parts = [(arrays[k], terms[k]) for k in chosen]
+        for k in sorted(chosen, reverse=True):
+            del arrays[k], terms[k]
+        needed = set(output).union(*terms)
+        result = "".join(sorted(set("".join(term for _, term in parts)) & needed)) if terms else output
+        arrays.append(EINSUM(*[a for a, _ in parts], subscripts=",".join(t for _, t in parts) + "->" + result))
+        terms.append(result)
+    return arrays[0]
+
+
+# --- rewritten --------------------------------------------------------------------------------------------------------
+
+
+@composite(np.dot)
+def _dot(a: Any, b: Any, out: None = None) -> Any:
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    if np.ndim(b) <= 2:
+        return np.matmul(a, b)
+    return np.tensordot(a, b, axes=(-1, -2))
+
+
+@composite(np.inner)
+def _inner(a: Any, b: Any, /) -> Any:
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return np.tensordot(a, b, axes=(-1, -1))
+
+
+@composite(np.outer)
+def _outer(a: Any, b: Any, out: None = None) -> Any:
+    return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
+
+
+@composite(np.vdot)
+def _vdot(a: Any, b: Any, /) -> Any:
+    a = np.ravel(a)
+    return np.matmul(np.conjugate(a) if np.iscomplexobj(a) else a, np.ravel(b))
+
+
+@composite(np.vecdot) if hasattr(np, "vecdot") else (lambda f: f)
+def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    return np.sum((np.conjugate(a) if np.iscomplexobj(a) else a) * b, axis=axis)
+
+
+@composite(np.tensordot)
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    if isinstance(axes, (int, np.integer)):
+        of_a, of_b = list(range(-int(axes), 0)), list(range(int(axes)))
+    else:
+        of_a, of_b = (list(x) if isinstance(x, (list, tuple)) else [x] for x in axes)
+    rank_a, rank_b = np.ndim(a), np.ndim(b)
+    of_a, of_b = [k % rank_a for k in of_a], [k % rank_b for k in of_b]
+    shape_a, shape_b = np.shape(a), np.shape(b)
+    if [shape_a[k] for k in of_a] != [shape_b[k] for k in of_b]:
+        raise ValueError("shape-mismatch for sum")
+    free_a = [k for k in range(rank_a) if k not in of_a]
+    free_b = [k for k in range(rank_b) if k not in of_b]
+    size = int(np.prod([shape_a[k] for k in of_a], dtype=np.int64))
+    rest_a, rest_b = [shape_a[k] for k in free_a], [shape_b[k] for k in free_b]
+    left = np.reshape(np.transpose(a, free_a + of_a), (int(np.prod(rest_a, dtype=np.int64)), size))
+    right = np.reshape(np.transpose(b, of_b + free_b), (size, int(np.prod(rest_b, dtype=np.int64))))
+    return np.reshape(np.matmul(left, right), (*rest_a, *rest_b))[()]
+
+
+@composite(np.kron)
+def _kron(a: Any, b: Any) -> Any:
+    rank = max(np.ndim(a), np.ndim(b))
+    shape_a = (1,) * (rank - np.ndim(a)) + np.shape(a)
+    shape_b = (1,) * (rank - np.ndim(b)) + np.shape(b)
+    left = np.reshape(a, tuple(n for size in shape_a for n in (size, 1)))
+    right = np.reshape(b, tuple(n for size in shape_b for n in (1, size)))
+    return np.reshape(left * right, tuple(p * q for p, q in zip(shape_a, shape_b, strict=True)))
+
+
+@composite(np.cross)
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError("np.cross: both vectors must have 3 components to be differentiated")
+    turned = [1, 2, 0], [2, 0, 1]
+    result = a[..., turned[0]] * b[..., turned[1]] - a[..., turned[1]] * b[..., turned[0]]
+    return np.moveaxis(result, -1, axisc)

@@ -1,0 +1,484 @@
+"""Shapes: what moves, repeats, joins and cuts elements without computing with them.
+
+A few multilinear primitives (reshape, transpose, broadcast_to, roll, pad), two rules (concatenate, where), and the
+rest rewritten in terms of these and of indexing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.errors import NoRuleError, user_line
+from shared.registry import Like, composite, constant, elementwise, multilinear, rule, variadic_rule
+from shared.tracer import DuckArray
+
+Axes = int | Sequence[int]
+
+# --- linear in one array ----------------------------------------------------------------------------------------------
+
+
+def _reshape(x: Any, *, shape: Any, order: str = "C") -> Any:
+    return np.reshape(x, shape, order)
+
+
+RESHAPE = multilinear(_reshape, lambda c, x, *, shape, order="C": np.reshape(c, x.shape, order))
+
+
+@composite(np.reshape)
+def _reshape_call(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
+    result = RESHAPE(a, shape=shape, order=order)
+    return np.copy(result) if copy else result
+
+
+def _transpose(x: Any, *, axes: tuple[int, ...] | None = None) -> Any:
+    return np.transpose(x, axes)
+
+
+def _transpose_transpose(c: Any, x: Any, *, axes: tuple[int, ...] | None = None) -> Any:
+    return np.transpose(c, None if axes is None else tuple(np.argsort([a % len(axes) for a in axes]).tolist()))
+
+
+TRANSPOSE = multilinear(_transpose, _transpose_transpose)
+
+
+@composite(np.transpose)
+def _transpose_call(a: Any, axes: Any = None) -> Any:
+    return TRANSPOSE(a, axes=None if axes is None else tuple(axes))
+
+
+def _unbroadcast(c: Any, x: Any, *, shape: Any) -> Any:
+    from shared.registry import fit
+
+    return fit(c, x)
+
+
+multilinear(np.broadcast_to, _unbroadcast)
+
+
+def _roll_back(c: Any, x: Any, *, shift: Axes, axis: Axes | None = None) -> Any:
+    back = tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift  # type: ignore[operator]
+    return np.roll(c, back, axis)
+
+
+multilinear(np.roll, _roll_back)
+
+
+def _pad_zeros(x: Any, *, widths: tuple[tuple[int, int], ...]) -> Any:
+    return np.pad(x, widths)
+
+
+PAD = multilinear(
+    _pad_zeros,
+    lambda c, x, *, widths: c[tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))],
+)
+
+
+@composite(np.pad)
+def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    if mode != "constant":
+        raise NoRuleError(f"np.pad: mode={mode!r} has no derivative rule{user_line()}; use mode='constant'")
+    shape = np.shape(array)
+    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width), (len(shape), 2)))
+    padded = PAD(array, widths=widths)
+    if np.any(constant_values):
+        padded = padded + np.pad(np.zeros(shape, array.dtype), widths, constant_values=constant_values)
+    return padded
+
+
+def _copy(x: Any) -> Any:
+    return np.array(x)
+
+
+elementwise(np.copy, 1, evaluate=_copy)
+
+# --- joining ----------------------------------------------------------------------------------------------------------
+
+
+def _concatenate(*arrays: Any, axis: int = 0) -> Any:
+    return np.concatenate(arrays, axis=axis)
+
+
+def _pieces(out: Any, values: Sequence[Any], static: dict[str, Any]) -> list[Any]:
+    axis = static.get("axis", 0) % len(out.shape)
+    before, stop, pieces = (slice(None),) * axis, 0, []
+    for value in values:
+        start, stop = stop, stop + np.shape(value)[axis]
+        pieces.append(((*before, slice(start, stop)), Like(value), Like(out)))
+    return pieces
+
+
+def _cut(c: Any, piece: Any) -> Any:
+    c = c[piece[0]]
+    dtype = piece[1].dtype
+    return c if c.dtype == dtype else (np.real(c) if dtype.kind != "c" else c).astype(dtype)
+
+
+def _place(t: Any, piece: Any) -> Any:
+    index, _, like = piece
+    widths = tuple(
+        (s.start or 0, n - (n if s.stop is None else s.stop)) for s, n in zip(index, like.shape, strict=False)
+    )
+    return PAD(t, widths=widths + ((0, 0),) * (len(like.shape) - len(widths))).astype(like.dtype)
+
+
+def _joined_tangents(out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
+    return _concatenate(
+        *[np.zeros_like(v) if t is None else t for v, t in zip(values, tangents, strict=True)], **static
+    )
+
+
+CONCATENATE = variadic_rule(
+    _concatenate,
+    residuals=_pieces,
+    pull=_cut,
+    push=_place,
+    joint_push=_joined_tangents,
+    because="linear in all its arguments jointly, not in each",
+)
+
+
+@composite(np.concatenate)
+def _concatenate_call(arrays: Any, /, axis: int | None = 0, out: None = None, *, dtype: Any = None,
+                      casting: str = "same_kind") -> Any:  # fmt: skip
+    if axis is None:
+        arrays, axis = [np.ravel(a) for a in arrays], 0
+    joined = CONCATENATE(*arrays, axis=axis)
+    return joined if dtype is None else joined.astype(dtype)
+
+
+@composite(np.stack)
+def _stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    arrays = list(arrays)
+    if len({np.shape(a) for a in arrays}) > 1:
+        raise ValueError("all input arrays must have the same shape")
+    return np.concatenate([np.expand_dims(a, axis) for a in arrays], axis=axis, dtype=dtype)
+
+
+@composite(np.vstack)
+def _vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return np.concatenate([np.atleast_2d(a) for a in tup], axis=0, dtype=dtype)
+
+
+@composite(np.hstack)
+def _hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    arrays = [np.atleast_1d(a) for a in tup]
+    return np.concatenate(arrays, axis=0 if arrays and np.ndim(arrays[0]) == 1 else 1, dtype=dtype)
+
+
+@composite(np.dstack)
+def _dstack(tup: Any) -> Any:
+    return np.concatenate([np.atleast_3d(a) for a in tup], axis=2)
+
+
+@composite(np.column_stack)
+def _column_stack(tup: Any) -> Any:
+    columns = [np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in tup]
+    return np.concatenate(columns, axis=1)
+
+
+@composite(np.append)
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        return np.concatenate([np.ravel(arr), np.ravel(values)])
+    return np.concatenate([arr, values], axis=axis)
+
+
+rule(
+    np.where,
+    vjps=(None, lambda c, x: np.where(x, c, 0), lambda c, x: np.where(x, 0, c)),
+    jvps=(None, lambda t, x: np.where(x, t, 0), lambda t, x: np.where(x, 0, t)),
+    broadcasts=True,
+    because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
+)
+constant(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory)
+
+
+@composite(np.select)
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    result = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+# --- rewritten: axes --------------------------------------------------------------------------------------------------
+
+
+def _normal(axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis % ndim
+
+
+@composite(np.ravel)
+def _ravel(a: Any, order: str = "C") -> Any:
+    return RESHAPE(a, shape=(-1,), order=order)
+
+
+@composite(np.swapaxes)
+def _swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    axes = list(range(np.ndim(a)))
+    p, q = _normal(axis1, len(axes)), _normal(axis2, len(axes))
+    axes[p], axes[q] = axes[q], axes[p]
+    return TRANSPOSE(a, axes=tuple(axes))
+
+
+@composite(np.moveaxis)
+def _moveaxis(a: Any, source: Axes, destination: Axes) -> Any:
+    ndim = np.ndim(a)
+    sources = [_normal(s, ndim) for s in ([source] if isinstance(source, int) else source)]
+    targets = [_normal(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)]
+    axes = [k for k in range(ndim) if k not in sources]
+    for target, s in sorted(zip(targets, sources, strict=True)):
+        axes.insert(target, s)
+    return TRANSPOSE(a, axes=tuple(axes))
+
+
+@composite(np.rollaxis)
+def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    axis, start = _normal(axis, np.ndim(a)), start % (np.ndim(a) + 1)
+    return np.moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+@composite(np.expand_dims)
+def _expand_dims(a: Any, axis: Axes) -> Any:
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    ndim = np.ndim(a) + len(axes)
+    new = {_normal(int(k), ndim) for k in axes}
+    old = iter(np.shape(a))
+    return RESHAPE(a, shape=tuple(1 if k in new else next(old) for k in range(ndim)))
+
+
+@composite(np.squeeze)
+def _squeeze(a: Any, axis: Axes | None = None) -> Any:
+    shape = np.shape(a)
+    if axis is None:
+        gone = {k for k, n in enumerate(shape) if n == 1}
+    else:
+        gone = {_normal(k, len(shape)) for k in ([axis] if isinstance(axis, int) else axis)}
+        if any(shape[k] != 1 for k in gone):
+            raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return RESHAPE(a, shape=tuple(n for k, n in enumerate(shape) if k not in gone))
+
+
+def _at_least(rank: int) -> Any:
+    def one(a: Any) -> Any:
+        shape = np.shape(a)
+        if len(shape) >= rank:
+            return a
+        if rank == 3 and len(shape) == 2:
+            return np.reshape(a, (*shape, 1))
+        if rank == 3 and len(shape) == 1:
+            return np.reshape(a, (1, *shape, 1))
+        return np.reshape(a, (1,) * (rank - len(shape)) + shape)
+
+    def at_least(*arrays: Any) -> Any:
+        results = tuple(one(a) for a in arrays)
+        return results[0] if len(results) == 1 else results
+
+    return at_least
+
+
+composite(np.atleast_1d)(_at_least(1))
+composite(np.atleast_2d)(_at_least(2))
+composite(np.atleast_3d)(_at_least(3))
+
+# --- rewritten: order and repetition ----------------------------------------------------------------------------------
+
+
+@composite(np.flip)
+def _flip(m: Any, axis: Axes | None = None) -> Any:
+    ndim = np.ndim(m)
+    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    turned = {_normal(k, ndim) for k in axes}
+    return m[tuple(slice(None, None, -1) if k in turned else slice(None) for k in range(ndim))]
+
+
+@composite(np.flipud)
+def _flipud(m: Any) -> Any:
+    return np.flip(m, 0)
+
+
+@composite(np.fliplr)
+def _fliplr(m: Any) -> Any:
+    return np.flip(m, 1)
+
+
+@composite(np.rot90)
+def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    k %= 4
+    if k == 2:
+        return np.flip(m, axes)
+    if k == 1:
+        return np.swapaxes(np.flip(m, axes[1]), *axes)
+    return np.flip(np.swapaxes(m, *axes), axes[1]) if k == 3 else m[...]
+
+
+@composite(np.tile)
+def _tile(A: Any, reps: Any) -> Any:
+    counts = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    shape = (1,) * (len(counts) - np.ndim(A)) + np.shape(A)
+    counts = (1,) * (len(shape) - len(counts)) + counts
+    apart = tuple(n for size in shape for n in (1, size))
+    repeated = tuple(n for count, size in zip(counts, shape, strict=True) for n in (count, size))
+    spread = np.broadcast_to(np.reshape(A, apart), repeated)
+    return np.reshape(spread, tuple(c * n for c, n in zip(counts, shape, strict=True)), copy=True)
+
+
+@composite(np.repeat)
+def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take(a, np.repeat(np.arange(np.shape(a)[axis]), repeats), axis=axis)
+
+
+@composite(np.sort)
+def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: Any = None) -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argsort(a, axis=axis, kind=kind or "stable"), axis=axis)
+
+
+# --- rewritten: cutting -----------------------------------------------------------------------------------------------
+
+
+@composite(np.array_split)
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    axis, n = _normal(axis, np.ndim(ary)), np.shape(ary)[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        each, extra = divmod(n, int(indices_or_sections))
+        sizes = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
+        cuts = np.cumsum([0, *sizes]).tolist()
+    else:
+        cuts = [0, *indices_or_sections, n]
+    before = (slice(None),) * axis
+    return [ary[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+@composite(np.split)
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    if isinstance(indices_or_sections, (int, np.integer)) and np.shape(ary)[axis] % indices_or_sections:
+        raise ValueError("array split does not result in an equal division")
+    return np.array_split(ary, indices_or_sections, axis)
+
+
+@composite(np.hsplit)
+def _hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return np.split(ary, indices_or_sections, 0 if np.ndim(ary) == 1 else 1)
+
+
+@composite(np.vsplit)
+def _vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return np.split(ary, indices_or_sections, 0)
+
+
+@composite(np.dsplit)
+def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return np.split(ary, indices_or_sections, 2)
+
+
+@composite(np.unstack) if hasattr(np, "unstack") else (lambda f: f)
+def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    return tuple(np.moveaxis(x, axis, 0))
+
+
+@composite(np.diagonal)
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    moved = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = moved.shape[-2:]
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    steps = np.arange(count)
+    return moved[..., steps - min(offset, 0), steps + max(offset, 0)]
+
+
+@composite(np.trace)
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: None = None, out: None = None) -> Any:
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+@composite(np.diag)
+def _diag(v: Any, k: int = 0) -> Any:
+    if np.ndim(v) == 2:
+        return np.diagonal(v, k)
+    if np.ndim(v) != 1:
+        raise ValueError("Input must be 1- or 2-d.")
+    n = len(v) + abs(k)
+    column = np.pad(v, (0, abs(k)))
+    return np.where(np.eye(n, k=k, dtype=bool), np.reshape(column, (n, 1) if k >= 0 else (1, n)), 0)
+
+
+@composite(np.diagflat)
+def _diagflat(v: Any, k: int = 0) -> Any:
+    return np.diag(np.ravel(v), k)
+
+
+@composite(np.tril)
+def _tril(m: Any, k: int = 0) -> Any:
+    return np.where(np.tri(*np.shape(m)[-2:], k=k, dtype=bool), m, 0)
+
+
+@composite(np.triu)
+def _triu(m: Any, k: int = 0) -> Any:
+    return np.where(np.tri(*np.shape(m)[-2:], k=k - 1, dtype=bool), 0, m)
+
+
+@composite(np.diff)
+def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    axis = _normal(axis, np.ndim(a))
+    before = (slice(None),) * axis
+    for _ in range(n):
+        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
+    return a
+
+
+# --- new arrays like another: they are traced, so that they can be assigned to -----------------------------------------
+
+
+def _like(function: Any) -> Any:
+    def make(a: Any, *args: Any, **kwargs: Any) -> Any:
+        return a.lift(function(a.primal, *args, **kwargs)) if isinstance(a, DuckArray) else function(a, *args, **kwargs)
+
+    def like(a: Any, *args: Any, **kwargs: Any) -> Any:
+        dtype = kwargs.get("dtype")
+        if dtype is not None and np.dtype(dtype).kind not in "fc":
+            return function(np.broadcast_to(np.zeros((), a.dtype), a.shape), *args, **kwargs)
+        return make(a, *args, **kwargs)
+
+    return like
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like):
+    composite(_function)(_like(_function))
+
+
+@composite(np.full_like)
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    new = np.empty_like(a, dtype=dtype, **kwargs)
+    new[...] = fill_value
+    return new
+
+
+def _astype(x: Any, *, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype)[()] if isinstance(x, (int, float, complex)) else x.astype(dtype)
+
+
+def _cast(c: Any, *, dtype: Any) -> Any:
+    return c
+
+
+def _cast_tangent(t: Any, *, dtype: Any) -> Any:
+    return np.real(t) if np.iscomplexobj(t) and np.dtype(dtype).kind != "c" else t
+
+
+ASTYPE = rule(
+    _astype,
+    vjps=(_cast,),
+    jvps=(_cast_tangent,),
+    broadcasts=True,
+    because="the identity, whose cotangent has another dtype than its argument",
+)

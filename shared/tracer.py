@@ -1,0 +1,418 @@
+"""The duck array: an object that NumPy code takes for an array, and that binds every operation to its level.
+
+It answers NumPy's two protocols (`__array_ufunc__`, `__array_function__`), so users differentiate plain NumPy code,
+and refuses what would silently drop a derivative (`float(x)`, `np.array([x])`, `out=`).  It knows assignment and views
+with NumPy's meaning.  It knows no calculus, and nothing of what a level does with an operation: an engine is a
+subclass that says so in `process` and `update`.  Operators and methods are filled in by `shared.operators`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from shared.errors import StaleViewError, no_rule, not_a_number, unsupported_keyword, user_line
+from shared.levels import Tracer, bind
+from shared.registry import REGISTRY, Primitive
+
+#: Entries for ufunc methods: METHODS[np.add, "reduce"]
+METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+
+#: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
+CREATION = frozenset((np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange))
+
+_PLAIN = (int, float, complex, np.ndarray, np.generic)
+
+#: The types that the hot paths accept as constants without asking further.
+CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
+
+
+class DuckArray(Tracer):
+    """A traced value: `primal` is what it stands for, a plain value or a tracer of a lower level."""
+
+    __slots__ = ("primal",)
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+    primal: Any
+    #: the class of this engine's tracers that are views of another; see `view_class`
+    View: type
+
+    # --- what an engine provides ---
+
+    def lift(self, value: Any) -> DuckArray:
+        """`value`, of a lower level, as a tracer of this one whose derivative is zero."""
+        raise NotImplementedError
+
+    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+        """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
+        raise NotImplementedError
+
+    def twin(self) -> DuckArray:
+        """Another tracer that stands for the same value."""
+        raise NotImplementedError
+
+    def become(self, other: DuckArray) -> None:
+        """Stand for what `other` stands for from now on."""
+        raise NotImplementedError
+
+    @staticmethod
+    def unary(primitive: Primitive, x: Any) -> Any:
+        """Process an elementwise primitive of one argument; an engine may have a faster way."""
+        return bind(primitive, (x,), {})
+
+    @staticmethod
+    def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+        """Process an elementwise primitive of two arguments; an engine may have a faster way."""
+        return bind(primitive, (x, y), {})
+
+    # --- NumPy's protocols ---
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            entry: Any = REGISTRY.get(ufunc)
+            if entry is not None:
+                if entry.form == "elementwise":
+                    return self.unary(entry, inputs[0]) if len(inputs) == 1 else self.binary(entry, *inputs)
+                return entry.call(inputs, kwargs)
+            raise no_rule(f"np.{ufunc.__name__}")
+        if kwargs.pop("out", None) not in (None, (None,)):
+            raise _output_refused(f"np.{ufunc.__name__}")
+        if method != "__call__":
+            entry = METHODS.get((ufunc, method))
+            if entry is None:
+                raise no_rule(f"np.{ufunc.__name__}.{method}")
+            return entry(*inputs, **kwargs)
+        if ufunc not in REGISTRY:
+            raise no_rule(f"np.{ufunc.__name__}")
+        if kwargs.pop("where", True) is not True:
+            raise unsupported_keyword(f"np.{ufunc.__name__}", "where")
+        for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("dtype", None)):
+            if kwargs.pop(keyword, neutral) != neutral:
+                raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+        return REGISTRY[ufunc].call(inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        entry = REGISTRY.get(func)
+        if entry is None:
+            raise no_rule(
+                f"np.{getattr(func, '__module__', 'numpy').removeprefix('numpy').lstrip('.')}"
+                f"{'.' if func.__module__ != 'numpy' else ''}{func.__name__}"
+            )
+        if kwargs.get("out") is not None:
+            raise _output_refused(f"np.{func.__name__}")
+        return entry.call(args, kwargs)
+
+    # --- what would drop a derivative ---
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise not_a_number(
+            "a plain NumPy array",
+            "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
+            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to.",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain float",
+            "Use NumPy's functions in place of math's (np.sin(x) for math.sin(x)); fill an array that was made with "
+            "np.zeros_like(x) or np.zeros(n, like=x); or say stop_gradient(x) if the derivative must be dropped.",
+        )
+
+    __int__ = __index__ = __complex__ = __float__
+
+    def __bool__(self) -> bool:
+        return bool(self.primal)
+
+    # --- shape and type, which carry no derivative ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        primal = self.primal
+        return () if type(primal) is float or type(primal) is complex else primal.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype; of a Python number, the one NumPy gives it by itself."""
+        primal = self.primal
+        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a scalar has no meaning")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a scalar has no meaning")
+        return (self[k] for k in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- assignment, with NumPy's meaning ---
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, DuckArray):
+            if isinstance(value, ViewOf) and value.writes_back(self, index):
+                return  # the end of `x[i] += v`: the view has written itself back already
+            if value.level.number > self.level.number:
+                raise inner_into_outer()
+        if not is_array(self.primal):
+            raise TypeError("a traced scalar does not support item assignment")
+        self.update(SETITEM, value, index)
+
+    def replace(self, result: Any) -> Any:
+        """The end of `x += v`: an array takes the result as its new contents, a number becomes a new number."""
+        if not is_array(self.primal):
+            return result
+        if not isinstance(result, DuckArray) or result.level is not self.level:
+            if isinstance(result, Tracer) and result.level.number > self.level.number:
+                raise inner_into_outer()
+            result = self.lift(result)
+        if result.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast "
+                f"shape {result.shape}"
+            )
+        if result.dtype != self.dtype:
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"cannot assign a result of dtype {result.dtype} in place to {self.dtype}")
+            result = result.astype(self.dtype)
+        self.become(result)
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.primal!r}, level {self.level.number})"
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self.primal})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.primal, spec) if spec else str(self)
+
+
+def is_array(primal: Any) -> bool:
+    """Whether a primal has NumPy's array meaning under assignment (numbers and NumPy scalars do not)."""
+    while isinstance(primal, DuckArray):
+        primal = primal.primal
+    return not isinstance(primal, (int, float, complex, np.generic))
+
+
+def inner_into_outer() -> StaleViewError:
+    return StaleViewError(
+        f"a value of an inner differentiation was assigned into an array of an outer one{user_line()}; the array "
+        "would outlive the value. Make the array inside the inner function, with np.zeros_like or np.copy."
+    )
+
+
+def _output_refused(name: str) -> Exception:
+    error = unsupported_keyword(name, "out")
+    error.add_note("For `plain_array += traced`, write `plain_array = plain_array + traced`.")
+    return error
+
+
+def operand(value: Any) -> Any:
+    """A constant argument as rules take it: lists become arrays, what is no number is refused."""
+    if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
+        return value
+    if hasattr(value, "__array_ufunc__"):
+        return value
+    if isinstance(value, (list, tuple)):
+        value = np.asarray(value)
+        if value.dtype.kind in "biufc":
+            return value
+    raise TypeError(
+        f"{value!r} cannot be an operand of a differentiated operation: expected a number or an array"
+    )
+
+
+# --- writing in place -------------------------------------------------------------------------------------------------
+
+
+class Updating:
+    """A primitive that makes a changed array: pure in meaning, in place where nobody else holds the array."""
+
+    __slots__ = ("name", "write")
+
+    def __init__(self, name: str, write: Callable[[Any, Any, Any], None]):
+        self.name = name
+        self.write = write
+
+    def __repr__(self) -> str:
+        return f"<updating primitive {self.name}>"
+
+
+def _assign(buffer: Any, index: Any, value: Any) -> None:
+    buffer[index] = value
+
+
+#: `x[index] = value`
+SETITEM = Updating("setitem", _assign)
+#: `np.add.at(x, index, value)`: an index that occurs twice is added to twice
+ADD_AT = Updating("add_at", np.add.at)
+
+
+def held_by_others(tracer: DuckArray, slot: str) -> bool:
+    """Whether anything besides this slot refers to its buffer: a kept value, a view, the caller's own array."""
+    return sys.getrefcount(getattr(tracer, slot)) > _ALONE
+
+
+class _Probe(DuckArray):
+    __slots__ = ()
+
+
+def _count_alone() -> int:
+    # How many references an unshared slot shows differs between interpreters, so it is counted, not assumed.
+    probe = _Probe()
+    probe.primal = np.zeros(1)
+    return sys.getrefcount(getattr(probe, "primal"))  # noqa: B009 - the same expression as in held_by_others
+
+
+_ALONE = _count_alone()
+
+
+def duplicate(buffer: Any) -> Any:
+    return buffer.twin() if isinstance(buffer, DuckArray) else np.array(buffer)
+
+
+def writable(tracer: DuckArray, slot: str) -> Any:
+    """The buffer in a slot of a tracer, copied first if writing to it could be noticed elsewhere."""
+    shared = held_by_others(tracer, slot)
+    buffer = getattr(tracer, slot)
+    if shared or (isinstance(buffer, np.ndarray) and (buffer.base is not None or not buffer.flags.writeable)):
+        return duplicate(buffer)
+    return buffer
+
+
+def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
+    """Write into a buffer that the caller owns; returns it, lifted if the value is of a higher level."""
+    if isinstance(value, DuckArray) and not (
+        isinstance(buffer, DuckArray) and buffer.level.number >= value.level.number
+    ):
+        buffer = value.lift(buffer)
+    if isinstance(buffer, DuckArray):
+        buffer.update(primitive, value, index)
+    else:
+        primitive.write(buffer, index, value)
+    return buffer
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+
+class ViewOf:
+    """Mixed into an engine's tracer: a view of `base`, valid as long as the base still stands for `seen`.
+
+    While a view lives it holds the base's buffer, so any assignment to the base has to move it to another buffer:
+    that the base still has the buffer it had is therefore the whole test of freshness.
+    """
+
+    __slots__ = ()
+    base: Any
+    seen: Any
+    path: Any
+
+    def writes_back(self, base: DuckArray, index: Any) -> bool:
+        same = self.base is base and self.path is not None and _same_index(self.path, index)
+        return same and base.primal is self.seen
+
+
+def _same_index(a: Any, b: Any) -> bool:
+    a, b = (a if isinstance(a, tuple) else (a,)), (b if isinstance(b, tuple) else (b,))
+    return len(a) == len(b) and all(
+        type(p) is type(q) and not isinstance(p, np.ndarray) and p == q for p, q in zip(a, b, strict=True)
+    )
+
+
+def view_class(engine: type[DuckArray]) -> type:
+    """The class of `engine`'s views: reading one that is stale raises, writing one writes through to its base."""
+    slot = DuckArray.primal
+
+    def read(self: Any) -> Any:
+        if self.base.primal is not self.seen:
+            raise StaleViewError(
+                f"a view was used after its base array was assigned to{user_line()}; NumPy would show the new "
+                "contents, which this view does not have. Take the view again (x[...]), or copy it: x[...].copy()"
+            )
+        return slot.__get__(self)  # type: ignore[attr-defined]
+
+    def update(self: Any, primitive: Updating, value: Any, index: Any) -> None:
+        _require_path(self)
+        changed = self.twin()
+        slot.__set__(self, None)  # type: ignore[attr-defined]
+        try:
+            changed.update(primitive, value, index)
+        finally:
+            _write_back(self, changed)
+
+    def become(self: Any, other: DuckArray) -> None:
+        _require_path(self)
+        _write_back(self, other)
+
+    def _require_path(view: Any) -> None:
+        read(view)
+        if view.path is None:
+            raise StaleViewError(
+                f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
+                "to the original array, or to a copy of the view"
+            )
+
+    def _write_back(view: Any, changed: DuckArray) -> None:
+        base, path = view.base, view.path
+        view.seen = None
+        slot.__set__(view, None)  # type: ignore[attr-defined]
+        base[path] = changed
+        fresh = base[path]
+        view.seen = base.primal
+        engine.become(view, fresh.twin())
+
+    return type(
+        engine.__name__,
+        (ViewOf, engine),
+        {
+            "__slots__": ("base", "path", "seen"),
+            "__doc__": view_class.__doc__,
+            "__module__": engine.__module__,
+            "primal": property(read, lambda self, value: slot.__set__(self, value)),  # type: ignore[attr-defined]
+            "update": update,
+            "become": become,
+        },
+    )
+
+
+def base_of(out: Any, args: tuple[Any, ...], level: Any) -> DuckArray | None:
+    """The argument of this level that `out` (of the level below) is a view of, if there is one."""
+    if isinstance(out, np.ndarray):
+        owner = out.base
+        if owner is None:
+            return None
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level:
+                primal = a.primal
+                if isinstance(primal, np.ndarray) and (primal is owner or primal.base is owner):
+                    return a
+    elif isinstance(out, ViewOf):
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level and a.primal is out.base:
+                return a
+    return None

@@ -1,0 +1,136 @@
+"""Nested containers of arrays: lists, tuples, dicts and named tuples, taken apart into leaves and put together again.
+
+Anything that is none of these is a leaf; None is an empty container.  Dict keys are taken in sorted order
+where they can be sorted, so the order of insertion does not matter.  This module knows nothing of derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shared.errors import ShapeError
+
+
+class Structure:
+    """The shape of a nested container: how to put its leaves back.  Two are equal if they nest alike."""
+
+    __slots__ = ("children", "kind", "names", "size")
+
+    def __init__(self, kind: Any, names: tuple[Any, ...] | None, children: tuple[Structure, ...], size: int):
+        self.kind = kind
+        self.names = names
+        self.children = children
+        self.size = size
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Structure):
+            return NotImplemented
+        return self.kind is other.kind and self.names == other.names and self.children == other.children
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.names, self.children))
+
+    def __repr__(self) -> str:
+        if self.kind is _Leaf:
+            return "*"
+        if self.kind is None:
+            return "None"
+        parts = [repr(child) for child in self.children]
+        if self.kind is dict:
+            return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(self.names or (), parts, strict=True)) + "}"
+        if self.kind is list:
+            return f"[{', '.join(parts)}]"
+        name = "" if self.kind is tuple else self.kind.__name__
+        return f"{name}({', '.join(parts)}{',' if len(parts) == 1 and not name else ''})"
+
+
+class _Leaf:
+    """Marks a leaf; a class so that structures compare kinds by identity."""
+
+
+LEAF = Structure(_Leaf, None, (), 1)
+_NONE = Structure(None, None, (), 0)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves of `tree`, depth first, and the structure that `unflatten` puts them back into.
+
+    >>> flatten({"w": [1.0, 2.0], "b": (3.0,)})
+    ([3.0, 1.0, 2.0], {'b': (*,), 'w': [*, *]})
+    """
+    leaves: list[Any] = []
+    return leaves, _flatten(tree, leaves)
+
+
+def _flatten(tree: Any, leaves: list[Any]) -> Structure:
+    kind = type(tree)
+    names: tuple[Any, ...] | None = None
+    if kind is list or kind is tuple:
+        children = tree
+    elif kind is dict:
+        names = tuple(_in_order(tree))
+        children = [tree[name] for name in names]
+    elif tree is None:
+        return _NONE
+    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        children = tree
+    elif isinstance(tree, (list, tuple, dict)):
+        raise TypeError(f"containers may be list, tuple, dict or namedtuple, not {kind.__name__}: convert it first")
+    else:
+        leaves.append(tree)
+        return LEAF
+    before = len(leaves)
+    parts = tuple([_flatten(child, leaves) for child in children])
+    return Structure(kind, names, parts, len(leaves) - before)
+
+
+def _in_order(tree: dict[Any, Any]) -> Sequence[Any]:
+    # Sorted where keys can be compared, so that insertion order does not distinguish two dicts.
+    try:
+        return sorted(tree)
+    except TypeError:
+        return list(tree)
+
+
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """Put leaves back into a structure.
+
+    >>> unflatten(flatten([0, (0, 0)])[1], [1.0, 2.0, 3.0])
+    [1.0, (2.0, 3.0)]
+    """
+    if len(leaves) != structure.size:
+        raise ShapeError(f"{len(leaves)} leaves do not fit the structure {structure}, which has {structure.size}")
+    return _unflatten(structure, iter(leaves))
+
+
+def _unflatten(structure: Structure, leaves: Any) -> Any:
+    kind = structure.kind
+    if kind is _Leaf:
+        return next(leaves)
+    if kind is None:
+        return None
+    parts = [_unflatten(child, leaves) for child in structure.children]
+    if kind is list:
+        return parts
+    if kind is dict:
+        return dict(zip(structure.names or (), parts, strict=True))
+    return tuple(parts) if kind is tuple else kind(*parts)
+
+
+def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply `f` to the leaves of one tree, or to corresponding leaves of several of the same structure.
+
+    >>> tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"x": 10, "y": (20, 30)})
+    {'x': 11, 'y': (22, 33)}
+    """
+    leaves, structure = flatten(tree)
+    others = []
+    for other in rest:
+        other_leaves, other_structure = flatten(other)
+        if other_structure != structure:
+            raise ShapeError(f"the structures differ: {structure} and {other_structure}")
+        others.append(other_leaves)
+    return unflatten(structure, [f(*values) for values in zip(leaves, *others, strict=True)])
