@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.errors import ShapeError, closed
 from shared.levels import Level, bind
-from shared.registry import Primitive
+from shared.registry import UNARY, Primitive
 from shared.scalars import constant_operand
 from shared.tracer import CONSTANT_TYPES, DuckArray, Updating, base_of, operand, view_class, writable, write
 
@@ -46,12 +46,14 @@ class Dual(DuckArray):
 
     # --- what a primitive does to dual numbers ---
 
-    @staticmethod
-    def unary(primitive: Primitive, x: Any) -> Any:
-        level = x.level
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        primitive: Any = UNARY.get(ufunc)
+        if primitive is None or method != "__call__" or kwargs:
+            return DuckArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+        level = self.level
         if level.closed:
-            raise closed(x)
-        value = x.primal
+            raise closed(self)
+        value = self.primal
         out = primitive.evaluate(value)
         edge: Any = primitive.edges[0]
         keep = edge.keep
@@ -59,7 +61,7 @@ class Dual(DuckArray):
             kept = (value, out)[keep]
         else:
             kept = None if keep is None else primitive.keep(edge, 0, out, (value,), {})
-        return new_dual(level, out, edge.push(x.tangent, kept))
+        return new_dual(level, out, edge.push(self.tangent, kept))
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -114,6 +116,20 @@ class Dual(DuckArray):
             tangent = like_output(tangent, out)
         return new_dual(level, out, tangent)
 
+    def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        value, tangent = self.primal, self.tangent
+        if value.__class__ is not _ndarray or tangent.__class__ is not _ndarray:
+            return self.process(primitive, (self, *rest), static)
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        out, tangent = primitive.raw(value, *rest, **static), primitive.raw(tangent, *rest, **static)
+        if out.__class__ is _ndarray:
+            owner = out.base
+            if owner is not None and (owner is value or owner is value.base):
+                return _view(level, out, tangent, self, rest if primitive.name == "getitem" else None)
+        return new_dual(level, out, tangent)
+
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
         if level.closed:
@@ -126,16 +142,12 @@ class Dual(DuckArray):
             else:
                 values.append(operand(a))
                 tangents.append(None)
-        out = primitive.evaluate(*values, **static)
+        out = bind(primitive, tuple(values), static)
         if primitive.constant:
             return out
         tangent = like_output(primitive.push(out, values, tangents, static), out)
         base = base_of(out, args, level)
-        if base is None:
-            return new_dual(level, out, tangent)
-        view = _View(out, tangent, level)
-        view.base, view.seen, view.path = base, base.primal, primitive.path(args)
-        return view
+        return new_dual(level, out, tangent) if base is None else _view(level, out, tangent, base, primitive.path(args))
 
     # --- assignment ---
 
@@ -176,6 +188,18 @@ def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
 
 _allocate: Any = object.__new__
 _View: Any = view_class(Dual)
+_set_primal: Any = DuckArray.primal.__set__  # type: ignore[attr-defined]
+
+
+def _view(level: Any, out: Any, tangent: Any, base: Any, path: Any) -> Any:
+    view = _allocate(_View)
+    view.level = level
+    _set_primal(view, out)
+    view.tangent = tangent
+    view.base = base
+    view.seen = base.primal
+    view.path = path
+    return view
 
 
 def like_output(tangent: Any, out: Any) -> Any:

@@ -22,8 +22,9 @@ from reversead.guard import Guard
 from reversead.sweep import GATHER, KEEP, LEAF, OVERWRITE, forward, reverse
 from shared.arguments import as_leaf, differentiable
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
-from shared.levels import Level, bind
-from shared.registry import Like, Primitive
+from shared.levels import Level, Tracer, bind
+from shared.operators import ARITHMETIC
+from shared.registry import UNARY, Like, Primitive
 from shared.scalars import constant_operand
 from shared.tracer import (
     CONSTANT_TYPES,
@@ -38,6 +39,7 @@ from shared.tracer import (
 )
 
 _ndarray = np.ndarray
+_FLOATS = frozenset((float, np.float64))
 
 
 class Tape(Level):
@@ -65,18 +67,27 @@ class Tape(Level):
         self.thread = get_ident()
         self.guard = Guard()
 
-    def variable(self, value: Any, copy: bool = True) -> Variable:
-        """A new independent variable on this tape.  A gradient with respect to it can be asked for."""
+    def variable(self, value: Any) -> Variable:
+        """A new independent variable on this tape.  A gradient with respect to it can be asked for.
+
+        An array is copied; an integer becomes a float.  Raises LeafTypeError for what has no derivative.
+        """
         if self.thread != get_ident():
             raise self.refusal()
-        value = differentiable(value)
-        if isinstance(value, _ndarray):
-            value = np.array(value) if copy else self.guard.constant(value)
-        node = self.count
-        self.count = node + 1
-        self.record((LEAF, len(self.variables), ~0))
-        self.variables[node] = len(self.variables)
-        return Variable(self, value, node)
+        return self.inputs([differentiable(value)], copy=True)[0]
+
+    def inputs(self, values: list[Any], copy: bool) -> list[Variable]:
+        """Independent variables of values known to be differentiable; without `copy` large arrays are locked instead."""
+        variables, guard = [], self.guard.constant
+        for value in values:
+            if value.__class__ is _ndarray:
+                value = value.copy("K") if copy else guard(value)
+            node = self.count
+            self.count = node + 1
+            self.record((LEAF, len(self.variables), ~0))
+            self.variables[node] = len(self.variables)
+            variables.append(Variable(self, value, node))
+        return variables
 
     def sweep(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
         """Pull the seeds of some nodes back to the leaves: their cotangents, None for a leaf that none reaches.
@@ -168,14 +179,16 @@ class Variable(DuckArray):
 
     # --- what a primitive does to variables ---
 
-    @staticmethod
-    def unary(primitive: Primitive, x: Any) -> Any:
-        tape = x.level
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        primitive: Any = UNARY.get(ufunc)
+        if primitive is None or method != "__call__" or kwargs:
+            return DuckArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+        tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
-        value = x.primal
+        value = self.primal
         out = primitive.evaluate(value)
-        index = x.index
+        index = self.index
         if index < 0:
             return Variable(tape, out, -1)
         edge: Any = primitive.edges[0]
@@ -197,7 +210,7 @@ class Variable(DuckArray):
             elif y.__class__ in CONSTANT_TYPES:
                 y_value, j = y, -1
                 if y.__class__ is _ndarray:
-                    if primitive.keeps_second:
+                    if primitive.kept is None or 1 in primitive.kept:
                         y_value = tape.guard.constant(y)
                 elif x_value.__class__ is _ndarray:
                     y_value = constant_operand(y, x_value)
@@ -207,7 +220,7 @@ class Variable(DuckArray):
             tape, y_value, j = y.level, y.primal, y.index
             x_value, i = x, -1
             if x.__class__ is _ndarray:
-                if primitive.keeps_first:
+                if primitive.kept is None or 0 in primitive.kept:
                     x_value = tape.guard.constant(x)
             elif y_value.__class__ is _ndarray:
                 x_value = constant_operand(x, y_value)
@@ -220,12 +233,12 @@ class Variable(DuckArray):
         if primitive.common is not None and i >= 0 and j >= 0:
             edges = primitive.factored
         values = (x_value, y_value, out)
-        is_array = out.__class__ is _ndarray
+        broadcasts, is_array = primitive.broadcasts, out.__class__ is _ndarray
         recorded = False
         if i >= 0 and (edge := edges[0]) is not None:
             keep = edge.keep
-            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 0, out, values, {}) if keep else None
-            if (
+            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 0, out, values[:2], {}) if keep else None
+            if broadcasts and (
                 (x_value.__class__ is not _ndarray or x_value.shape != out.shape or x_value.dtype is not out.dtype)
                 if is_array
                 else (out.__class__ not in _FLOATS and differs(x_value, out))
@@ -235,8 +248,8 @@ class Variable(DuckArray):
             recorded = True
         if j >= 0 and (edge := edges[1]) is not None:
             keep = edge.keep
-            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 1, out, values, {}) if keep else None
-            if (
+            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 1, out, values[:2], {}) if keep else None
+            if broadcasts and (
                 (y_value.__class__ is not _ndarray or y_value.shape != out.shape or y_value.dtype is not out.dtype)
                 if is_array
                 else (out.__class__ not in _FLOATS and differs(y_value, out))
@@ -253,47 +266,77 @@ class Variable(DuckArray):
         tape.count = node + 1
         return Variable(tape, out, node)
 
+    def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        value = self.primal
+        if value.__class__ is not _ndarray:
+            return self.process(primitive, (self, *rest), static)
+        tape = self.level
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        out = primitive.raw(value, *rest, **static) if static else primitive.raw(value, *rest)
+        node = index = self.index
+        if index >= 0:
+            tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
+            node = tape.count
+            tape.count = node + 1
+        if out.__class__ is _ndarray:
+            owner = out.base
+            if owner is not None and (owner is value or owner is value.base):
+                return _view(tape, out, node, self, rest if primitive.name == "getitem" else None)
+        return Variable(tape, out, node)
+
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
-        values, parents = [], []
-        for k, a in enumerate(args):
+        values: list[Any] = []
+        parents: list[int] = []
+        active, nested, kept = 0, False, primitive.kept
+        for a in args:
             if isinstance(a, Variable) and a.level is tape:
-                values.append(a.primal)
+                value = a.primal
                 parents.append(a.index)
+                active += a.index >= 0
             else:
-                if a.__class__ is _ndarray and primitive.keeps(k):
-                    a = tape.guard.constant(a)
-                values.append(operand(a))
+                value = a
+                if a.__class__ is _ndarray:
+                    if not primitive.constant and (kept is None or len(parents) in kept):
+                        value = tape.guard.constant(a)
+                elif a.__class__ not in CONSTANT_TYPES:
+                    value = operand(a)
                 parents.append(-1)
-        out = primitive.evaluate(*values, **static)
+            if isinstance(value, Tracer):
+                nested = True
+            values.append(value)
+        out = bind(primitive, tuple(values), static) if nested else primitive.raw(*values, **static)
         if primitive.constant:
             return out
-        node = self._record(primitive, out, values, parents, static)
-        base = base_of(out, args, tape)
-        if base is None:
-            return Variable(tape, out, node)
-        view = _View(tape, out, node)
-        view.base, view.seen, view.path = base, base.primal, primitive.path(args)
-        return view
+        node = self._record(primitive, out, values, parents, static, active) if active else -1
+        if (out.base is not None) if out.__class__ is _ndarray else nested:
+            base = base_of(out, args, tape)
+            if base is not None:
+                return _view(tape, out, node, base, primitive.path(args))
+        return Variable(tape, out, node)
 
     def _record(
-        self, primitive: Primitive, out: Any, values: list[Any], parents: list[int], static: dict[str, Any]
+        self, primitive: Primitive, out: Any, values: list[Any], parents: list[int], static: dict[str, Any], active: int
     ) -> int:
         """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""
         tape = self.level
         edges: Any = primitive.edges
-        common = primitive.common if sum(p >= 0 for p in parents) > 1 else None
+        common = primitive.common if active > 1 else None
         if common is not None:
             edges = primitive.factored
         residuals = None
         if primitive.residuals is not None:
             residuals = primitive.residuals(out, values, static)
-            edges = primitive.edges * len(values)
+            edges = edges * len(values)
         recorded = False
-        for k, (edge, parent) in enumerate(zip(edges, parents, strict=False)):
-            if parent < 0 or edge is None:
+        for k, parent in enumerate(parents):
+            if parent < 0:
+                continue
+            edge = edges[k]
+            if edge is None:
                 continue
             kept = primitive.keep(edge, k, out, values, static) if residuals is None else residuals[k]
             if primitive.broadcasts and differs(values[k], out):
@@ -343,7 +386,59 @@ class Variable(DuckArray):
 
 
 _View: Any = view_class(Variable)
-_FLOATS = frozenset((float, np.float64))
+_allocate: Any = object.__new__
+_set_primal: Any = DuckArray.primal.__set__  # type: ignore[attr-defined]
+
+
+def _view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:
+    view = _allocate(_View)
+    view.level = tape
+    _set_primal(view, out)
+    view.index = node
+    view.base = base
+    view.seen = base.primal
+    view.path = path
+    return view
+
+
+def _of_numbers(primitive: Primitive) -> Any:
+    """Python's operator for a variable that is a number, beside a float or another such variable.
+
+    It does what `Variable.binary` does, and hands everything else to it: for numbers the bookkeeping would cost several
+    times the arithmetic, and most of it (constants to guard, shapes to compare) cannot arise.
+    """
+    evaluate = primitive.evaluate
+    first: Any
+    second: Any
+    first, second = primitive.edges
+    keep_first, keep_second = first.keep, second.keep
+    has_common = primitive.common is not None
+
+    def operate(self: Any, other: Any) -> Any:
+        value = self.primal
+        if value.__class__ in _FLOATS:
+            tape, index = self.level, self.index
+            if other.__class__ is float:
+                if index >= 0 and tape.thread == get_ident():
+                    out = evaluate(value, other)
+                    kept = None if keep_first is None else (value, other, out)[keep_first]
+                    tape.record((first, kept, ~index))
+                    node = tape.count
+                    tape.count = node + 1
+                    return Variable(tape, out, node)
+            elif other.__class__ is Variable and other.level is tape and not has_common:
+                y, j = other.primal, other.index
+                if y.__class__ in _FLOATS and index >= 0 and j >= 0 and tape.thread == get_ident():
+                    out = evaluate(value, y)
+                    values = (value, y, out)
+                    kept = None if keep_first is None else values[keep_first]
+                    tape.record((first, kept, ~index, second, None if keep_second is None else values[keep_second], j))
+                    node = tape.count
+                    tape.count = node + 1
+                    return Variable(tape, out, node)
+        return self.binary(primitive, self, other)
+
+    return operate
 
 
 def differs(value: Any, out: Any) -> bool:
@@ -353,3 +448,6 @@ def differs(value: Any, out: Any) -> bool:
     dtype = getattr(value, "dtype", None)
     return dtype is not None and dtype != getattr(out, "dtype", dtype)
 
+
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(Variable, f"__{_name}__", _of_numbers(ARITHMETIC[_name]))

@@ -32,6 +32,8 @@ from shared.tree import flatten, unflatten
 
 Function = Callable[..., Any]
 
+_REAL = frozenset((float, np.float64, np.float32))
+
 
 class _Run:
     """One evaluation of a function on a tape, kept for sweeps."""
@@ -42,7 +44,7 @@ class _Run:
         self.tape = tape = Tape(name)
         self.selection = Selection(name, args, argnums)
         try:
-            variables = [tape.variable(leaf) for leaf in self.selection.leaves]
+            variables = tape.inputs(self.selection.leaves, copy=True)
             out, aux = split_aux(name, f(*self.selection.call_with(variables), **kwargs), has_aux)
             leaves, self.structure = flatten(out)
             self.nodes = [o.index if isinstance(o, Variable) and o.level is tape else -1 for o in leaves]
@@ -82,13 +84,12 @@ def _value_and_grad(f: Function, argnums: int | Sequence[int], has_aux: bool, na
         try:
             selection = Selection(name, args, argnums)
             # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
-            variables = [tape.variable(leaf, copy=False) for leaf in selection.leaves]
+            variables = tape.inputs(selection.leaves, copy=False)
             out, aux = split_aux(name, f(*selection.call_with(variables), **kwargs), has_aux)
-            scalar_output(name, out)
             traced = isinstance(out, Variable) and out.level is tape
-            seed: Any = 1.0
-            if traced and out.dtype == np.float32:
-                seed = np.float32(1.0)
+            if not (traced and out.primal.__class__ in _REAL):
+                scalar_output(name, out)
+            seed = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
             if has_aux:
                 aux = strip(aux, tape)
             tape.close()

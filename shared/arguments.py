@@ -17,30 +17,39 @@ from shared.registry import Like
 from shared.tree import Structure, flatten, unflatten
 
 
-def differentiable(leaf: Any, where: str = "the argument") -> Any:
-    """`leaf` as a value to differentiate with respect to: integers become float64, what has no derivative is refused."""
+def differentiable(leaf: Any, name: str = "variable", position: int | None = None) -> Any:
+    """`leaf` as a value to differentiate with respect to: integers become float64, what has no derivative is refused.
+
+    `name` and `position` (of the leaf among all) are for the error message.
+    """
     kind = leaf.__class__
-    if kind is np.ndarray or isinstance(leaf, (np.ndarray, np.generic, Tracer)):
-        letter = leaf.dtype.kind
+    if kind is float or kind is complex or (kind is np.ndarray and leaf.dtype in _FLOATING):
+        return leaf
+    if isinstance(leaf, (np.ndarray, np.generic, Tracer)):
+        letter = leaf.dtype.kind  # type: ignore[union-attr]
         if letter in "fc":
             if isinstance(leaf, np.ma.MaskedArray):
-                raise LeafTypeError(f"{where} is a masked array{user_line()}; pass .filled(value), or .data")
+                raise _not_differentiable(name, position, "is a masked array", "pass .filled(value), or .data")
             return leaf
         if letter in "iu":
-            return leaf.astype(np.float64)
-        raise LeafTypeError(
-            f"{where} has dtype {leaf.dtype}{user_line()}, which has no derivative; convert it with .astype(float), "
-            "or leave it out of argnums"
-        )
-    if kind is float or kind is complex:
-        return leaf
+            return leaf.astype(np.float64)  # type: ignore[union-attr]
+        raise _not_differentiable(name, position, f"has dtype {leaf.dtype}", "convert it with .astype(float)")  # type: ignore[union-attr]
     if kind is int or (isinstance(leaf, (int, float)) and kind is not bool):
         return float(leaf)
     if hasattr(leaf, "__array_ufunc__") and getattr(getattr(leaf, "dtype", None), "kind", "") in "fc":
         return leaf
-    raise LeafTypeError(
-        f"{where} is a {kind.__name__}{user_line()}, which has no derivative; expected a number or an array of "
-        "numbers, or nested lists, tuples and dicts of them"
+    raise _not_differentiable(
+        name, position, f"is a {kind.__name__}", "pass a number, an array of numbers, or nested containers of them"
+    )
+
+
+_FLOATING = frozenset((np.dtype(np.float64), np.dtype(np.float32)))
+
+
+def _not_differentiable(name: str, position: int | None, problem: str, instead: str) -> LeafTypeError:
+    where = "the argument" if position is None else f"leaf {position} of the differentiated arguments"
+    return LeafTypeError(
+        f"{name}: {where} {problem}{user_line()}, so it has no derivative; {instead}, or leave it out of argnums"
     )
 
 
@@ -50,59 +59,74 @@ class Selection:
     __slots__ = ("args", "argnums", "leaves", "single", "structure")
 
     def __init__(self, name: str, args: tuple[Any, ...], argnums: int | Sequence[int]):
-        self.single = isinstance(argnums, (int, np.integer)) and not isinstance(argnums, bool)
-        numbers = (argnums,) if self.single else argnums
-        self.argnums: list[int] = []
-        for number in numbers:  # type: ignore[union-attr]
-            if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-                raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {argnums!r}")
-            if not -len(args) <= number < len(args):
-                raise ValueError(
-                    f"{name}: argnums={argnums!r} is out of range{user_line()}: the function was called with "
-                    f"{len(args)} positional argument{'s' if len(args) != 1 else ''}"
-                )
-            self.argnums.append(int(number) % len(args))
-        if len(set(self.argnums)) != len(self.argnums):
-            raise ValueError(f"{name}: argnums={argnums!r} names an argument twice")
         self.args = args
-        found, self.structure = flatten([args[k] for k in self.argnums])
-        if len(found) == 1:
-            self.leaves = [differentiable(found[0], f"{name}: argument {self.argnums[0]}")]
+        self.single = argnums.__class__ is int or isinstance(argnums, np.integer)
+        if argnums.__class__ is int and 0 <= argnums < len(args):  # type: ignore[operator]
+            self.argnums = [argnums]
+            found, self.structure = flatten(args[argnums])  # type: ignore[index]
         else:
-            self.leaves = [differentiable(leaf, f"{name}: leaf {k} of the arguments") for k, leaf in enumerate(found)]
+            self.argnums = _checked_argnums(name, len(args), [argnums] if self.single else argnums)
+            chosen = [args[k] for k in self.argnums]
+            found, self.structure = flatten(chosen[0] if self.single else chosen)
+        self.leaves = [differentiable(leaf, name, k) for k, leaf in enumerate(found)]
 
     def call_with(self, leaves: Sequence[Any]) -> list[Any]:
         """The arguments, with these leaves in place of those that vary."""
         args = list(self.args)
-        for number, value in zip(self.argnums, unflatten(self.structure, leaves), strict=True):
-            args[number] = value
+        values = unflatten(self.structure, leaves)
+        if self.single:
+            args[self.argnums[0]] = values
+        else:
+            for number, value in zip(self.argnums, values, strict=True):
+                args[number] = value
         return args
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
         values = unflatten(self.structure, leaves)
-        return values[0] if self.single else tuple(values)
+        return values if self.single else tuple(values)
+
+
+def _checked_argnums(name: str, count: int, argnums: Any) -> list[int]:
+    if isinstance(argnums, (str, bool)) or not hasattr(argnums, "__iter__"):
+        raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {argnums!r}")
+    checked = []
+    for number in argnums:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {number!r}")
+        if not -count <= number < count:
+            raise ValueError(
+                f"{name}: argnums={number} is out of range{user_line()}: the function was called with {count} "
+                f"positional argument{'s' if count != 1 else ''}"
+            )
+        checked.append(int(number) % count)
+    if len(set(checked)) != len(checked):
+        raise ValueError(f"{name}: argnums={list(argnums)} names an argument twice")
+    return checked
 
 
 def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
     """Derivatives in the types of the leaves they belong to: fresh, writable, zeros where there is none (None)."""
-    return [
-        values[k] if _is_fresh(values, k, leaf) else as_leaf(values[k], leaf) for k, leaf in enumerate(leaves)
-    ]
-
-
-def _is_fresh(values: list[Any], k: int, leaf: Any) -> bool:
-    """Whether an array belongs to this list alone, so that it can be handed out without a copy."""
-    if sys.getrefcount(values[k]) > _ALONE:
-        return False
-    value = values[k]
-    if value.__class__ is not np.ndarray or leaf.__class__ is not np.ndarray:
-        return False
-    return value.base is None and value.flags.writeable and value.dtype == leaf.dtype
+    results, array = [], np.ndarray
+    for k, leaf in enumerate(leaves):
+        # An array that this list alone refers to and that owns its memory can be handed out without a copy.
+        alone = sys.getrefcount(values[k]) <= _ALONE
+        value = values[k]
+        if value.__class__ is array and leaf.__class__ is array and alone and value.base is None:
+            if value.dtype is leaf.dtype and value.flags.writeable:
+                results.append(value)
+                continue
+        results.append(as_leaf(value, leaf))
+    return results
 
 
 # How many references an item of a list shows differs between interpreters, so it is counted, not assumed.
-_ALONE = (lambda values, k: sys.getrefcount(values[k]))([np.zeros(1)], 0)
+def _count_alone() -> int:
+    values = [np.zeros(1)]
+    return sys.getrefcount(values[0])
+
+
+_ALONE = _count_alone()
 
 
 def as_leaf(value: Any, leaf: Any) -> Any:
@@ -147,7 +171,7 @@ def same_structure(name: str, what: str, given: Any, structure: Structure, likes
         raise ShapeError(f"{name}: the {what} has the structure {found}, but must have {structure}{user_line()}")
     result = []
     for leaf, like in zip(leaves, likes, strict=True):
-        value = differentiable(leaf, f"{name}: a {what}")
+        value = differentiable(leaf, f"{name}: the {what}")
         shape, wanted = Like(value).shape, Like(like).shape
         if shape != wanted:
             raise ShapeError(f"{name}: a {what} has shape {shape}, but must have {wanted}{user_line()}")

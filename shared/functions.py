@@ -65,7 +65,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
     """
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    return special.log_softmax(x, axis=axis)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:

@@ -38,6 +38,10 @@ class Tracer:
     def process(self, primitive: Any, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         raise NotImplementedError
 
+    def linear(self, primitive: Any, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        """Process a primitive that is linear in one array, this; a level may have a faster way."""
+        return self.process(primitive, (self, *rest), static)
+
 
 def bind(primitive: Any, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
     """Process `primitive` at the highest level among its arguments; on plain values, evaluate it."""
@@ -46,5 +50,5 @@ def bind(primitive: Any, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         if isinstance(a, Tracer) and a.level.number > number:
             top, number = a, a.level.number
     if top is None:
-        return primitive.evaluate(*args, **static)
+        return primitive.raw(*args, **static)
     return top.process(primitive, args, static)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.registry import Primitive
+from shared.registry import REGISTRY, Primitive, bind
 from shared.rules import elementwise, indexing, products, shapes
 from shared.tracer import DuckArray
 
@@ -19,8 +19,9 @@ ARITHMETIC = {
     "sub": elementwise.SUBTRACT,
     "mul": elementwise.MULTIPLY,
     "truediv": elementwise.DIVIDE,
+    "matmul": products.MATMUL,
 }
-FUNCTIONS = {"mod": np.remainder, "floordiv": np.floor_divide, "divmod": np.divmod, "matmul": products.MATMUL}
+FUNCTIONS = {"mod": np.remainder, "floordiv": np.floor_divide, "divmod": np.divmod}
 COMPARISONS = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
 }  # fmt: skip
@@ -58,8 +59,10 @@ def _comparison(name: str, function: Callable[..., Any]) -> None:
 
 
 def _method(name: str, function: Callable[..., Any]) -> None:
+    call = REGISTRY[function].call
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        return call((self, *args), kwargs)
 
     method.__name__ = name
     method.__doc__ = f"As `numpy.{name}`."
@@ -76,9 +79,16 @@ def _power(self: Any, other: Any) -> Any:
     return self.binary(elementwise.POWER, self, other)
 
 
+def _negative(self: Any) -> Any:
+    # As an operator it keeps a Python float weak; for arrays the ufunc, which is the shorter way, means the same.
+    return bind(elementwise.NEGATIVE, (self,), {}) if isinstance(self.primal, float) else np.negative(self)
+
+
 def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
     """As `numpy.reshape`; the shape may be given as several numbers."""
-    return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
+    if copy:
+        self = np.copy(self)
+    return self.linear(shapes.RESHAPE, (), {"shape": shape[0] if len(shape) == 1 else shape, "order": order})
 
 
 def _transpose(self: Any, *axes: Any) -> Any:
@@ -113,8 +123,17 @@ def _fill(self: Any, value: Any) -> None:
     self[...] = value
 
 
+#: index types that are no arrays, so that the tape has nothing to protect
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
 def _getitem(self: Any, index: Any) -> Any:
-    return indexing.GETITEM(self, *index) if index.__class__ is tuple else indexing.GETITEM(self, index)
+    if index.__class__ is not tuple:
+        index = (index,)
+    for part in index:
+        if part.__class__ not in _BASIC:
+            return bind(indexing.GETITEM, (self, *index), {})
+    return self.linear(indexing.GETITEM, index, {})
 
 
 def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> None:
@@ -141,7 +160,7 @@ def install() -> None:
         "__pow__": _power,
         "__rpow__": lambda self, other: self.binary(elementwise.POWER, other, self),
         "__ipow__": lambda self, other: self.replace(self**other),
-        "__neg__": lambda self: self.unary(elementwise.NEGATIVE, self),
+        "__neg__": _negative,
         "__pos__": lambda self: np.positive(self),
         "__abs__": lambda self: np.absolute(self),
         "__getitem__": _getitem,
@@ -154,7 +173,7 @@ def install() -> None:
         "conj": _conjugate,
         "conjugate": _conjugate,
         "flatten": lambda self, order="C": np.copy(np.ravel(self, order)),
-        "T": property(lambda self: np.transpose(self)),
+        "T": property(lambda self: self.linear(shapes.TRANSPOSE, (), {})),
         "mT": property(lambda self: np.swapaxes(self, -1, -2)),
         "real": property(lambda self: np.real(self)),
         "imag": property(lambda self: np.imag(self)),

@@ -31,8 +31,14 @@ Function = Callable[..., Any]
 #: Every function with a rule, keyed by the function that users call (NumPy's own, or a library's).
 REGISTRY: dict[Any, Primitive | Composite] = {}
 
+#: The elementwise ufuncs of one argument among them, for the engines' fast paths.
+UNARY: dict[Any, Primitive] = {}
+
 #: Position of a primitive's output among the values that a rule may name; arguments have positions 0, 1, 2, ...
 OUT = -1
+
+#: What an edge keeps that needs every argument: their values, a `Like` in place of its own, and the keywords.
+EVERYTHING = ("everything",)
 
 #: NumPy itself takes at most this many operands (NPY_MAXARGS)
 _MOST_OPERANDS = 64
@@ -48,9 +54,12 @@ class Like:
     __slots__ = ("dtype", "shape")
 
     def __init__(self, value: Any):
-        # A Python number has neither attribute: it has no axes and takes the dtype of whatever it meets.
-        self.shape: tuple[int, ...] = getattr(value, "shape", ())
-        self.dtype: np.dtype[Any] | None = getattr(value, "dtype", None)
+        try:
+            self.shape: tuple[int, ...] = value.shape
+            self.dtype: np.dtype[Any] | None = value.dtype
+        except AttributeError:
+            # A Python number has neither: it has no axes, and takes the dtype of whatever it meets.
+            self.shape, self.dtype = (), None
 
     @property
     def ndim(self) -> int:
@@ -71,7 +80,7 @@ class Like:
 class Edge:
     """The linear map that a primitive is with respect to one argument.
 
-    `keep` says which values the map needs: None, one position (`OUT` or an argument's), or a tuple of positions.
+    `keep` says which values the map needs: None, one position (`OUT` or an argument's), a tuple of them, or EVERYTHING.
     `pull(cotangent, kept)` is the transpose, `push(tangent, kept)` the map.  Where `pull` is None the transpose is
     given in accumulating form, `accumulate(accumulator, cotangent, kept)`, which costs the size of the cotangent
     and not that of the argument.  `fitted` is the same edge for an argument that was broadcast or promoted: its
@@ -82,7 +91,7 @@ class Edge:
 
     def __init__(
         self,
-        keep: int | tuple[int, ...] | None,
+        keep: Any,
         pull: Function | None,
         push: Function,
         accumulate: Function | None = None,
@@ -107,15 +116,16 @@ def fit(cotangent: Any, like: Like) -> Any:
     if cotangent.shape != shape:
         extra = cotangent.ndim - len(shape)
         if extra > 0:
-            cotangent = np.add.reduce(cotangent, axis=tuple(range(extra)) if extra > 1 else 0)
-        stretched = tuple(k for k, n in enumerate(shape) if n == 1 and cotangent.shape[k] != 1)
-        if stretched:
+            cotangent = np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
+        if cotangent.shape != shape:
+            stretched = tuple(k for k, n in enumerate(shape) if n == 1 and cotangent.shape[k] != 1)
             cotangent = np.add.reduce(cotangent, axis=stretched, keepdims=True)
     dtype = like.dtype
     if dtype is None:
         return cotangent.real if cotangent.dtype.kind == "c" else cotangent
-    if cotangent.dtype is not dtype and cotangent.dtype != dtype:
-        if cotangent.dtype.kind == "c" and dtype.kind != "c":
+    found = cotangent.dtype
+    if found is not dtype and found != dtype:
+        if found.kind == "c" and dtype.kind != "c":
             cotangent = np.real(cotangent)
         cotangent = cotangent.astype(dtype)
     return cotangent
@@ -145,8 +155,7 @@ def _fitted(edge: Edge) -> Edge:
 class Primitive:
     """An operation with a derivative.  Calling it binds it: `multiply(x, y)` works on arrays and on tracers.
 
-    `function` is what the registry is keyed by; `evaluate` computes the value (it differs for an operation written
-    infix, where Python's own operator keeps a Python float weak).  `edges[k]` is the linear map with respect to
+    `function` is what the registry is keyed by.  `edges[k]` is the linear map with respect to
     argument k, or None where that argument has no derivative (a mask, an index).
     """
 
@@ -156,15 +165,18 @@ class Primitive:
         "common",
         "constant",
         "edges",
+        "elementwise",
         "evaluate",
         "factored",
         "form",
         "function",
+        "is_binary",
         "joint_push",
-        "keeps_first",
-        "keeps_second",
+        "kept",
+        "linear_in_one",
         "name",
         "parameters",
+        "raw",
         "reason",
         "residuals",
         "statics",
@@ -174,11 +186,18 @@ class Primitive:
         self, function: Function, form: str, edges: Sequence[Edge | None], evaluate: Function | None = None
     ):
         self.function = function
-        self.evaluate = evaluate or function
+        #: computes the value from plain arguments
+        self.raw: Function = evaluate or function
+        #: computes it from arguments that may be tracers of lower levels; ufuncs and operators dispatch by themselves
+        self.evaluate: Function = self.raw if isinstance(self.raw, np.ufunc) else self
         self.name: str = getattr(function, "__name__", repr(function))
         self.form = form
         self.edges: tuple[Edge | None, ...] = tuple(edges)
         self.constant = form == "constant"
+        self.elementwise = form == "elementwise"
+        #: whether an engine's fast path for two arguments may take it: no keywords, an edge or None for each
+        self.is_binary = isinstance(function, np.ufunc) and function.nin == 2 == len(self.edges)
+        self.linear_in_one = form == "multilinear" and len(self.edges) == 1
         self.broadcasts = False
         #: the map from the output's cotangent to one that the argument edges share (see `rule`)
         self.common: Edge | None = None
@@ -192,8 +211,9 @@ class Primitive:
         #: names of the leading array parameters, then of the others, of `function`
         self.arguments: int | None = len(self.edges)
         self.parameters: tuple[str, ...] = _parameters(function)
-        self.statics: frozenset[str] | None = None
-        self.keeps_first, self.keeps_second = self.keeps(0), self.keeps(1)
+        self.statics: frozenset[str] = frozenset()
+        #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
+        self.kept: frozenset[int] | None = self._kept()
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         return bind(self, args, static)
@@ -203,8 +223,10 @@ class Primitive:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
-        if kwargs or len(args) != self.arguments:
+        if len(args) != self.arguments or (kwargs and not kwargs.keys() <= self.statics):
             args, kwargs = self.normalise(args, kwargs)
+        if self.linear_in_one and isinstance(args[0], Tracer):
+            return args[0].linear(self, (), kwargs)
         return bind(self, args, kwargs)
 
     def normalise(
@@ -228,25 +250,33 @@ class Primitive:
                 raise TypeError(f"{self.name}: the argument {missing} is missing") from None
         if kwargs:
             kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
-            for name in kwargs.keys() - (self.statics or frozenset()):
+            for name in kwargs.keys() - self.statics:
                 value = kwargs.pop(name)
                 if value is not None and not (name == "where" and value is True):
                     raise unsupported_keyword(self.name, name)
         return args, kwargs
 
-    def keeps(self, k: int) -> bool:
-        """Whether any edge needs the value of argument k after the evaluation."""
-        if self.form == "multilinear" or self.residuals is not None:
-            return True
-        return any(e is not None and (e.keep == k or isinstance(e.keep, tuple) and k in e.keep) for e in self.edges)
+    def _kept(self) -> frozenset[int] | None:
+        positions: set[int] = set()
+        for edge in self.edges:
+            if edge is None or edge.keep is None:
+                continue
+            if edge.keep is EVERYTHING:
+                return None
+            positions.update((edge.keep,) if isinstance(edge.keep, int) else edge.keep)
+        return frozenset(positions)
 
     def keep(self, edge: Edge, k: int, out: Any, values: Sequence[Any], static: dict[str, Any]) -> Any:
         """What `edge` (of argument k) needs from this evaluation."""
-        if self.form == "multilinear":
-            return (*values[:k], Like(values[k]), *values[k + 1 :], static)
         keep = edge.keep
         if keep is None:
             return None
+        if keep is EVERYTHING:
+            if len(values) == 1:
+                return Like(values[0]), static
+            if len(values) == 2:
+                return (values[0], Like(values[1]), static) if k else (Like(values[0]), values[1], static)
+            return (*values[:k], Like(values[k]), *values[k + 1 :], static)
         if isinstance(keep, int):
             return out if keep == OUT else values[keep]
         if self.statics:
@@ -274,6 +304,7 @@ class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
     __slots__ = ("form", "function", "name", "rewrite")
+    elementwise = is_binary = False
 
     def __init__(self, function: Function, rewrite: Function):
         self.function = function
@@ -348,6 +379,7 @@ def multilinear_in_all(function: Function, transpose: Function) -> Primitive:
 
     primitive = Primitive(function, "multilinear", [])
     primitive.edges = tuple(edge(k) for k in range(_MOST_OPERANDS))
+    primitive.kept = None
     primitive.arguments = None
     return _register(primitive)
 
@@ -434,6 +466,7 @@ def constant(*functions: Function) -> None:
 def infix(primitive: Primitive, evaluate: Function) -> Primitive:
     """The twin of `primitive` that Python's operator stands for: same edges, evaluated by the operator itself."""
     twin = Primitive(primitive.function, primitive.form, primitive.edges, evaluate)
+    twin.evaluate = evaluate
     for name in ("broadcasts", "common", "factored", "reason", "statics", "name", "arguments"):
         setattr(twin, name, getattr(primitive, name))
     return twin
@@ -460,6 +493,8 @@ def _register(entry: _Entry) -> _Entry:
     if entry.function in REGISTRY:
         raise RegistrationError(f"{entry.name} is declared already, as {REGISTRY[entry.function]!r}")
     REGISTRY[entry.function] = entry
+    if isinstance(entry, Primitive) and entry.elementwise and entry.arguments == 1:
+        UNARY[entry.function] = entry
     return entry
 
 
@@ -541,12 +576,13 @@ def _partial_edge(function: Function, partial: Any) -> Edge | None:
 
 def _multilinear_edge(function: Function, k: int, transpose: Function) -> Edge:
     def pull(c: Any, kept: Any) -> Any:
-        return transpose(c, *kept[:-1], **kept[-1])
+        *arguments, static = kept
+        return transpose(c, *arguments, **static) if static else transpose(c, *arguments)
 
     def push(t: Any, kept: Any) -> Any:
         return function(*kept[:k], t, *kept[k + 1 : -1], **kept[-1])
 
-    return _with_fitted(Edge((), pull, push))
+    return _with_fitted(Edge(EVERYTHING, pull, push))
 
 
 def _rule_edge(vjp: Function, jvp: Function, keywords: bool, common: Function | None = None) -> Edge:

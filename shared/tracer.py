@@ -59,11 +59,6 @@ class DuckArray(Tracer):
         raise NotImplementedError
 
     @staticmethod
-    def unary(primitive: Primitive, x: Any) -> Any:
-        """Process an elementwise primitive of one argument; an engine may have a faster way."""
-        return bind(primitive, (x,), {})
-
-    @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
         return bind(primitive, (x, y), {})
@@ -73,11 +68,9 @@ class DuckArray(Tracer):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
             entry: Any = REGISTRY.get(ufunc)
-            if entry is not None:
-                if entry.form == "elementwise":
-                    return self.unary(entry, inputs[0]) if len(inputs) == 1 else self.binary(entry, *inputs)
-                return entry.call(inputs, kwargs)
-            raise no_rule(f"np.{ufunc.__name__}")
+            if entry is None:
+                raise no_rule(f"np.{ufunc.__name__}")
+            return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if kwargs.pop("out", None) not in (None, (None,)):
             raise _output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
@@ -306,8 +299,8 @@ def writable(tracer: DuckArray, slot: str) -> Any:
 
 def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
     """Write into a buffer that the caller owns; returns it, lifted if the value is of a higher level."""
-    if isinstance(value, DuckArray) and not (
-        isinstance(buffer, DuckArray) and buffer.level.number >= value.level.number
+    if isinstance(value, DuckArray) and (
+        not isinstance(buffer, DuckArray) or buffer.level.number < value.level.number
     ):
         buffer = value.lift(buffer)
     if isinstance(buffer, DuckArray):

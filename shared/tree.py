@@ -6,8 +6,10 @@ where they can be sorted, so the order of insertion does not matter.  This modul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from shared.errors import ShapeError
 
@@ -61,30 +63,40 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> flatten({"w": [1.0, 2.0], "b": (3.0,)})
     ([3.0, 1.0, 2.0], {'b': (*,), 'w': [*, *]})
     """
+    if tree.__class__ not in _CONTAINERS and not isinstance(tree, _CONTAINERS):
+        return ([], _NONE) if tree is None else ([tree], LEAF)
     leaves: list[Any] = []
     return leaves, _flatten(tree, leaves)
 
 
+_CONTAINERS = (list, tuple, dict)
+_array = np.ndarray
+
+
 def _flatten(tree: Any, leaves: list[Any]) -> Structure:
-    kind = type(tree)
+    kind = tree.__class__
     names: tuple[Any, ...] | None = None
-    if kind is list or kind is tuple:
-        children = tree
-    elif kind is dict:
+    if kind is dict:
         names = tuple(_in_order(tree))
         children = [tree[name] for name in names]
-    elif tree is None:
-        return _NONE
-    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
+    elif kind is list or kind is tuple or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
         children = tree
-    elif isinstance(tree, (list, tuple, dict)):
-        raise TypeError(f"containers may be list, tuple, dict or namedtuple, not {kind.__name__}: convert it first")
     else:
-        leaves.append(tree)
-        return LEAF
+        raise TypeError(f"containers may be list, tuple, dict or namedtuple, not {kind.__name__}: convert it first")
     before = len(leaves)
-    parts = tuple([_flatten(child, leaves) for child in children])
-    return Structure(kind, names, parts, len(leaves) - before)
+    parts = []
+    for child in children:
+        if child.__class__ is _array:
+            leaves.append(child)
+            parts.append(LEAF)
+        elif isinstance(child, _CONTAINERS):
+            parts.append(_flatten(child, leaves))
+        elif child is None:
+            parts.append(_NONE)
+        else:
+            leaves.append(child)
+            parts.append(LEAF)
+    return Structure(kind, names, tuple(parts), len(leaves) - before)
 
 
 def _in_order(tree: dict[Any, Any]) -> Sequence[Any]:
@@ -103,16 +115,14 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     """
     if len(leaves) != structure.size:
         raise ShapeError(f"{len(leaves)} leaves do not fit the structure {structure}, which has {structure.size}")
-    return _unflatten(structure, iter(leaves))
+    return leaves[0] if structure is LEAF else _unflatten(structure, iter(leaves))
 
 
-def _unflatten(structure: Structure, leaves: Any) -> Any:
+def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     kind = structure.kind
-    if kind is _Leaf:
-        return next(leaves)
     if kind is None:
         return None
-    parts = [_unflatten(child, leaves) for child in structure.children]
+    parts = [next(leaves) if child is LEAF else _unflatten(child, leaves) for child in structure.children]
     if kind is list:
         return parts
     if kind is dict:

@@ -27,8 +27,11 @@ ADD_ONCE = Updating("add_once", _add)
 
 
 def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
-    repeats = any(isinstance(i, (np.ndarray, list)) and np.asarray(i).dtype.kind != "b" for i in index)
-    return write(accumulator, ADD_AT if repeats else ADD_ONCE, index, c)
+    for i in index:
+        # An array of integers may name an element twice; no other index can.
+        if i.__class__ is np.ndarray and i.dtype.kind != "b":
+            return write(accumulator, ADD_AT, index, c)
+    return write(accumulator, ADD_ONCE, index, c)
 
 
 def _scatter(c: Any, x: Any, *index: Any) -> Any:

@@ -17,25 +17,31 @@ from shared.registry import Like, composite, fit, multilinear, multilinear_in_al
 
 
 def _matmul_first(c: Any, x: Like, y: Any) -> Any:
-    if np.ndim(y) == 1:
+    rank = y.ndim
+    if rank == 1:
         # c has the shape of x without its last axis
-        return c * y if x.ndim == 1 else np.expand_dims(c, -1) * y
+        return _sum_to(c * y if x.ndim == 1 else c[..., None] * y, x)
     if x.ndim == 1:
-        return _sum_to(np.matmul(y, np.expand_dims(c, -1))[..., 0], x)
-    return _sum_to(np.matmul(c, np.swapaxes(y, -1, -2)), x)
+        return _sum_to(y @ c if rank == 2 else (y @ c[..., None])[..., 0], x)
+    return _sum_to(c @ (y.T if rank == 2 else np.swapaxes(y, -1, -2)), x)
 
 
 def _matmul_second(c: Any, x: Any, y: Like) -> Any:
-    if np.ndim(x) == 1:
-        return x * c if y.ndim == 1 else _sum_to(np.expand_dims(x, -1) * np.expand_dims(c, -2), y)
+    rank = x.ndim
+    if rank == 1:
+        return _sum_to(x * c if y.ndim == 1 else x[:, None] * c[..., None, :], y)
+    transposed = x.T if rank == 2 else np.swapaxes(x, -1, -2)
+    if rank == 2 == y.ndim and x.shape[0] == 1:
+        # An outer product, which NumPy computes faster element by element than as a product of matrices
+        return _sum_to(transposed * c, y)
     if y.ndim == 1:
-        return _sum_to(np.matmul(np.swapaxes(x, -1, -2), np.expand_dims(c, -1))[..., 0], y)
-    return _sum_to(np.matmul(np.swapaxes(x, -1, -2), c), y)
+        return _sum_to(transposed @ c if rank == 2 else (transposed @ c[..., None])[..., 0], y)
+    return _sum_to(transposed @ c, y)
 
 
 def _sum_to(cotangent: Any, like: Like) -> Any:
     # Leading axes broadcast as in any elementwise function.
-    return cotangent if cotangent.shape == like.shape and cotangent.dtype == like.dtype else fit(cotangent, like)
+    return cotangent if cotangent.shape == like.shape and cotangent.dtype is like.dtype else fit(cotangent, like)
 
 
 MATMUL = multilinear(np.matmul, _matmul_first, _matmul_second)
@@ -127,11 +133,10 @@ def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -
 
 @composite(np.dot)
 def _dot(a: Any, b: Any, out: None = None) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    rank_a, rank_b = np.ndim(a), np.ndim(b)
+    if rank_a == 0 or rank_b == 0:
         return a * b
-    if np.ndim(b) <= 2:
-        return np.matmul(a, b)
-    return np.tensordot(a, b, axes=(-1, -2))
+    return a @ b if rank_b <= 2 else np.tensordot(a, b, axes=(-1, -2))
 
 
 @composite(np.inner)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.registry import Primitive, alias, composite, constant, elementwise, multilinear, rule
+from shared.levels import Tracer
 from shared.tracer import METHODS
 
 Axis = int | tuple[int, ...] | None
@@ -23,16 +24,26 @@ def expanded(c: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
         return c
     if axis is None:
         return np.reshape(c, (1,) * len(shape))
-    return np.expand_dims(c, axis)
+    wanted = list(shape)
+    for k in (axis,) if axis.__class__ is int else axis:  # type: ignore[union-attr]
+        wanted[k] = 1
+    return c.reshape(wanted)
 
 
 def spread(c: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """A reduced value repeated over the axes it was reduced along: what a sum is the transpose of."""
-    if axis is None and isinstance(c, (float, np.generic)) and shape:
-        # broadcast_to costs microseconds for what is one number seen through zero strides
-        number = np.asarray(c)
-        return np.ndarray(shape, number.dtype, number, strides=(0,) * len(shape))
-    return np.broadcast_to(expanded(c, shape, axis, keepdims), shape)
+    if isinstance(c, Tracer):
+        return np.broadcast_to(expanded(c, shape, axis, keepdims), shape)
+    if axis is None and not keepdims:
+        c = np.asarray(c)
+        strides: Any = (0,) * len(shape)
+    else:
+        c = expanded(c, shape, axis, keepdims)
+        if not c.flags.c_contiguous:
+            return np.broadcast_to(c, shape)
+        strides = [s if n == m else 0 for s, n, m in zip(c.strides, c.shape, shape, strict=True)]
+    # What broadcast_to would return, in a fraction of the microseconds that it takes
+    return np.ndarray(shape, c.dtype, c, strides=strides)
 
 
 def count_of(shape: tuple[int, ...], axis: Axis) -> int:

@@ -21,7 +21,7 @@ Axes = int | Sequence[int]
 
 
 def _reshape(x: Any, *, shape: Any, order: str = "C") -> Any:
-    return np.reshape(x, shape, order)
+    return x.reshape(shape, order=order) if isinstance(x, np.ndarray) else np.reshape(x, shape, order)
 
 
 RESHAPE = multilinear(_reshape, lambda c, x, *, shape, order="C": np.reshape(c, x.shape, order))
@@ -34,7 +34,7 @@ def _reshape_call(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool 
 
 
 def _transpose(x: Any, *, axes: tuple[int, ...] | None = None) -> Any:
-    return np.transpose(x, axes)
+    return x.transpose(axes) if isinstance(x, np.ndarray) else np.transpose(x, axes)
 
 
 def _transpose_transpose(c: Any, x: Any, *, axes: tuple[int, ...] | None = None) -> Any:

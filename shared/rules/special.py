@@ -35,10 +35,14 @@ def _softplus(x: Any) -> Any:
 
 
 def _logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # the logarithm of an empty or vanishing sum is -inf, which is the answer
-        out = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    top = np.maximum.reduce(x, axis=axis, keepdims=True)
+    if not np.isfinite(top).all():
+        # inf - inf has no value, but the result has: it is that infinity.
+        top = np.where(np.isfinite(top), top, 0)
+        with np.errstate(divide="ignore", over="ignore"):
+            out = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    else:
+        out = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
     return out if keepdims else np.squeeze(out, axis)[()]
 
 
@@ -62,6 +66,25 @@ logsumexp: Primitive = rule(
         ),
     ),
     because="its weights exp(x - out) reuse the output; a composite of max, exp, sum and log would keep four arrays",
+)
+
+
+
+
+def _log_softmax(x: Any, *, axis: int) -> Any:
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def _log_softmax_vjp(c: Any, out: Any, *, axis: int) -> Any:
+    return c - np.exp(out) * np.add.reduce(c, axis=axis, keepdims=True)
+
+
+log_softmax: Primitive = rule(
+    _named("log_softmax", "x - logsumexp(x)", _log_softmax),
+    vjps=(_log_softmax_vjp,),
+    jvps=(lambda t, out, *, axis: t - np.add.reduce(t * np.exp(out), axis=axis, keepdims=True),),
+    because="its Jacobian, the identity less the probabilities, needs the output alone; its parts would keep four arrays",
 )
 
 

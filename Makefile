@@ -1,0 +1,80 @@
+# Every target makes what it needs: a virtual environment in .venv from $(PYTHON), and the packages of one extra.
+# The stamp files in .venv say what is installed; a change of pyproject.toml installs again.
+
+PYTHON ?= python3
+VENV := .venv
+# One BLAS thread, for every target: two test workers, or a benchmark, must not fight over the cores.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+RUN := $(BIN)/python
+ASV := $(BIN)/asv
+ASV_CONFIG := --config benchmarks/asv.conf.json
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@echo "make compare    both engines on the handwritten digits: a table and a picture (ARGS=--help for its options)"
+	@echo "make test       the tests (ARGS='-k name' and any other pytest option)"
+	@echo "make lint       ruff: the format and the rules"
+	@echo "make format     ruff: put the files into the format"
+	@echo "make typecheck  mypy, strict, on the three packages"
+	@echo "make bench      the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
+	@echo "make clean      remove .venv, .asv and the caches"
+	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"
+
+.PHONY: compare
+compare: $(VENV)/.installed-bench
+	$(RUN) -m benchmarks $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.installed-test
+	$(RUN) -m pytest -n 2 $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+.PHONY: format
+format: $(VENV)/.installed-dev
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+.PHONY: typecheck
+typecheck: $(VENV)/.installed-dev
+	$(RUN) -m mypy
+
+.PHONY: bench
+bench: $(VENV)/.installed-bench
+	$(ASV) machine $(ASV_CONFIG) --yes
+	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr 'HEAD^!' $(ARGS)
+
+# A quick run must not be saved: with --set-commit-hash it would overwrite good results.
+.PHONY: bench-quick
+bench-quick: $(VENV)/.installed-bench
+	$(ASV) machine $(ASV_CONFIG) --yes --machine ci
+	$(ASV) check $(ASV_CONFIG)
+	$(ASV) run $(ASV_CONFIG) --quick --dry-run --launch-method forkserver --machine ci --show-stderr 'HEAD^!' $(ARGS)
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) .asv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist gradient-cost.png
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is Python %d.%d; give a newer one, as in: make PYTHON=python3.12 test (3.11 or later)" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed-%: pyproject.toml $(VENV)/.made
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@

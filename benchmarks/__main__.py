@@ -1,0 +1,207 @@
+"""`python -m benchmarks`: both engines on the handwritten digits, and the cost of a gradient by its inputs.
+
+First one gradient is taken in four ways and compared; then networks of growing size are timed and counted,
+which ends in a table, the fitted exponents and a picture. This module reads the command line and puts the
+parts together; it measures and draws nothing itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks import digits, picture, report, scaling, workloads
+from benchmarks.speed import OneLineParser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+MODES_OF_ENGINE = {
+    "both": ("function", "reverse", "forward"),
+    "reversead": ("function", "reverse"),
+    "dualad": ("function", "forward"),
+}
+HIDDEN_UNITS, QUICK_HIDDEN_UNITS = 16, 2
+"""Of the network on the digits: 1,210 or 160 parameters, so that as many forward passes take seconds."""
+
+QUICK_IMAGES = 200
+QUICK_LOG2_INPUTS = (5, 6, 7)
+SAVED_RESULTS = Path(__file__).resolve().parent.parent / ".asv" / "results"
+NARROWEST = 90
+"""Columns that the widest table needs; rich assumes 80 when the output is a file or a pipe."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, or 1 where gradients disagree or something is missing.
+
+    Bad options end the process with status 2 and one line on standard error.
+    """
+    try:
+        return run(parse(arguments))
+    except ModuleNotFoundError as error:
+        problem = f"the package {error.name} is missing; the benchmarks need: pip install '.[bench]'"
+    except (OSError, scaling.NoSavedResult) as error:
+        problem = str(error)
+    print(f"python -m benchmarks: error: {problem}", file=sys.stderr)
+    return 1
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, checked as far as they can be before anything is measured."""
+    parser = OneLineParser(
+        prog="python -m benchmarks",
+        description="Compare forward and reverse mode: the same gradient of a network on handwritten digits "
+        "taken in several ways, then what a gradient costs as the network grows. Under a minute.",
+    )
+    smallest, largest = (2**log2_inputs for log2_inputs in workloads.LOG2_INPUTS_RANGE)
+    parser.add_argument(
+        "--sizes",
+        type=network_sizes,
+        metavar="N,N,...",
+        help=f"numbers of network parameters to sweep over, powers of two from {smallest} to {largest}",
+    )
+    parser.add_argument(
+        "--engine", choices=sorted(MODES_OF_ENGINE), default="both", help="the engines to run (default: both)"
+    )
+    parser.add_argument(
+        "--output",
+        type=picture_path,
+        default=Path("gradient-cost.png"),
+        metavar="PATH",
+        help="where to write the picture; the suffix chooses the format (default: gradient-cost.png)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small network, few images, few sizes: seconds"
+    )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="INTEGER",
+        help="of the digit network's parameters (default: 0)",
+    )
+    parser.add_argument(
+        "--from-asv",
+        action="store_true",
+        help="measure nothing: draw the picture from the newest result that `make bench` saved",
+    )
+    options = parser.parse_args(arguments)
+    if options.from_asv and (options.sizes or options.quick):
+        parser.error("--from-asv takes the sizes of the saved result: leave out --sizes and --quick")
+    return options
+
+
+def network_sizes(text: str) -> tuple[int, ...]:
+    """The log2 of every number of parameters in a list such as 64,256, ascending."""
+    smallest, largest = workloads.LOG2_INPUTS_RANGE
+    allowed = {str(2**log2_inputs): log2_inputs for log2_inputs in range(smallest, largest + 1)}
+    for size in text.split(","):
+        if size.strip() not in allowed:
+            raise argparse.ArgumentTypeError(
+                f"{size!r} is not a power of two from {2**smallest} to {2**largest}"
+            )
+    chosen = sorted({allowed[size.strip()] for size in text.split(",")})
+    if len(chosen) < 2:
+        raise argparse.ArgumentTypeError("a slope needs two different sizes or more, as in 64,256")
+    return tuple(chosen)
+
+
+def picture_path(text: str) -> Path:
+    """A path that a picture can be written to, as far as that can be known now."""
+    path = Path(text)
+    known = picture.suffixes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not end in a picture format: choose one of {', '.join(sorted(known))}"
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: its directory has to exist")
+    return path
+
+
+def seed(text: str) -> int:
+    """A seed of NumPy's random generators."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 0 or more")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Everything that the options ask for, in order."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console()
+    if console.width < NARROWEST and not console.is_terminal:
+        console = Console(width=NARROWEST)
+    modes = MODES_OF_ENGINE[options.engine]
+    agree = True
+    if options.from_asv:
+        rows, source = scaling.saved_rows(SAVED_RESULTS, modes)
+        origin = f"from {source.name}, a result that asv saved"
+    else:
+        # The bar goes to standard error, so that standard output holds the tables alone.
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            agree = compare_on_digits(console, progress, options, modes)
+            rows = sweep(progress, options, modes)
+        origin = "least CPU time of many calls, one BLAS thread"
+    console.print(report.scaling_table(rows))
+    console.print(
+        "The last row fits cost = c n^p by least squares; under a ratio is the difference of two exponents.\n"
+        "A short call is mostly Python's fixed cost an operation, which the counts leave out.\n",
+        highlight=False,
+    )
+    picture.draw(rows, options.output, origin)
+    # Not by rich, which would break a long path over two lines.
+    print(f"picture: {options.output.resolve()}")
+    return 0 if agree else 1
+
+
+def compare_on_digits(
+    console: Console, progress: Progress, options: argparse.Namespace, modes: Sequence[str]
+) -> bool:
+    """Print how the gradients on the digits compare, and return whether every pair agrees."""
+    images, labels = digits.load()
+    hidden = HIDDEN_UNITS
+    if options.quick:
+        images, labels, hidden = images[:QUICK_IMAGES], labels[:QUICK_IMAGES], QUICK_HIDDEN_UNITS
+    comparison = digits.Comparison(images, labels, hidden, np.random.default_rng(options.seed))
+    differentiating = [mode for mode in modes if mode != "function"]
+    bar = progress.add_task("gradients on the digits", total=len(comparison.ways(differentiating)))
+    gradients = []
+    for gradient in comparison.gradients(differentiating):
+        gradients.append(gradient)
+        progress.advance(bar)
+    console.print(
+        f"{len(images):,} handwritten digits of 8 by 8 pixels, and a tanh network 64-{hidden}-10 on them.\n"
+        f"It has {comparison.workload.inputs:,} parameters, few: forward mode makes a pass for each one.\n",
+        highlight=False,
+    )
+    pairs = digits.disagreements(gradients)
+    console.print(report.gradient_table(gradients))
+    console.print(report.agreement_table(pairs))
+    return all(pair.acceptable for pair in pairs)
+
+
+def sweep(progress: Progress, options: argparse.Namespace, modes: Sequence[str]) -> list[scaling.Row]:
+    """A row for every network size, measured under the progress bar."""
+    log2_sizes = options.sizes or (QUICK_LOG2_INPUTS if options.quick else workloads.LOG2_INPUTS)
+    # The bar counts parameters, not sizes: the largest network takes as long as all the others.
+    bar = progress.add_task(
+        "networks of growing size", total=sum(2**log2_inputs for log2_inputs in log2_sizes)
+    )
+    rows = []
+    for log2_inputs in log2_sizes:
+        rows.append(scaling.measure_row(log2_inputs, modes))
+        progress.advance(bar, 2**log2_inputs)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

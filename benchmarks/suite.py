@@ -1,0 +1,116 @@
+"""The asv suite: the cost of a gradient against inputs and depth, in time, memory and operations.
+
+asv finds the classes by their methods' names: `time_` (CPU seconds), `peakmem_` (bytes of the whole process)
+and `track_` (any number). This module only names what `benchmarks.workloads` defines; it does not import asv.
+
+There is no `setup`: with one, asv makes one call a sample, too few for a call of microseconds. The workloads
+are built in the unmeasured first call and kept. asv notices a changed method but not a changed workload: who
+changes a workload raises the `version` of the classes that use it.
+"""
+
+import time
+
+import numpy as np
+
+from benchmarks import workloads
+from benchmarks.measure import peak_bytes
+
+
+class _Timed:
+    """What every timed class has in common: CPU time, and enough samples for a steady median."""
+
+    timer = time.process_time
+    repeat = (5, 200, 0.5)
+
+
+class GradientVersusInputs(_Timed):
+    """Value and gradient of a network's loss against its number of parameters n, beside the loss alone."""
+
+    version = "1"
+    params = (workloads.LOG2_INPUTS, workloads.MODES)
+    param_names = ("log2_n", "mode")
+
+    def time_gradient(self, log2_n: int, mode: str) -> None:
+        workloads.task(workloads.network(log2_n), mode)()
+
+
+class GradientVersusDepth(_Timed):
+    """Value and gradient of a chain of operations against its length, beside the chain alone."""
+
+    version = "1"
+    params = (workloads.LOG2_DEPTHS, workloads.MODES)
+    param_names = ("log2_depth", "mode")
+
+    def time_gradient(self, log2_depth: int, mode: str) -> None:
+        workloads.task(workloads.chain(log2_depth), mode)()
+
+
+class MemoryVersusDepth:
+    """Memory of a chain on a large vector against its length: a gradient in reverse, one jvp forward."""
+
+    version = "1"
+    params = (workloads.LOG2_MEMORY_DEPTHS, workloads.MODES)
+    param_names = ("log2_depth", "mode")
+
+    def peakmem_derivative(self, log2_depth: int, mode: str) -> None:
+        workloads.one_derivative(workloads.chain(log2_depth, workloads.MEMORY_CHAIN_INPUTS), mode)()
+
+    def track_peak_bytes(self, log2_depth: int, mode: str) -> int:
+        large_chain = workloads.chain(log2_depth, workloads.MEMORY_CHAIN_INPUTS)
+        return peak_bytes(workloads.one_derivative(large_chain, mode))
+
+    track_peak_bytes.unit = "bytes"  # type: ignore[attr-defined]
+
+
+class Operations:
+    """Exact operation counts, free of noise: a network's loss, and value and gradient in both modes."""
+
+    version = "1"
+    params = (workloads.LOG2_INPUTS, workloads.MODES)
+    param_names = ("log2_n", "mode")
+
+    def track_operations(self, log2_n: int, mode: str) -> int:
+        return workloads.operations(workloads.network(log2_n), mode)
+
+    track_operations.unit = "operations"  # type: ignore[attr-defined]
+
+    def track_cost_ratio(self, log2_n: int, mode: str) -> float:
+        network = workloads.network(log2_n)
+        # Rounded: a benchmark without noise should compare equal, not almost equal.
+        return round(workloads.operations(network, mode) / workloads.operations(network, "function"), 3)
+
+    track_cost_ratio.unit = "evaluations of the function"  # type: ignore[attr-defined]
+
+
+class Parts(_Timed):
+    """What a reverse gradient is made of, and one forward direction beside it."""
+
+    version = "1"
+    params = (workloads.LOG2_INPUTS[::3], workloads.PARTS)
+    param_names = ("log2_n", "part")
+
+    def time_part(self, log2_n: int, part: str) -> None:
+        workloads.part(workloads.network(log2_n), part)()
+
+
+class Control(_Timed):
+    """No automatic differentiation: if these change from one commit to the next, the machine did."""
+
+    version = "1"
+
+    def time_matrix_product(self) -> None:
+        _matrix() @ _matrix()
+
+    def time_elementwise(self) -> None:
+        np.sin(_matrix())
+
+    def time_interpreter(self) -> int:
+        total = 0
+        for number in range(1000):
+            total += number
+        return total
+
+
+def _matrix() -> np.ndarray:
+    """A 128 by 128 matrix, cheap beside what is done with it."""
+    return np.full((128, 128), 0.5)

@@ -1,0 +1,301 @@
+"""The benchmarks: every asv method runs, workloads are what they say, costs are bounded as operation counts.
+
+No clock is asked here. What is asserted about cost is counted, so it is the same on every machine.
+"""
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import digits, measure, report, scaling, suite, workloads
+from shared.tree import flatten
+
+BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
+BENCHMARKS_DIRECTORY = Path(suite.__file__).parent
+
+
+def asv_benchmarks() -> Iterator[tuple[type, str]]:
+    """The classes and methods of the suite that asv would run, found as asv finds them, by their names."""
+    for class_name, candidate in inspect.getmembers(suite, inspect.isclass):
+        if candidate.__module__ == suite.__name__ and not class_name.startswith("_"):
+            for method in filter(BENCHMARK_NAME.fullmatch, dir(candidate)):
+                yield candidate, method
+
+
+def first_of_each_last_parameter(candidate: type) -> list[tuple[Any, ...]]:
+    """The smallest size with every mode or part; nothing for a class without parameters."""
+    axes = getattr(candidate, "params", ())
+    if not axes:
+        return [()]
+    return [(*(axis[0] for axis in axes[:-1]), last) for last in axes[-1]]
+
+
+CALLS = [
+    pytest.param(
+        candidate, method, parameters, id="-".join(map(str, (candidate.__name__, method, *parameters)))
+    )
+    for candidate, method in asv_benchmarks()
+    for parameters in first_of_each_last_parameter(candidate)
+]
+
+
+@pytest.mark.parametrize(("candidate", "method", "parameters"), CALLS)
+def test_every_benchmark_runs_on_its_smallest_size(
+    candidate: type, method: str, parameters: tuple[Any, ...]
+) -> None:
+    result = getattr(candidate(), method)(*parameters)
+    if method.startswith("track_"):
+        assert np.isfinite(result) and result > 0
+
+
+def test_the_suite_measures_what_it_is_for() -> None:
+    names = {f"{candidate.__name__}.{method}" for candidate, method in asv_benchmarks()}
+    assert {
+        "GradientVersusInputs.time_gradient",
+        "GradientVersusDepth.time_gradient",
+        "MemoryVersusDepth.peakmem_derivative",
+        "MemoryVersusDepth.track_peak_bytes",
+        "Operations.track_operations",
+        "Operations.track_cost_ratio",
+        "Parts.time_part",
+        "Control.time_interpreter",
+    } <= names
+
+
+@pytest.mark.parametrize("candidate", sorted({candidate for candidate, _ in asv_benchmarks()}, key=str))
+def test_every_class_has_a_version_and_sizes_before_modes(candidate: type) -> None:
+    assert isinstance(candidate.version, str)
+    if hasattr(candidate, "params"):
+        assert len(candidate.params) == len(candidate.param_names)
+        assert candidate.param_names[0].startswith("log2_")
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
+def test_no_module_imports_at_its_top_what_the_asv_environment_lacks(path: Path) -> None:
+    """asv imports every module of the directory, in an environment that has NumPy and the three packages."""
+    imported = set()
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement, ast.Import):
+            imported |= {name.name.partition(".")[0] for name in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            imported.add((statement.module or "").partition(".")[0])
+    assert imported.isdisjoint({"asv", "asv_runner", "matplotlib", "pytest", "rich", "scipy", "sklearn"})
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
+def test_only_the_suite_has_names_that_asv_takes_for_benchmarks(path: Path) -> None:
+    """asv looks for them in every module of the directory: a function `time_table` would be run and timed."""
+    if path.name == "suite.py":
+        return
+    statements = ast.parse(path.read_text()).body
+    functions = [statement.name for statement in statements if isinstance(statement, ast.FunctionDef)]
+    assert [name for name in functions if BENCHMARK_NAME.fullmatch(name)] == []
+
+
+# --- workloads
+
+
+@pytest.mark.parametrize("log2_inputs", range(*workloads.LOG2_INPUTS_RANGE))
+def test_a_network_has_exactly_the_number_of_parameters_asked_for(log2_inputs: int) -> None:
+    network = workloads.network(log2_inputs)
+    assert network.inputs == 2**log2_inputs
+    assert sum(leaf.size for leaf in flatten(network.argument)[0]) == 2**log2_inputs
+
+
+def test_a_network_too_small_to_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 or more"):
+        workloads.network(4)
+
+
+def test_both_modes_take_the_same_gradient() -> None:
+    network = workloads.network(6)
+    results = [workloads.task(network, mode)() for mode in ("reverse", "forward")]
+    (value, gradient), (other_value, other_gradient) = results
+    assert value == pytest.approx(other_value, rel=1e-14)
+    for leaf, other in zip(flatten(gradient)[0], flatten(other_gradient)[0], strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-11, atol=1e-14)
+
+
+def test_the_chain_is_as_deep_as_it_says() -> None:
+    x = np.linspace(0.5, 1.5, workloads.CHAIN_INPUTS)
+    for _ in range(8):
+        x = np.sin(x)
+    assert workloads.task(workloads.chain(3), "function")() == np.sum(x)
+
+
+# --- cost, as counts
+
+
+@pytest.mark.parametrize("log2_inputs", workloads.LOG2_INPUTS)
+def test_reverse_mode_costs_at_most_five_evaluations_whatever_the_number_of_inputs(log2_inputs: int) -> None:
+    network = workloads.network(log2_inputs)
+    evaluation = workloads.operations(network, "function")
+    assert evaluation < workloads.operations(network, "reverse") <= 5 * evaluation
+
+
+@pytest.mark.parametrize("log2_inputs", workloads.LOG2_INPUTS[:3])
+def test_forward_mode_costs_at_most_four_evaluations_an_input_and_at_least_one(log2_inputs: int) -> None:
+    network = workloads.network(log2_inputs)
+    evaluation = workloads.operations(network, "function")
+    passes = workloads.operations(network, "forward") / network.inputs
+    assert evaluation < passes <= 4 * evaluation
+
+
+def test_the_gap_between_the_modes_grows_as_the_number_of_inputs() -> None:
+    sizes = workloads.LOG2_INPUTS[:4]
+    networks = [workloads.network(log2_inputs) for log2_inputs in sizes]
+    gap = [workloads.operations(n, "forward") / workloads.operations(n, "reverse") for n in networks]
+    assert scaling.exponent([network.inputs for network in networks], gap) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("mode", workloads.MODES)
+def test_operations_grow_as_the_depth(mode: str) -> None:
+    shallow, deep = (workloads.operations(workloads.chain(log2_depth), mode) for log2_depth in (4, 8))
+    assert deep / shallow == pytest.approx(16, rel=0.1)
+
+
+def test_reverse_memory_grows_with_depth_and_forward_memory_does_not() -> None:
+    inputs = 2**14
+    array = 8 * inputs
+    peak = {
+        (mode, log2_depth): measure.peak_bytes(
+            workloads.one_derivative(workloads.chain(log2_depth, inputs), mode)
+        )
+        for mode in ("reverse", "forward")
+        for log2_depth in (4, 6)
+    }
+    more_operations = 2**6 - 2**4
+    grown = peak["reverse", 6] - peak["reverse", 4]
+    # One array an operation, and at most one percent beside it for the tape's own lists.
+    assert more_operations * array <= grown <= 1.05 * more_operations * array
+    assert peak["forward", 6] - peak["forward", 4] < array / 2
+
+
+# --- measuring
+
+
+def test_peak_bytes_counts_what_one_call_holds_at_once() -> None:
+    size = 10**6
+
+    def two_at_once() -> None:
+        first = np.ones(size)
+        second = np.ones(size)
+        del first, second
+        np.ones(size)
+
+    assert 16 * size <= measure.peak_bytes(two_at_once) < 17 * size
+
+
+def test_interleaved_minimum_has_a_figure_for_every_task() -> None:
+    calls = dict.fromkeys(("first", "second"), 0)
+
+    def task(name: str) -> None:
+        calls[name] += 1
+
+    seconds = measure.interleaved_minimum(
+        {name: lambda name=name: task(name) for name in calls}, rounds=2, seconds_each=1e-4
+    )
+    assert seconds.keys() == calls.keys()
+    assert all(0 < value < np.inf for value in seconds.values())
+    assert all(calls.values())
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+def test_a_power_law_has_its_power_as_exponent(power: float) -> None:
+    sizes = [64, 128, 4096]
+    assert scaling.exponent(sizes, [3.0 * size**power for size in sizes]) == pytest.approx(power, abs=1e-12)
+
+
+def test_figures_are_written_with_the_unit_that_suits_them() -> None:
+    assert [report.seconds_text(value) for value in (1.23e-5, 0.5, 12.0)] == ["12.3 µs", "500 ms", "12 s"]
+    assert [report.count_text(value) for value in (12, 1234, 45_600_000)] == ["12", "1.23k", "45.6M"]
+    assert [report.ratio_text(value) for value in (2.944, 12345.6)] == ["2.94", "12,346"]
+
+
+# --- the comparison on the digits
+
+
+@pytest.fixture(scope="module")
+def gradients() -> list[digits.Gradient]:
+    images, labels = digits.load()
+    comparison = digits.Comparison(images[:100], labels[:100], 2, np.random.default_rng(1))
+    return list(comparison.gradients(("reverse", "forward")))
+
+
+def test_the_digits_are_the_real_ones() -> None:
+    images, labels = digits.load()
+    assert images.shape == (1797, 64) and labels.shape == (1797,)
+    assert images.min() == 0.0 and images.max() == 1.0
+    assert set(labels) == set(range(10))
+
+
+def test_four_gradients_on_the_digits_agree_pair_by_pair(gradients: list[digits.Gradient]) -> None:
+    assert [gradient.way for gradient in gradients] == [
+        "reversead",
+        "dualad",
+        digits.BY_HAND,
+        digits.FINITE_DIFFERENCES,
+    ]
+    pairs = digits.disagreements(gradients)
+    assert len(pairs) == 6
+    assert [pair.ways for pair in pairs if not pair.acceptable] == []
+    assert np.max(np.abs(gradients[0].entries)) > 1e-3
+
+
+@pytest.mark.parametrize("wrong", [1e-4, np.nan])
+def test_a_wrong_entry_shows_as_a_disagreement(gradients: list[digits.Gradient], wrong: float) -> None:
+    largest = np.max(np.abs(gradients[0].entries))
+    entries = gradients[0].entries.copy()
+    entries[7] += wrong * largest
+    changed = digits.Gradient("changed", entries, 0.0)
+    assert not any(pair.acceptable for pair in digits.disagreements([changed, gradients[0]]))
+    assert not any(pair.acceptable for pair in digits.disagreements([changed, gradients[-1]]))
+
+
+# --- saved asv results
+
+
+def saved_result(started_at: float, times: list[float | None]) -> dict[str, Any]:
+    """A result file of version 2 as asv writes it, with the two benchmarks that the picture needs."""
+    parameters = [["6", "7", "8"], ["'function'", "'reverse'"]]
+    return {
+        "version": 2,
+        "result_columns": ["result", "params", "version", "started_at", "duration"],
+        "results": {
+            scaling.TIME_BENCHMARK: [times, parameters, "1", started_at, 1.0],
+            scaling.OPERATIONS_BENCHMARK: [[10, 30, 20, 60, 40, 120], parameters, "1", started_at],
+        },
+    }
+
+
+def test_rows_come_from_the_newest_saved_result(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    (machine / "machine.json").write_text("{}")
+    (machine / "old.json").write_text(json.dumps(saved_result(1.0, [9.0] * 6)))
+    newest = saved_result(2.0, [1.0, 3.0, 2.0, None, 4.0, 12.0])
+    (machine / "new.json").write_text(json.dumps(newest))
+    rows, path = scaling.saved_rows(tmp_path, ("function", "reverse"))
+    assert path.name == "new.json"
+    # The size 2**7 has a failed cell, so it has no row.
+    assert rows == [
+        scaling.Row(64, {"function": 1.0, "reverse": 3.0}, {"function": 10, "reverse": 30}),
+        scaling.Row(256, {"function": 4.0, "reverse": 12.0}, {"function": 40, "reverse": 120}),
+    ]
+    assert scaling.exponents_of_time(rows) == pytest.approx({"function": 1.0, "reverse": 1.0})
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_result_file_of_another_version_is_left_alone(tmp_path: Path, version: int) -> None:
+    (tmp_path / "machine").mkdir()
+    saved = saved_result(1.0, [1.0] * 6) | {"version": version}
+    (tmp_path / "machine" / "result.json").write_text(json.dumps(saved))
+    with pytest.raises(scaling.NoSavedResult, match="make bench"):
+        scaling.saved_rows(tmp_path, ("function", "reverse"))
