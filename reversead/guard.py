@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-#: Copying this many bytes costs about as much as locking does.
+#: Copying this many bytes costs about as much as locking and releasing does; a constant may be met again and again.
 SMALL = 4096
+SMALL_LEAF = 1 << 16
 
 _lock = threading.Lock()
 _locked: dict[int, list[Any]] = {}
@@ -46,6 +47,10 @@ class Guard:
                 return array
         self.held[key] = array
         return array
+
+    def leaf(self, array: np.ndarray) -> np.ndarray:
+        """The same for an independent variable, which comes once and not in every turn of a loop."""
+        return array.copy("K") if array.nbytes <= SMALL_LEAF else self.constant(array)
 
     def release(self) -> None:
         """Give every locked array back for writing, unless another tape still needs it."""

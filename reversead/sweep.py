@@ -7,6 +7,8 @@ NumPy operations on values that may be tracers of other levels, which is all tha
 
 from __future__ import annotations
 
+from operator import mul
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,7 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
     """
     pop, take = records.pop, cotangents.pop
     owned: set[int] = set()
+    alone = _ALONE
     while cotangents:
         c = take()
         while True:
@@ -53,10 +56,23 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
                 parent = ~parent
             if c is not None:
                 pull = edge.pull
-                if pull is None:
-                    _deposit(edge, c, kept, parent, cotangents, owned, leaves)
+                if edge is LEAF:
+                    leaves[kept] = c
+                elif pull is None:
+                    _deposit(edge, c, kept, parent, cotangents, owned)
                 else:
-                    term = pull(c, kept)
+                    if (
+                        pull is mul
+                        and last
+                        and c.__class__ is _ndarray is kept.__class__
+                        and c.nbytes >= _LARGE
+                        and getrefcount(c) <= alone
+                        and _may_hold_product(c, kept)
+                    ):
+                        # The last use of a large cotangent that nobody else holds: no new array is needed.
+                        term = np.multiply(c, kept, out=c)
+                    else:
+                        term = pull(c, kept)
                     old = cotangents[parent]
                     if old is None:
                         cotangents[parent] = term
@@ -71,13 +87,25 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
                 break
 
 
-def _deposit(
-    edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int], leaves: list[Any]
-) -> None:
+#: From this many bytes on, a new array costs the operating system's fresh pages, many times a call's overhead.
+_LARGE = 1 << 17
+
+
+def _count_alone() -> int:
+    # How many references a local variable shows differs between interpreters, so it is counted, not assumed.
+    c = np.zeros(1)
+    return getrefcount(c)
+
+
+_ALONE = _count_alone()
+
+
+def _may_hold_product(c: np.ndarray, kept: np.ndarray) -> bool:
+    return c.base is None and c.flags.writeable and c.dtype is kept.dtype and (kept.shape == c.shape or not kept.shape)
+
+
+def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:
     """The edges that write into the parent's cotangent themselves, at the cost of what they write."""
-    if edge is LEAF:
-        leaves[kept] = c
-        return
     old = cotangents[parent]
     if edge is OVERWRITE:
         # The node that was just taken is numbered len(cotangents).

@@ -14,6 +14,8 @@ no calculus, and nothing of forward mode.
 from __future__ import annotations
 
 from _thread import get_ident
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,8 @@ from shared.tracer import (
 )
 
 _ndarray = np.ndarray
-_FLOATS = frozenset((float, np.float64))
+_float64 = np.float64
+_allocate: Any = object.__new__
 
 
 class Tape(Level):
@@ -78,7 +81,7 @@ class Tape(Level):
 
     def inputs(self, values: list[Any], copy: bool) -> list[Variable]:
         """Independent variables of values known to be differentiable; without `copy` large arrays are locked instead."""
-        variables, guard = [], self.guard.constant
+        variables, guard = [], self.guard.leaf
         for value in values:
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
@@ -203,68 +206,7 @@ class Variable(DuckArray):
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
-        if isinstance(x, Variable):
-            tape, x_value, i = x.level, x.primal, x.index
-            if isinstance(y, Variable) and y.level is tape:
-                y_value, j = y.primal, y.index
-            elif y.__class__ in CONSTANT_TYPES:
-                y_value, j = y, -1
-                if y.__class__ is _ndarray:
-                    if primitive.kept is None or 1 in primitive.kept:
-                        y_value = tape.guard.constant(y)
-                elif x_value.__class__ is _ndarray:
-                    y_value = constant_operand(y, x_value)
-            else:
-                return bind(primitive, (x, y), {})
-        elif x.__class__ in CONSTANT_TYPES:
-            tape, y_value, j = y.level, y.primal, y.index
-            x_value, i = x, -1
-            if x.__class__ is _ndarray:
-                if primitive.kept is None or 0 in primitive.kept:
-                    x_value = tape.guard.constant(x)
-            elif y_value.__class__ is _ndarray:
-                x_value = constant_operand(x, y_value)
-        else:
-            return bind(primitive, (x, y), {})
-        if tape.thread != get_ident():
-            raise tape.refusal()
-        out = primitive.evaluate(x_value, y_value)
-        edges: Any = primitive.edges
-        if primitive.common is not None and i >= 0 and j >= 0:
-            edges = primitive.factored
-        values = (x_value, y_value, out)
-        broadcasts, is_array = primitive.broadcasts, out.__class__ is _ndarray
-        recorded = False
-        if i >= 0 and (edge := edges[0]) is not None:
-            keep = edge.keep
-            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 0, out, values[:2], {}) if keep else None
-            if broadcasts and (
-                (x_value.__class__ is not _ndarray or x_value.shape != out.shape or x_value.dtype is not out.dtype)
-                if is_array
-                else (out.__class__ not in _FLOATS and differs(x_value, out))
-            ):
-                edge, kept = edge.fitted, (Like(x_value), kept, Like(out))
-            tape.record((edge, kept, ~i))
-            recorded = True
-        if j >= 0 and (edge := edges[1]) is not None:
-            keep = edge.keep
-            kept = values[keep] if keep.__class__ is int else primitive.keep(edge, 1, out, values[:2], {}) if keep else None
-            if broadcasts and (
-                (y_value.__class__ is not _ndarray or y_value.shape != out.shape or y_value.dtype is not out.dtype)
-                if is_array
-                else (out.__class__ not in _FLOATS and differs(y_value, out))
-            ):
-                edge, kept = edge.fitted, (Like(y_value), kept, Like(out))
-            tape.record((edge, kept, j if recorded else ~j))
-            recorded = True
-        if not recorded:
-            return Variable(tape, out, -1)
-        node = tape.count
-        if edges is not primitive.edges:
-            tape.record((primitive.common, primitive.keep(primitive.common, 0, out, values, {}), ~node))
-            node += 1
-        tape.count = node + 1
-        return Variable(tape, out, node)
+        return operation(primitive)(x, y)
 
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
         value = self.primal
@@ -311,46 +253,12 @@ class Variable(DuckArray):
         out = bind(primitive, tuple(values), static) if nested else primitive.raw(*values, **static)
         if primitive.constant:
             return out
-        node = self._record(primitive, out, values, parents, static, active) if active else -1
+        node = record_all(tape, primitive, out, values, parents, static) if active else -1
         if (out.base is not None) if out.__class__ is _ndarray else nested:
             base = base_of(out, args, tape)
             if base is not None:
                 return _view(tape, out, node, base, primitive.path(args))
         return Variable(tape, out, node)
-
-    def _record(
-        self, primitive: Primitive, out: Any, values: list[Any], parents: list[int], static: dict[str, Any], active: int
-    ) -> int:
-        """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""
-        tape = self.level
-        edges: Any = primitive.edges
-        common = primitive.common if active > 1 else None
-        if common is not None:
-            edges = primitive.factored
-        residuals = None
-        if primitive.residuals is not None:
-            residuals = primitive.residuals(out, values, static)
-            edges = edges * len(values)
-        recorded = False
-        for k, parent in enumerate(parents):
-            if parent < 0:
-                continue
-            edge = edges[k]
-            if edge is None:
-                continue
-            kept = primitive.keep(edge, k, out, values, static) if residuals is None else residuals[k]
-            if primitive.broadcasts and differs(values[k], out):
-                edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
-            tape.record((edge, kept, parent if recorded else ~parent))
-            recorded = True
-        if not recorded:
-            return -1
-        node: int = tape.count
-        if common is not None:
-            tape.record((common, primitive.keep(common, 0, out, values, static), ~node))
-            node += 1
-        tape.count = node + 1
-        return node
 
     # --- assignment ---
 
@@ -386,7 +294,6 @@ class Variable(DuckArray):
 
 
 _View: Any = view_class(Variable)
-_allocate: Any = object.__new__
 _set_primal: Any = DuckArray.primal.__set__  # type: ignore[attr-defined]
 
 
@@ -401,44 +308,146 @@ def _view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:
     return view
 
 
-def _of_numbers(primitive: Primitive) -> Any:
-    """Python's operator for a variable that is a number, beside a float or another such variable.
+@cache
+def operation(primitive: Primitive) -> Any:
+    """The function `(x, y) -> Variable` that processes a primitive of two arguments, at least one of them a variable.
 
-    It does what `Variable.binary` does, and hands everything else to it: for numbers the bookkeeping would cost several
-    times the arithmetic, and most of it (constants to guard, shapes to compare) cannot arise.
+    This is the hottest path of the engine: everything that does not depend on the operands is looked up here, once.
     """
-    evaluate = primitive.evaluate
+    evaluate, common, exempt = primitive.evaluate, primitive.common, not primitive.broadcasts
     first: Any
     second: Any
     first, second = primitive.edges
-    keep_first, keep_second = first.keep, second.keep
-    has_common = primitive.common is not None
+    keep_first, keep_second = first and first.keep, second and second.keep
+    simple_first, simple_second = isinstance(keep_first, int), isinstance(keep_second, int)
+    factored: Any = primitive.factored
+    keeps_factored = [edge.keep for edge in (*factored, common)] if common else []
+    guards_first, guards_second = (primitive.kept is None or k in primitive.kept for k in (0, 1))
 
-    def operate(self: Any, other: Any) -> Any:
-        value = self.primal
-        if value.__class__ in _FLOATS:
-            tape, index = self.level, self.index
-            if other.__class__ is float:
-                if index >= 0 and tape.thread == get_ident():
-                    out = evaluate(value, other)
-                    kept = None if keep_first is None else (value, other, out)[keep_first]
-                    tape.record((first, kept, ~index))
-                    node = tape.count
-                    tape.count = node + 1
-                    return Variable(tape, out, node)
-            elif other.__class__ is Variable and other.level is tape and not has_common:
-                y, j = other.primal, other.index
-                if y.__class__ in _FLOATS and index >= 0 and j >= 0 and tape.thread == get_ident():
-                    out = evaluate(value, y)
-                    values = (value, y, out)
-                    kept = None if keep_first is None else values[keep_first]
-                    tape.record((first, kept, ~index, second, None if keep_second is None else values[keep_second], j))
-                    node = tape.count
-                    tape.count = node + 1
-                    return Variable(tape, out, node)
-        return self.binary(primitive, self, other)
+    def operate(x: Any, y: Any) -> Any:
+        if isinstance(x, Variable):
+            tape, x_value, i = x.level, x.primal, x.index
+            kind = y.__class__
+            if kind is Variable and y.level is tape:
+                y_value, j = y.primal, y.index
+            elif kind is float or kind in CONSTANT_TYPES:
+                y_value, j = y, -1
+                if x_value.__class__ is _ndarray:
+                    if kind is not _ndarray:
+                        y_value = constant_operand(y, x_value)
+                    elif guards_second:
+                        y_value = tape.guard.constant(y)
+            elif isinstance(y, Variable) and y.level is tape:
+                y_value, j = y.primal, y.index
+            else:
+                return bind(primitive, (x, y), {})
+        elif x.__class__ in CONSTANT_TYPES:
+            tape, y_value, j = y.level, y.primal, y.index
+            x_value, i = x, -1
+            if x.__class__ is not _ndarray:
+                if y_value.__class__ is _ndarray:
+                    x_value = constant_operand(x, y_value)
+            elif guards_first:
+                x_value = tape.guard.constant(x)
+        else:
+            return bind(primitive, (x, y), {})
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        out = evaluate(x_value, y_value)
+        kind = out.__class__
+        values = (x_value, y_value, out)
+        recorded = False
+        # Of two floats nothing can have been broadcast or promoted; of arrays it shows in shape and dtype.
+        unfitted = exempt or kind is float or kind is _float64
+        if common is not None and i >= 0 and j >= 0:
+            if not unfitted:
+                return Variable(tape, out, record_all(tape, primitive, out, values[:2], (i, j), {}))
+            node = tape.count
+            tape.count = node + 2
+            kept_first, kept_second, kept_common = [None if k is None else values[k] for k in keeps_factored]
+            tape.record((factored[0], kept_first, ~i, factored[1], kept_second, j, common, kept_common, ~node))
+            return Variable(tape, out, node + 1)
+        if i >= 0 and first is not None:
+            if simple_first:
+                kept = values[keep_first]
+            else:
+                kept = None if keep_first is None else primitive.keep(first, 0, out, values[:2], {})
+            if unfitted or (
+                x_value.shape == out.shape and x_value.dtype is out.dtype
+                if kind is _ndarray is x_value.__class__
+                else not differs(x_value, out)
+            ):
+                tape.record((first, kept, ~i))
+            else:
+                tape.record((first.fitted, (Like(x_value), kept, Like(out)), ~i))
+            recorded = True
+        if j >= 0 and second is not None:
+            if simple_second:
+                kept = values[keep_second]
+            else:
+                kept = None if keep_second is None else primitive.keep(second, 1, out, values[:2], {})
+            if recorded:
+                i = j
+            else:
+                i = ~j
+                recorded = True
+            if unfitted or (
+                y_value.shape == out.shape and y_value.dtype is out.dtype
+                if kind is _ndarray is y_value.__class__
+                else not differs(y_value, out)
+            ):
+                tape.record((second, kept, i))
+            else:
+                tape.record((second.fitted, (Like(y_value), kept, Like(out)), i))
+        made = _allocate(Variable)
+        made.level = tape
+        made.primal = out
+        if recorded:
+            made.index = node = tape.count
+            tape.count = node + 1
+        else:
+            made.index = -1
+        return made
 
     return operate
+
+
+def record_all(
+    tape: Any, primitive: Primitive, out: Any, values: Sequence[Any], parents: Sequence[int], static: dict[str, Any]
+) -> int:
+    """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""
+    edges: Any = primitive.edges
+    common = primitive.common
+    if common is not None:
+        # A factor that two arguments share becomes a node of its own, whose cotangent is computed once.
+        if min(parents) >= 0:
+            edges = primitive.factored
+        else:
+            common = None
+    residuals = None
+    if primitive.residuals is not None:
+        residuals = primitive.residuals(out, values, static)
+        edges = edges * len(values)
+    recorded = False
+    for k, parent in enumerate(parents):
+        if parent < 0:
+            continue
+        edge = edges[k]
+        if edge is None:
+            continue
+        kept = primitive.keep(edge, k, out, values, static) if residuals is None else residuals[k]
+        if primitive.broadcasts and differs(values[k], out):
+            edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
+        tape.record((edge, kept, parent if recorded else ~parent))
+        recorded = True
+    if not recorded:
+        return -1
+    node: int = tape.count
+    if common is not None:
+        tape.record((common, primitive.keep(common, 0, out, values, static), ~node))
+        node += 1
+    tape.count = node + 1
+    return node
 
 
 def differs(value: Any, out: Any) -> bool:
@@ -449,5 +458,5 @@ def differs(value: Any, out: Any) -> bool:
     return dtype is not None and dtype != getattr(out, "dtype", dtype)
 
 
-for _name in ("add", "sub", "mul", "truediv"):
-    setattr(Variable, f"__{_name}__", _of_numbers(ARITHMETIC[_name]))
+for _name, _primitive in ARITHMETIC.items():
+    setattr(Variable, f"__{_name}__", operation(_primitive))

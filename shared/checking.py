@@ -79,7 +79,7 @@ def check_grads(
     without a derivative are then left as they are, while integers of arguments named in `argnums` are taken
     as float64.  The tolerance is the estimated error of the reference, plus `rtol` of the derivative (by
     default 256 units of rounding of the coarsest dtype), plus `atol`; before it reports a mismatch it
-    measures how far rounding of the arguments moves the derivative.  `rng` is a seed or generator: equal
+    measures, at arguments moved a little, how much of it is rounding.  `rng` is a seed or generator: equal
     seeds make equal comparisons.
 
     Returns a `GradientReport`.  Raises GradientMismatch (an AssertionError) naming the engine, the argument,

@@ -1,7 +1,7 @@
 """Two computations of one derivative: do they agree, and if they do not, on which element of which argument?
 
 A measure computes the derivative along a direction in two ways.  A disagreement beyond the tolerance is
-looked at again at arguments a rounding away, which shows how much of it is rounding; what remains is traced
+looked at again at arguments moved a little, which shows how much of it is rounding; what remains is traced
 to one element by halving the direction.  This module knows nothing of engines, differences or complex steps:
 it is given measures.
 """
@@ -143,16 +143,15 @@ class Comparator:
         return worst
 
     def _second_look(self, measure: Measure, sample: Sample, tangents: list[Any]) -> Sample:
-        """The sample, with its error widened by what arguments a rounding away show to be rounding.
+        """The sample, with its error widened by what arguments moved a little show to be rounding.
 
-        Rounding changes from one such point to the next, a wrong derivative does not.  The allowance for
-        rounding is bounded by half of the digits, so that a jump of the derivative is never taken for
-        rounding.
+        Rounding is another at each such point, while a wrong derivative is as wrong as before.  The allowance
+        for rounding is bounded by half of the digits, so that a jump of the derivative is never taken for it.
         """
         errors, noise = list(sample.error), [np.zeros(e.shape) for e in sample.error]
         for attempt in (1, 2, 3):
             other = measure(
-                [self._rounded(leaf) for leaf in self.leaves], [self._rounded(t) for t in tangents], attempt
+                [self._moved(leaf) for leaf in self.leaves], [self._moved(t) for t in tangents], attempt
             )
             for k, error in enumerate(other.error):
                 errors[k] = np.fmax(errors[k], error)
@@ -164,9 +163,9 @@ class Comparator:
             errors[k] = error + np.minimum(4 * noise[k], bound)
         return Sample(sample.actual, sample.expected, errors, sample.size)
 
-    def _rounded(self, leaf: Any) -> Any:
-        # A few units, so that intermediate results are sure to be rounded otherwise.
-        shift = np.finfo(np.asarray(leaf).dtype).eps * self.rng.uniform(-16, 16, np.shape(leaf))
+    def _moved(self, leaf: Any) -> Any:
+        # Far enough to be rounded otherwise on the way, near enough for nearly the same derivative.
+        shift = np.sqrt(np.finfo(np.asarray(leaf).dtype).eps) / 16 * self.rng.uniform(-1, 1, np.shape(leaf))
         return like_leaf(leaf, np.asarray(leaf) * (1 + shift))
 
     def _locate(self, subject: Subject, measure: Measure, gap: Gap) -> GradientMismatch:

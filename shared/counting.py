@@ -102,7 +102,7 @@ class Counted(DuckArray):
         values = [a.primal if isinstance(a, Counted) and a.level is level else operand(a) for a in args]
         out = bind(primitive, tuple(values), static)
         level.total += cost(primitive, out, values, static)
-        if np.asarray(out).dtype.kind not in "fc":
+        if not isinstance(out, (float, complex, np.ndarray, np.generic, DuckArray)) or getattr(getattr(out, "dtype", None), "kind", "f") not in "fc":
             return out
         base = base_of(out, args, level)
         if base is None:

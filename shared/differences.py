@@ -224,16 +224,14 @@ def has_kink(function: Function, leaves: Sequence[Any], tangents: Sequence[Any])
     points = [promoted(leaf) for leaf in leaves]
     step = 1e-7
     with np.errstate(all="ignore"):
-        behind, here, ahead = (
-            _join(
-                [
-                    np.asarray(o)
-                    for o in function(*[moved(p, h, t) for p, t in zip(points, tangents, strict=True)])
-                ]
+        try:
+            behind, here, ahead = (
+                _join([np.asarray(o) for o in function(*map(moved, points, [h] * len(points), tangents))])
+                for h in (-step, 0.0, step)
             )
-            for h in (-step, 0.0, step)
-        )
-        left, right = (here - behind) / step, (ahead - here) / step
+            left, right = (here - behind) / step, (ahead - here) / step
+        except (ArithmeticError, ValueError):  # the arguments are on the edge of the domain
+            return False
         # Of a smooth function they differ by the step, and by the rounding of its values over the step.
         smooth = 1e-3 * np.maximum(np.abs(left), np.abs(right)) + 1e-6 * np.abs(here)
         return bool(np.any(np.abs(right - left) > smooth))

@@ -118,7 +118,8 @@ def fit(cotangent: Any, like: Like) -> Any:
         if extra > 0:
             cotangent = np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
         if cotangent.shape != shape:
-            stretched = tuple(k for k, n in enumerate(shape) if n == 1 and cotangent.shape[k] != 1)
+            given = cotangent.shape
+            stretched = tuple([k for k, n in enumerate(shape) if n == 1 and given[k] != 1])
             cotangent = np.add.reduce(cotangent, axis=stretched, keepdims=True)
     dtype = like.dtype
     if dtype is None:
@@ -328,8 +329,8 @@ class Composite:
 def elementwise(function: Function, *partials: Any, evaluate: Function | None = None) -> Primitive:
     """Declare a function that acts element by element, by its local partial derivative per argument.
 
-    A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), or a function
-    whose parameters are named among `out, x, y, z`: the output and the first, second and third argument.  Only the
+    A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), a ufunc of the
+    first argument, or a function whose parameters are named among `out, x, y, z`: the output and the first, second and third argument.  Only the
     values it names are kept for the reverse sweep.  Broadcasting and promotion are undone for it.
 
     >>> softclip = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x) ** -1.5)
@@ -551,7 +552,7 @@ def _partial_edge(function: Function, partial: Any) -> Edge | None:
             return _with_fitted(Edge(None, lambda c, kept: -c, lambda t, kept: -t))
         number = float(partial)
         return _with_fitted(Edge(None, lambda c, kept: c * number, lambda t, kept: t * number))
-    positions = _named(partial, "")
+    positions = [0] if isinstance(partial, np.ufunc) else _named(partial, "")
     if not positions:
         raise RegistrationError(f"{function.__name__}: a constant partial is written as a number")
     if len(positions) > 1:

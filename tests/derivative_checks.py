@@ -169,12 +169,31 @@ def check_adjoint(f: Function, args: Sequence[Any], relative: float = 1e-11) -> 
             )
 
 
+def bent(value: Any) -> Any:
+    """A little more than `value`, and no longer linear in it."""
+    return value + 0.1 * value * value
+
+
 def check_second_derivative(f: Function, args: Sequence[Any]) -> None:
     """Each composition of two engines equals differences of a first derivative.
 
     The inner derivative is by some arguments, the outer by some: the same ones, or one each, so that every operation
-    also meets operands of two levels.
+    also meets operands of two levels.  Arguments and results are bent, so that a linear `f` has second derivatives too,
+    and the tangents and cotangents that reach its rules vary with the arguments.
     """
+
+    def bent_around_f(*values: Any) -> Any:
+        out = f(*[bent(v) for v in values])
+        return tree_map(lambda o: bent(o) if _floating_point(o) else o, out)
+
+    _check_second_derivative(bent_around_f, args)
+
+
+def _floating_point(value: Any) -> bool:
+    return np.dtype(getattr(value, "dtype", type(value))).kind == "f"
+
+
+def _check_second_derivative(f: Function, args: Sequence[Any]) -> None:
     sets = list(argument_sets(args))
     pairs = [(s, s) for s in sets] + [((i,), (j,)) for i in range(len(args)) for j in range(len(args)) if i != j]
     for inner_set, outer_set in pairs:
@@ -187,14 +206,14 @@ def _check_compositions(f: Function, args: Sequence[Any], inner_set: tuple[int, 
     c = direction(f(*args), 7)
     primals = tuple(args[k] for k in outer_set)
 
-    def tangent_by(engine: Any) -> Function:
-        """The outer arguments to J t, the derivative by the inner arguments along t."""
+    def jvp_by(engine: Any) -> Function:
+        """The outer arguments to f and J t, the derivative by the inner arguments along t."""
 
-        def tangent(*outer: Any) -> Any:
+        def value_and_tangent(*outer: Any) -> Any:
             g, inner = with_constants(f, _replaced(args, outer_set, outer), inner_set)
-            return engine.jvp(g, inner, tuple(t))[1]
+            return engine.jvp(g, inner, tuple(t))
 
-        return tangent
+        return value_and_tangent
 
     def cotangents_by(engine: Any, by: tuple[int, ...], at: tuple[int, ...]) -> Function:
         """The arguments `at` to J^T c, the cotangents of the arguments `by`."""
@@ -205,9 +224,12 @@ def _check_compositions(f: Function, args: Sequence[Any], inner_set: tuple[int, 
 
         return cotangents
 
+    # Second derivatives are symmetric, so a pullback along t is differences of the outer cotangents along t.
+    transposed = cotangents_by(reversead, outer_set, inner_set)
+    inner_primals = [args[k] for k in inner_set]
     for outer, inner in COMPOSITIONS:
         what = f"{outer} over {inner}, by arguments {inner_set} and then {outer_set}"
-        first = tangent_by(ENGINES[inner])
+        first = jvp_by(ENGINES[inner])
         found = ENGINES[outer].jvp(first, primals, tuple(u))[1]
         assert_is_estimated(f"jvp of jvp, {what}", found, first, primals, u)
         first = cotangents_by(ENGINES[inner], inner_set, outer_set)
@@ -215,18 +237,11 @@ def _check_compositions(f: Function, args: Sequence[Any], inner_set: tuple[int, 
             found = dualad.jvp(first, primals, tuple(u))[1]
             assert_is_estimated(f"jvp of vjp, {what}", found, first, primals, u)
         elif inner == "reversead":
-            # By symmetry, the pullback along t of the inner cotangents is the derivative along t of the outer ones.
             found = reversead.vjp(first, *primals)[1](tuple(t))
-            _assert_symmetric(f"vjp of vjp, {what}", found, cotangents_by(reversead, outer_set, inner_set), args, inner_set, t)
+            assert_is_estimated(f"vjp of vjp, {what}", found, transposed, inner_primals, t)
         else:
-            found = reversead.vjp(tangent_by(dualad), *primals)[1](c)
-            _assert_symmetric(f"vjp of jvp, {what}", found, cotangents_by(reversead, outer_set, inner_set), args, inner_set, t)
-
-
-def _assert_symmetric(
-    what: str, found: Any, cotangents: Function, args: Sequence[Any], inner_set: tuple[int, ...], t: Any
-) -> None:
-    assert_is_estimated(what, found, cotangents, [args[k] for k in inner_set], t)
+            found = reversead.vjp(lambda *x: jvp_by(dualad)(*x)[1], *primals)[1](c)
+            assert_is_estimated(f"vjp of jvp, {what}", found, transposed, inner_primals, t)
 
 
 def _replaced(args: Sequence[Any], positions: Sequence[int], values: Sequence[Any]) -> list[Any]:
@@ -350,10 +365,11 @@ def check_single_precision_throughout(f: Function, args: Sequence[Any]) -> None:
     for name in ENGINES:
         for transform in ("jvp", "vjp"):
             report = Report()
-            watched = [report.witness(a) for a in args]
+            watched = [a if type(a) is float else report.witness(a) for a in args]
             engine = ENGINES[name]
             if transform == "jvp":
-                engine.jvp(f, tuple(watched), tuple(report.witness(t) for t in direction(list(args), 10)))
+                tangents = [t if type(t) is float else report.witness(t) for t in direction(list(args), 10)]
+                engine.jvp(f, tuple(watched), tuple(tangents))
             else:
                 out, pullback = engine.vjp(f, *watched)
                 pullback(tree_map(lambda o: report.witness(direction(_plain(o), 11)), out))

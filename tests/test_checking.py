@@ -15,7 +15,7 @@ import pytest
 
 import dualad
 import reversead
-from shared import registry, relu, sigmoid, softmax, stop_gradient, tree
+from shared import logsumexp, registry, relu, sigmoid, softmax, stop_gradient, tree
 from shared.checking import GradientMismatch, InconclusiveDifferences, check_grads
 from shared.complex_step import ComplexStepNotApplicable, complex_step_gradient, complex_step_jvp
 from shared.differences import difference_gradient, difference_jvp, finite_difference_gradient
@@ -297,6 +297,8 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (_RNG.normal(size=(5, 8)).astype("f4"), np.ones(8, "f4")),
     ),
     "Python floats": (lambda x, y: x * np.exp(-y) / (x + y), (2.0, 0.5)),
+    "underflow in float32": (lambda x: logsumexp(300 * x), (X.astype(np.float32),)),
+    "float32 and a Python float": (lambda x, y: np.sin(x) * y, (X.astype(np.float32), 0.7)),
     "NumPy scalar": (lambda x: np.sin(x) * x, (np.float64(0.7),)),
     "0-d array": (lambda x: np.sin(x) * x, (np.array(0.7),)),
     "empty array": (lambda x: np.sin(x) * x, (np.zeros((0, 3)),)),
@@ -329,6 +331,9 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "Newton iteration": (_newton, (2.0,)),
     "chain of many operations": (lambda x: _repeat(lambda v: np.sin(v) + 0.5 * v, x, 60), (X,)),
     "complex": (lambda z: z * np.exp(z), (np.array([0.3 + 0.4j, -1.0 + 0.2j]),)),
+    "complex but not analytic": (lambda z: np.conj(z) * np.abs(z), (np.array([0.3 + 0.4j, -1.0 + 0.2j]),)),
+    "real and complex arguments": (lambda x, z: x * z, (X, np.array([1j, 2.0, 1 - 1j]))),
+    "Fortran order": (lambda x: np.sin(x) * x[0], (np.asfortranarray(np.outer(X, Y)),)),
     "real to complex to real": (lambda x: np.abs(np.exp(1j * x) + x), (X,)),
     "float32 inside": (lambda x: np.sin(x.astype(np.float32)) * 0.3, (X,)),
 }
@@ -482,7 +487,7 @@ def product(p: Any) -> Any:
     return np.sin(p["w"][1]) * p["w"][0] + p["b"]
 
 
-ARGUMENT = {"w": [X, Y], "b": 0.5}
+ARGUMENT = {"w": [X, Y], "b": np.float64(0.5)}
 
 WRONG_ENGINES: dict[str, tuple[Any, str]] = {
     "sign of jvp": (

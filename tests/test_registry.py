@@ -32,7 +32,7 @@ from derivative_checks import (
     witnessed_calls,
 )
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
-from shared import REGISTRY, elementwise, multilinear, rule
+from shared import REGISTRY, composite, elementwise, multilinear, rule
 from shared.levels import Tracer
 from shared.registry import Composite, Primitive
 from shared.rules.special import stop_gradient
@@ -208,11 +208,141 @@ def _numbers(value):
 
 # --- the checks are tried on wrong rules ------------------------------------------------------------------------------
 
+FIRST = (check_first_derivative,)
+ADJOINT = (check_adjoint,)
+SECOND = (check_second_derivative,)
+EVERY_CHECK = (check_value, check_first_derivative, check_adjoint, check_second_derivative)
+POINT = [np.array([0.4, -1.2, 0.9])]
+PAIR = [np.array([0.4, -1.2, 0.9]), np.array([[0.5, 1.5, -0.7], [1.1, 0.3, -0.6]])]
 
-@pytest.fixture
-def declare():
-    """Declares a primitive for one test."""
+
+@pytest.fixture(autouse=True)
+def undeclared():
+    """Takes what a test declares out of the registry again."""
     before = dict(REGISTRY)
-    yield lambda primitive: primitive
+    yield
     REGISTRY.clear()
     REGISTRY.update(before)
+
+
+def hyperbolic(x):
+    return np.tanh(x)
+
+
+def sine(x):
+    return np.sin(x)
+
+
+def product(x, y):
+    return x * y
+
+
+def total(x):
+    return np.sum(x)
+
+
+def primal(x):
+    """What a rule must never do: strip the level off an operand, and with it an outer derivative."""
+    return x.primal if isinstance(x, DuckArray) else x
+
+
+RIGHT_RULES = {
+    "elementwise": (lambda: elementwise(sine, lambda x: np.cos(x)), POINT),
+    "by the output": (lambda: elementwise(hyperbolic, lambda out: 1 - out * out), POINT),
+    "two arguments": (lambda: elementwise(product, lambda y: y, lambda x: x), PAIR),
+    "multilinear": (lambda: multilinear(total, lambda c, x: np.broadcast_to(c, x.shape)), POINT),
+    "rule": (
+        lambda: rule(
+            product,
+            vjps=(lambda c, y: c * y, lambda c, x: c * x),
+            jvps=(lambda t, y: t * y, lambda t, x: t * x),
+            broadcasts=True,
+            because="it is a control",
+        ),
+        PAIR,
+    ),
+}
+
+
+@pytest.mark.parametrize("form", RIGHT_RULES)
+def test_a_right_rule_passes_every_check(form):
+    declare, args = RIGHT_RULES[form]
+    primitive = declare()
+    for check in EVERY_CHECK:
+        check(primitive, args)
+
+
+def sine_rule(vjp, jvp):
+    return rule(sine, vjps=(vjp,), jvps=(jvp,), because="it is wrong on purpose")
+
+
+def unsummed_product():
+    vjps = lambda c, y: c * y, lambda c, x: c * x  # noqa: E731
+    return rule(product, vjps=vjps, jvps=vjps, because="it is wrong on purpose")
+
+
+#: Name: a wrong rule, where it is tried, the check that must catch it, and those that it slips through.
+WRONG_RULES = {
+    # Both engines read the wrong partial, so they agree with each other, and the jvp with the vjp.
+    "a wrong sign": (lambda: elementwise(sine, lambda x: -np.cos(x)), POINT, FIRST, ADJOINT),
+    "a wrong factor": (lambda: elementwise(sine, lambda x: 2 * np.cos(x)), POINT, FIRST, ADJOINT),
+    "a forgotten argument": (lambda: elementwise(product, lambda y: y, None), PAIR, FIRST, ADJOINT),
+    "swapped partials": (lambda: elementwise(product, lambda x: x, lambda y: y), PAIR, FIRST, ADJOINT),
+    "a wrong sign of the pullback alone": (
+        lambda: sine_rule(lambda c, x: -c * np.cos(x), lambda t, x: t * np.cos(x)), POINT, ADJOINT, FIRST,
+    ),
+    "a pullback of a wrong shape": (lambda: multilinear(total, lambda c, x: c), POINT, ADJOINT, FIRST),
+    "a broadcast that is not undone": (unsummed_product, PAIR, ADJOINT, FIRST),
+    "a scaled transpose": (
+        lambda: multilinear(total, lambda c, x: np.broadcast_to(2 * c, x.shape)), POINT, ADJOINT, FIRST,
+    ),
+    "wrong at second order only": (
+        lambda: elementwise(sine, lambda x: stop_gradient(np.cos(x))), POINT, SECOND, FIRST + ADJOINT,
+    ),
+    "a partial whose own derivative is wrong": (
+        lambda: elementwise(sine, lambda out, x: np.cos(x) + 3 * (out - stop_gradient(out))),
+        POINT, SECOND, FIRST + ADJOINT,
+    ),
+    "operands unwrapped by a partial": (
+        lambda: elementwise(sine, lambda x: np.cos(primal(x))), POINT, SECOND, FIRST + ADJOINT,
+    ),
+    "operands unwrapped by the pullback alone": (
+        lambda: sine_rule(lambda c, x: c * np.cos(primal(x)), lambda t, x: t * np.cos(x)),
+        POINT, SECOND, FIRST + ADJOINT,
+    ),
+    "operands unwrapped by a composite": (lambda: composite(sine)(lambda x: np.sin(primal(x))), POINT, FIRST, ADJOINT),
+    "a cotangent unwrapped": (
+        lambda: sine_rule(lambda c, x: primal(c) * np.cos(x), lambda t, x: t * np.cos(x)),
+        POINT, SECOND, FIRST + ADJOINT,
+    ),
+    "a tangent unwrapped": (
+        lambda: sine_rule(lambda c, x: c * np.cos(x), lambda t, x: primal(t) * np.cos(x)),
+        POINT, SECOND, FIRST + ADJOINT,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_RULES)
+def test_a_wrong_rule_is_caught(name):
+    declare, args, caught_by, missed_by = WRONG_RULES[name]
+    primitive = declare()
+    for check in missed_by:
+        check(primitive, args)
+    for check in caught_by:
+        with pytest.raises(AssertionError):
+            check(primitive, args)
+
+
+def test_float64_inside_a_float32_rule_is_caught():
+    args = [np.array([0.4, -1.2, 0.9], np.float32)]
+    check_single_precision_throughout(elementwise(lambda x: np.sin(x), lambda x: np.cos(x)), args)
+    wide = elementwise(sine, lambda x: np.float64(1.0) * np.cos(x))
+    with pytest.raises(AssertionError, match="float64"):
+        check_single_precision_throughout(wide, args)
+
+
+def test_a_value_of_another_dtype_or_number_is_caught():
+    for wrong in (lambda x: np.sin(x).astype(np.float32), lambda x: np.sin(x) + 1e-6, lambda x: np.sin(x)[None]):
+        # Traced and plain calls differ as no right primitive's do.
+        with pytest.raises(AssertionError):
+            check_value(lambda x, wrong=wrong: wrong(x) if isinstance(x, DuckArray) else np.sin(x), POINT)

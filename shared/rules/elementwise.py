@@ -34,7 +34,7 @@ divide = rule(
     broadcasts=True,
     because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
 )
-square = elementwise(np.square, lambda x: 2 * x)
+square = elementwise(np.square, lambda x: x + x)
 reciprocal = elementwise(np.reciprocal, lambda out: -out * out)
 
 
@@ -67,14 +67,14 @@ elementwise(np.log1p, lambda x: 1 / (1 + x))
 
 # --- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
 
-sin = elementwise(np.sin, lambda x: np.cos(x))
+sin = elementwise(np.sin, np.cos)
 cos = elementwise(np.cos, lambda x: -np.sin(x))
 elementwise(np.tan, lambda out: 1 + out * out)
 elementwise(np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)))
 elementwise(np.arccos, lambda x: -1 / np.sqrt((1 - x) * (1 + x)))
 elementwise(np.arctan, lambda x: 1 / (1 + x * x))
-elementwise(np.sinh, lambda x: np.cosh(x))
-elementwise(np.cosh, lambda x: np.sinh(x))
+elementwise(np.sinh, np.cosh)
+elementwise(np.cosh, np.sinh)
 tanh = elementwise(np.tanh, lambda out: 1 - out * out)
 elementwise(np.arcsinh, lambda x: 1 / np.hypot(1, x))
 elementwise(np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)))
@@ -136,7 +136,7 @@ _extremum(np.minimum, operator.lt, ignores_nan=False)
 _extremum(np.fmax, operator.gt, ignores_nan=True)
 _extremum(np.fmin, operator.lt, ignores_nan=True)
 
-elementwise(np.fabs, lambda x: np.sign(x))
+elementwise(np.fabs, np.sign)
 
 
 def _abs_vjp(c: Any, out: Any, x: Any) -> Any:

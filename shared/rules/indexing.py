@@ -19,7 +19,11 @@ def _getitem(x: Any, *index: Any) -> Any:
 
 
 def _add(buffer: Any, index: Any, value: Any) -> None:
-    buffer[index] += value
+    part = buffer[index]
+    if part.__class__ is np.ndarray and part.base is not None:
+        np.add(part, value, part)
+    else:
+        buffer[index] = part + value
 
 
 #: `x[index] += value` where no element is meant twice, which is faster than `ADD_AT`

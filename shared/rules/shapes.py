@@ -13,6 +13,7 @@ import numpy as np
 
 from shared.errors import NoRuleError, user_line
 from shared.registry import Like, composite, constant, elementwise, multilinear, rule, variadic_rule
+from shared.rules.reductions import count_of
 from shared.tracer import DuckArray
 
 Axes = int | Sequence[int]
@@ -193,7 +194,10 @@ rule(
     broadcasts=True,
     because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
 )
-constant(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory)
+constant(np.result_type, np.can_cast, np.may_share_memory, np.shares_memory)
+composite(np.shape)(lambda a: a.shape)
+composite(np.ndim)(lambda a: len(a.shape))
+composite(np.size)(lambda a, axis=None: a.size if axis is None else count_of(a.shape, axis))
 
 
 @composite(np.select)

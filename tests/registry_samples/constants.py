@@ -7,7 +7,7 @@ from registry_samples.sample import Sample, over
 _UNARY = (
     "sign floor ceil rint trunc signbit spacing logical_not isfinite isinf isnan fix round around isposinf isneginf "
     "iscomplexobj isrealobj iscomplex isreal argmax argmin any all count_nonzero argsort nonzero flatnonzero argwhere "
-    "shape ndim size result_type"
+    "shape ndim size"
 ).split()
 _BINARY = (
     "floor_divide nextafter heaviside equal not_equal less less_equal greater greater_equal logical_and logical_or "
@@ -27,6 +27,7 @@ CONSTANTS = [
     *over(["np.argsort(x, kind='stable')", "np.argsort(x, axis=None)", "np.isclose(x, 0.5, atol=0.2)"], [(2, 3)]),
     *over(["x < 0.5", "0.5 < x", "x >= 1", "x == 0.5", "x != 0.5", "x <= 0", "x > 0", "x // 0.7", "2.0 // x"], [(2, 3), float]),
     *(Sample(f"x {operator} y", x=(2, 3), y=(3,)) for operator in ("<", "<=", ">", ">=", "==", "!=", "//")),
+    *over(["np.result_type(x, np.float32).itemsize"], [(2, 3), ()]),
     *over(["np.can_cast(x.dtype, float)", "np.shares_memory(x, np.ones(3))", "np.may_share_memory(np.ones(3), x)"], [(3,)]),
     *over(["np.can_cast(x, np.float64)"], [(3,)]),
     *over(["np.linalg.matrix_rank(x)"], [(2, 3), (2, 2, 2)]),

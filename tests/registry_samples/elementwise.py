@@ -91,7 +91,7 @@ ELEMENTWISE = [
     Sample("np.power(x, y)", x=(2, 3), y=(2, 3), domain={"x": "above one"}),
     Sample("np.nan_to_num(np.where(np.array([True, False, True]), x, np.nan), nan=1.0)", x=(3,)),
     Sample("np.nan_to_num(np.where(np.array([True, False, True]), x, -np.inf), neginf=0.0)", x=(3,)),
-    Sample("np.nan_to_num(np.where(np.array([True, False, True]), x, np.inf))", x=(3,)),
+    Sample("np.nan_to_num(np.where(np.array([True, False, True]), x, np.inf), posinf=0.5)", x=(3,)),
     Sample("np.clip(x, -1.0, 1.0)", x=(2, 3)),
     Sample("np.clip(x, 0.1, None)", x=(2, 3)),
     Sample("np.clip(x, None, 0.1)", x=(2, 3)),

@@ -38,9 +38,8 @@ ONE_ARRAY = [
     *over(["np.pad(x, 1)", "np.pad(x, (1, 2))", "np.pad(x, ((1, 0), (0, 2)))", "np.pad(x, [[1], [2]])"], [(2, 3)]),
     *over(["np.pad(x, 1, mode='constant')", "np.pad(x, 1, 'constant', constant_values=7.0)"], [(2, 3), (2,)]),
     *over(["np.pad(x, (1, 2), constant_values=(3.0, 4.0))", "np.pad(x, 0)"], [(2,)]),
-    *over(["np.pad(x, {0: (1, 2)})"], [(2, 2)]),
     *over(["np.atleast_1d(x)", "np.atleast_2d(x)", "np.atleast_3d(x)"], [(), float, (2,), (2, 2), (1, 2, 2)]),
-    *over(["np.copy(x)", "x.copy()", "np.copy(x, order='F')", "x.flatten()", "x.flatten('F')"], [(2, 3)]),
+    *over(["np.copy(x)", "x.copy()", "x.flatten()", "x.flatten('F')"], [(2, 3)]),
     *over(["np.diff(x)", "np.diff(x, 2)", "np.diff(x, axis=0)", "np.diff(x, n=2, axis=0)", "np.diff(x, 0)"], [(3, 3)]),
     *over(["np.diff(x, prepend=0.5)", "np.diff(x, append=x[..., :1])"], [(4,)]),
     *over(["np.sort(x)", "np.sort(x, axis=0)", "np.sort(x, axis=None)", "np.sort(x, -1)"], [(3, 2), (2, 3)]),
@@ -72,7 +71,7 @@ JOINING = [
     Sample("np.concatenate([x])", x=(2,)),
     Sample("np.concatenate([x, y])", x=(0,), y=(2,)),
     Sample("np.concatenate([x, y], dtype=np.float64)", x=(2,), y=(1,)),
-    Sample("np.concatenate([x[:1], [2.0 * x[1]], x])", x=(3,)),
+    Sample("np.concatenate([x[:1], 2.0 * x[1:2], x])", x=(3,)),
     *(Sample(f"np.stack([x, y]{rest})", x=(2, 3), y=(2, 3)) for rest in ("", ", axis=1", ", axis=-1", ", axis=2")),
     *(Sample("np.stack([x, y])", x=kind, y=kind) for kind in ((), float, np.float64)),
     Sample("np.stack([x[0], x[1] * x[2], 1.0])", x=(3,)),
@@ -94,7 +93,8 @@ JOINING = [
     Sample("np.where([[True], [False]], x, 0)", x=(3,)),
     Sample("np.select([x > 1.0, x > 0.0], [x ** 2, 3.0 * x], default=1.5)", x=(2, 3)),
     Sample("np.select([x > 1.0, x > y], [x, y])", x=(2, 3), y=(3,)),
-    Sample("np.select([x > 0.0], [x], y)", x=(3,), y=float),
+    # NumPy asks only the conditions and the choices who is traced, hence a default that depends on them.
+    Sample("np.select([x > 0.0], [x], 2.0 * x[0])", x=(3,)),
 ]  # fmt: skip
 
 CUTTING = [
