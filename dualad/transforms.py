@@ -20,6 +20,7 @@ from shared.assembly import (
     basis,
     floating,
     gradient_of,
+    is_complex,
     independent,
     matrices_of,
     nest,
@@ -128,7 +129,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         """The cotangents of the primals, for a cotangent of the output."""
         seeds = same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)
         entries = []
-        for direction in basis(selection.leaves):
+        for direction in basis(selection.leaves, real=True):
             tangents = _Pass("vjp", f, selection, direction).tangents
             entries.append(_inner(seeds, tangents))
         return selection.pack(gradient_of(entries, selection.leaves))
@@ -137,10 +138,11 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 def _inner(cotangents: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The pairing of the output's cotangent with its tangent (bilinear: no conjugate)."""
+    """The pairing of the output's cotangent with its tangent: Re(c t), bilinear, without a conjugate."""
     total: Any = 0.0
     for c, t in zip(cotangents, tangents, strict=True):
-        total = total + (np.sum(c * t) if Like(t).shape else c * t)
+        product = np.sum(c * t) if Like(t).shape else c * t
+        total = total + (np.real(product) if is_complex(product) else product)
     return total
 
 
@@ -165,7 +167,7 @@ def _value_and_grad(f: Function, argnums: int | Sequence[int], has_aux: bool, na
         selection = Selection(name, args, argnums)
         first: _Pass | None = None
         entries = []
-        for direction in basis(selection.leaves):
+        for direction in basis(selection.leaves, real=True):
             done = _Pass(name, f, selection, direction, kwargs, has_aux)
             if first is None:
                 scalar_output(name, unflatten(done.structure, done.outputs))

@@ -244,7 +244,7 @@ class Variable(DuckArray):
                 if a.__class__ is _ndarray:
                     if not primitive.constant and (kept is None or len(parents) in kept):
                         value = tape.guard.constant(a)
-                elif a.__class__ not in CONSTANT_TYPES:
+                elif a.__class__ not in CONSTANT_TYPES and not primitive.constant:
                     value = operand(a)
                 parents.append(-1)
             if isinstance(value, Tracer):

@@ -131,7 +131,9 @@ _ALONE = _count_alone()
 
 def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
-    if isinstance(value, Tracer) or isinstance(leaf, Tracer):
+    if isinstance(value, Tracer):
+        return in_dtype_of(np.real(value) if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)  # type: ignore[attr-defined]
+    if isinstance(leaf, Tracer):
         return np.zeros_like(leaf) if value is None else value
     if leaf.__class__ is float:
         return 0.0 if value is None else float(value.real)
@@ -143,6 +145,11 @@ def as_leaf(value: Any, leaf: Any) -> Any:
         return np.zeros_like(leaf)
     # What the sweep hands over may be a broadcast view, a seed, or an array that two leaves share.
     return np.array(value, dtype=leaf.dtype)
+
+
+def _is_real(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    return not isinstance(leaf, complex) if dtype is None else dtype.kind != "c"
 
 
 def scalar_output(name: str, out: Any) -> None:
@@ -182,12 +189,12 @@ def same_structure(name: str, what: str, given: Any, structure: Structure, likes
 def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
+    if isinstance(value, Tracer):
+        return value if dtype is None or value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
     if dtype is None:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.item() if isinstance(like, complex) else float(value)
         return value
-    if isinstance(value, Tracer):
-        return value if value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
     if getattr(value, "dtype", None) == dtype:
         return value
     if np.iscomplexobj(value) and dtype.kind != "c":

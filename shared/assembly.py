@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from shared.arguments import as_leaf
 from shared.errors import ShapeError, user_line
+from shared.functions import stop_gradient
 from shared.levels import Tracer
 from shared.registry import Like
 from shared.tree import Structure, flatten, unflatten
@@ -30,20 +32,30 @@ def zero_like(leaf: Any) -> Any:
     return np.zeros_like(leaf)[()] if isinstance(leaf, np.generic) else np.zeros_like(leaf)
 
 
-def one_hot(leaf: Any, position: int) -> Any:
-    """The basis vector of a leaf's space that is 1 at a flat position, as a fresh value of the leaf's type."""
+def one_hot(leaf: Any, position: int, unit: complex = 1) -> Any:
+    """The basis vector of a leaf's space that is `unit` at a flat position, as a fresh value of the leaf's type."""
     seed = zero_like(leaf)
     if not isinstance(seed, np.ndarray):
-        return seed + 1
-    seed.reshape(-1)[position] = 1
+        return seed + unit
+    seed.flat[position] = unit
     return seed
 
 
-def basis(leaves: Sequence[Any]) -> Iterator[list[Any]]:
-    """The unit directions of the space of all leaves, each a list of seeds, one a leaf."""
+def basis(leaves: Sequence[Any], real: bool = False) -> Iterator[list[Any]]:
+    """The unit directions of the space of all leaves, each a list of seeds, one a leaf.
+
+    With `real=True` the space is taken over the reals, in which a complex number has two directions, 1 and i.
+    """
     for k, leaf in enumerate(leaves):
+        units = (1, 1j) if real and is_complex(leaf) else (1,)
         for position in range(Like(leaf).size):
-            yield [one_hot(other, position) if j == k else zero_like(other) for j, other in enumerate(leaves)]
+            for unit in units:
+                yield [one_hot(other, position, unit) if j == k else zero_like(other) for j, other in enumerate(leaves)]
+
+
+def is_complex(leaf: Any) -> bool:
+    dtype = Like(leaf).dtype
+    return isinstance(leaf, complex) if dtype is None else dtype.kind == "c"
 
 
 def stack(entries: Sequence[Any], shape: tuple[int, ...], leaf: Any) -> Any:
@@ -60,16 +72,21 @@ def stack(entries: Sequence[Any], shape: tuple[int, ...], leaf: Any) -> Any:
 
 
 def gradient_of(entries: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-    """The gradient per leaf from one number per unit direction."""
+    """The gradient per leaf from one number per real unit direction.
+
+    Of a complex leaf it is g with Re(g t) the derivative in every direction t: df/da - i df/db for a + i b.
+    """
     gradients, start = [], 0
     for leaf in leaves:
         like = Like(leaf)
-        mine = entries[start : start + like.size]
-        start += like.size
-        if like.dtype is None and not isinstance(leaf, Tracer):
-            gradients.append(mine[0] if isinstance(mine[0], Tracer) else type(leaf)(mine[0]))
+        if is_complex(leaf):
+            pairs = entries[start : start + 2 * like.size]
+            start += 2 * like.size
+            mine = [a - 1j * b for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
         else:
-            gradients.append(stack(mine, like.shape, leaf))
+            mine = list(entries[start : start + like.size])
+            start += like.size
+        gradients.append(as_leaf(stack(mine, like.shape, leaf) if like.shape else mine[0], leaf))
     return gradients
 
 
@@ -178,7 +195,7 @@ def require_elementwise(name: str, response: Any, derivative: Any, direction: An
     """Refuse a function whose response to a random direction is not its derivative times that direction."""
     expected = derivative * direction
     tolerance = 1e3 * np.finfo(Like(derivative).dtype or np.float64).eps
-    scale = np.max(np.abs(expected), initial=0.0) if Like(expected).size else 0.0
+    scale = np.max(np.abs(stop_gradient(expected))) if Like(expected).size else 0.0
     # Entries that are infinite (a pole) or NaN in both are equal for this purpose.
     if not np.allclose(response, expected, rtol=tolerance, atol=tolerance * (scale if np.isfinite(scale) else 1.0),
                        equal_nan=True):  # fmt: skip

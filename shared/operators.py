@@ -20,11 +20,8 @@ ARITHMETIC = {
     "mul": elementwise.MULTIPLY,
     "truediv": elementwise.DIVIDE,
     "matmul": products.MATMUL,
+    "mod": elementwise.MODULO,
 }
-FUNCTIONS = {"mod": np.remainder, "floordiv": np.floor_divide, "divmod": np.divmod}
-COMPARISONS = {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-}  # fmt: skip
 
 #: methods of ndarray that are functions of NumPy with the same further arguments
 METHODS = (
@@ -48,14 +45,11 @@ def _arithmetic(name: str, primitive: Primitive) -> None:
         setattr(DuckArray, f"__{prefix}{name}__", method)
 
 
-def _function(name: str, function: Callable[..., Any]) -> None:
-    setattr(DuckArray, f"__{name}__", lambda self, other: function(self, other))
-    setattr(DuckArray, f"__r{name}__", lambda self, other: function(other, self))
-    setattr(DuckArray, f"__i{name}__", lambda self, other: self.replace(function(self, other)))
-
-
-def _comparison(name: str, function: Callable[..., Any]) -> None:
-    setattr(DuckArray, f"__{name}__", lambda self, other: function(self, other))
+def _constant(name: str, primitive: Primitive) -> None:
+    setattr(DuckArray, f"__{name}__", lambda self, other: bind(primitive, (self, other), {}))
+    if name == "floordiv":
+        setattr(DuckArray, "__rfloordiv__", lambda self, other: bind(primitive, (other, self), {}))
+        setattr(DuckArray, "__ifloordiv__", lambda self, other: self.replace(self // other))
 
 
 def _method(name: str, function: Callable[..., Any]) -> None:
@@ -103,10 +97,10 @@ def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", su
     """As `ndarray.astype`; a conversion to integers or booleans has derivative zero and gives a plain array."""
     if np.dtype(dtype).kind in "fc":
         return shapes.ASTYPE(self, dtype=np.dtype(dtype))
-    return CONVERT(self, dtype)
+    return CONVERT(self, dtype=np.dtype(dtype))
 
 
-def _convert(x: Any, dtype: Any) -> Any:
+def _convert(x: Any, *, dtype: Any) -> Any:
     return np.asarray(x).astype(dtype)
 
 
@@ -132,8 +126,13 @@ def _getitem(self: Any, index: Any) -> Any:
         index = (index,)
     for part in index:
         if part.__class__ not in _BASIC:
-            return bind(indexing.GETITEM, (self, *index), {})
+            return bind(indexing.GETITEM, (self, *[_as_index(part) for part in index]), {})
     return self.linear(indexing.GETITEM, index, {})
+
+
+def _as_index(part: Any) -> Any:
+    # An empty list is an index array of integers, though NumPy makes an array of floats of it.
+    return np.asarray(part, np.intp if not part else None) if isinstance(part, list) else part
 
 
 def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> None:
@@ -150,10 +149,8 @@ def install() -> None:
     """Give the duck array all of them."""
     for name, primitive in ARITHMETIC.items():
         _arithmetic(name, primitive)
-    for name, function in FUNCTIONS.items():
-        _function(name, function)
-    for name, function in COMPARISONS.items():
-        _comparison(name, function)
+    for name, primitive in elementwise.CONSTANT_OPERATORS.items():
+        _constant(name, primitive)
     for name in METHODS:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
@@ -162,6 +159,8 @@ def install() -> None:
         "__ipow__": lambda self, other: self.replace(self**other),
         "__neg__": _negative,
         "__pos__": lambda self: np.positive(self),
+        "__divmod__": lambda self, other: (self // other, self % other),
+        "__rdivmod__": lambda self, other: (other // self, other % self),
         "__abs__": lambda self: np.absolute(self),
         "__getitem__": _getitem,
         "reshape": _reshape,

@@ -44,6 +44,10 @@ EVERYTHING = ("everything",)
 _MOST_OPERANDS = 64
 
 
+#: A cotangent of one number may be a Python number; rules that move elements need NumPy's attributes of it.
+_PYTHON_NUMBERS = frozenset((int, float, complex, bool))
+
+
 class Like:
     """Shape and dtype of a value that is not kept.  `dtype` is None for a Python scalar, which is weakly typed.
 
@@ -113,6 +117,8 @@ def fit(cotangent: Any, like: Like) -> Any:
     array([4., 4., 4.], dtype=float32)
     """
     shape = like.shape
+    if cotangent.__class__ in _PYTHON_NUMBERS:
+        cotangent = np.asarray(cotangent)[()]
     if cotangent.shape != shape:
         extra = cotangent.ndim - len(shape)
         if extra > 0:
@@ -577,10 +583,14 @@ def _partial_edge(function: Function, partial: Any) -> Edge | None:
 
 def _multilinear_edge(function: Function, k: int, transpose: Function) -> Edge:
     def pull(c: Any, kept: Any) -> Any:
+        if c.__class__ in _PYTHON_NUMBERS:
+            c = np.asarray(c)[()]
         *arguments, static = kept
         return transpose(c, *arguments, **static) if static else transpose(c, *arguments)
 
     def push(t: Any, kept: Any) -> Any:
+        if t.__class__ in _PYTHON_NUMBERS:
+            t = np.asarray(t)[()]
         return function(*kept[:k], t, *kept[k + 1 : -1], **kept[-1])
 
     return _with_fitted(Edge(EVERYTHING, pull, push))
@@ -595,7 +605,10 @@ def _rule_edge(vjp: Function, jvp: Function, keywords: bool, common: Function | 
     def reading(rule: Function, positions: list[int]) -> Function:
         places = [keep.index(p) for p in positions]
         if keywords:
-            return lambda v, kept: rule(v, *[kept[p] for p in places], **kept[-1])
+            # A float among the cotangents stands for a NumPy scalar, whose attributes such rules may need.
+            return lambda v, kept: rule(
+                np.asarray(v)[()] if v.__class__ in _PYTHON_NUMBERS else v, *[kept[p] for p in places], **kept[-1]
+            )
         if len(keep) <= 1:
             return (lambda v, kept: rule(v, kept)) if places else (lambda v, kept: rule(v))
         return lambda v, kept: rule(v, *[kept[p] for p in places])

@@ -22,7 +22,7 @@ from shared.registry import REGISTRY, Primitive
 METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
 #: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
-CREATION = frozenset((np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange))
+CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
 
 _PLAIN = (int, float, complex, np.ndarray, np.generic)
 
@@ -90,13 +90,19 @@ class DuckArray(Tracer):
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = REGISTRY.get(func)
         if entry is None:
-            raise no_rule(
-                f"np.{getattr(func, '__module__', 'numpy').removeprefix('numpy').lstrip('.')}"
-                f"{'.' if func.__module__ != 'numpy' else ''}{func.__name__}"
-            )
+            if func.__name__ in CREATION and func is getattr(np, func.__name__):
+                return self.created(func, args, kwargs)
+            raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
             raise _output_refused(f"np.{func.__name__}")
         return entry.call(args, kwargs)
+
+    def created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A new array at this level, with derivative zero, so that it can be assigned to."""
+        if isinstance(self.primal, DuckArray):
+            return self.lift(function(*args, like=self.primal, **kwargs))
+        new = function(*args, **kwargs)
+        return self.lift(new) if new.dtype.kind in "fc" else new
 
     # --- what would drop a derivative ---
 

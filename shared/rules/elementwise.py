@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.registry import alias, composite, constant, elementwise, infix, rule
+from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)
 
@@ -47,6 +47,8 @@ def _power_partial(x: Any, y: Any) -> Any:
 
 def _exponent_partial(out: Any, x: Any) -> Any:
     # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.
+    if isinstance(x, (int, float)):
+        return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
     return out * np.log(np.where(x == 0, 1, x))
 
 
@@ -85,6 +87,12 @@ elementwise(np.radians, float(np.pi / 180))
 elementwise(np.deg2rad, float(np.pi / 180))
 
 
+
+def _copysign_partial(out: Any, x: Any) -> Any:
+    # The sign of x in the dtype of the output, which np.sign of a Python float would not have.
+    return np.sign(out) * np.where(x == 0, 0, np.where(x < 0, -1, 1)).astype(out.dtype)
+
+
 # --- functions of two arguments ---------------------------------------------------------------------------------------
 
 
@@ -100,10 +108,11 @@ elementwise(
 )
 elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
 elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
-elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
+remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
 elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y))
-elementwise(np.copysign, lambda x, y: np.sign(x) * np.copysign(1, y), None)
-elementwise(np.ldexp, lambda y: np.exp2(y), None)
+elementwise(np.copysign, _copysign_partial, None)
+elementwise(np.ldexp, lambda x, y: np.ldexp(np.ones_like(x), y), None)
+elementwise(np.nextafter, 1, None)
 
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
@@ -178,7 +187,7 @@ rule(
 # --- zero derivative --------------------------------------------------------------------------------------------------
 
 constant(
-    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.nextafter, np.heaviside,
+    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.isnat,
@@ -213,7 +222,8 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     limits = np.finfo(x.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
-    return np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
+    finite = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
+    return finite[()] if x.ndim == 0 else finite
 
 
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
@@ -231,3 +241,8 @@ MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
 POWER = infix(power, _float_power)
 NEGATIVE = infix(negative, operator.neg)
+MODULO = infix(remainder, operator.mod)
+#: comparisons and floor division of Python floats stay Python's own
+CONSTANT_OPERATORS = {
+    name: Primitive(getattr(operator, name), "constant", []) for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv")
+}

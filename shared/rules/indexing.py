@@ -19,8 +19,12 @@ def _getitem(x: Any, *index: Any) -> Any:
 
 
 def _add(buffer: Any, index: Any, value: Any) -> None:
+    buffer[index] += value
+
+
+def _add_to_view(buffer: Any, index: Any, value: Any) -> None:
     part = buffer[index]
-    if part.__class__ is np.ndarray and part.base is not None:
+    if part.__class__ is np.ndarray:
         np.add(part, value, part)
     else:
         buffer[index] = part + value
@@ -28,14 +32,19 @@ def _add(buffer: Any, index: Any, value: Any) -> None:
 
 #: `x[index] += value` where no element is meant twice, which is faster than `ADD_AT`
 ADD_ONCE = Updating("add_once", _add)
+#: the same where the index gives a view, which is faster again
+ADD_TO_VIEW = Updating("add_to_view", _add_to_view)
 
 
 def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
+    primitive = ADD_TO_VIEW
     for i in index:
-        # An array of integers may name an element twice; no other index can.
-        if i.__class__ is np.ndarray and i.dtype.kind != "b":
-            return write(accumulator, ADD_AT, index, c)
-    return write(accumulator, ADD_ONCE, index, c)
+        if i.__class__ is np.ndarray:
+            # An array of integers may name an element twice; no other index can.
+            if i.dtype.kind != "b":
+                return write(accumulator, ADD_AT, index, c)
+            primitive = ADD_ONCE
+    return write(accumulator, primitive, index, c)
 
 
 def _scatter(c: Any, x: Any, *index: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import NoRuleError, user_line
 from shared.registry import Like, Primitive, composite, constant, fit, rule
 from shared.rules.reductions import norm_sqrt
 
@@ -70,7 +71,7 @@ rule(
     np.linalg.det,
     vjps=(lambda c, out, x: np.expand_dims(c * out, (-1, -2)) * _transposed(np.linalg.inv(x)),),
     jvps=(lambda t, out, x: out * _trace_of_product(np.linalg.inv(x), t),),
-    because="Jacobi's formula",
+    because="not linear; by Jacobi's formula its derivative is a trace of a product with the inverse",
 )
 
 
@@ -82,7 +83,7 @@ LOGABSDET = rule(
     _logabsdet,
     vjps=(lambda c, x: np.expand_dims(c, (-1, -2)) * _transposed(np.linalg.inv(x)),),
     jvps=(lambda t, x: _trace_of_product(np.linalg.inv(x), t),),
-    because="Jacobi's formula",
+    because="not linear; by Jacobi's formula its gradient is the transposed inverse",
 )
 
 
@@ -90,38 +91,113 @@ def _sign_of_determinant(x: Any) -> Any:
     return np.linalg.slogdet(x)[0]
 
 
+#: NumPy's own named tuple, which it does not export
+_SlogdetResult: Any = type(np.linalg.slogdet(np.ones((1, 1))))
 SIGN_OF_DETERMINANT = Primitive(_sign_of_determinant, "constant", [])
 constant(np.linalg.matrix_rank)
 
 
 @composite(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
-    return SIGN_OF_DETERMINANT(a), LOGABSDET(a)
+    return _SlogdetResult(SIGN_OF_DETERMINANT(a), LOGABSDET(a))
 
 
 # --- norms ------------------------------------------------------------------------------------------------------------
 
 
-def _singular_values(x: Any) -> Any:
-    return np.linalg.svd(x, compute_uv=False)
+# The singular value decomposition x = u diag(s) v^T gives three primitives, whose rules are written with all three.
+# Formulas: Townsend 2016, "Differentiating the singular value decomposition"; they hold for distinct singular values,
+# and, where x is not square, for nonzero ones.
 
 
-def _singular_vjp(c: Any, x: Any) -> Any:
-    u, _, vt = np.linalg.svd(x, full_matrices=False)
-    return (u * np.expand_dims(c, -2)) @ vt
+def _svd_part(part: int) -> Callable[..., Any]:
+    def evaluate(x: Any) -> Any:
+        return np.linalg.svd(x, full_matrices=False)[part]
+
+    evaluate.__name__ = ("svd_u", "svd_s", "svd_vt")[part]
+    return evaluate
 
 
-def _singular_jvp(t: Any, x: Any) -> Any:
-    u, _, vt = np.linalg.svd(x, full_matrices=False)
-    return np.sum(u * (t @ _transposed(vt)), axis=-2)
+def _gaps(s: Any) -> Any:
+    """1 / (s_j^2 - s_i^2), zero on the diagonal."""
+    squares = s * s
+    gap = np.expand_dims(squares, -2) - np.expand_dims(squares, -1)
+    same = np.eye(s.shape[-1], dtype=bool)
+    return np.where(same, 0, 1 / np.where(same, 1, gap))
 
 
-SINGULAR_VALUES = rule(
-    _singular_values,
-    vjps=(_singular_vjp,),
-    jvps=(_singular_jvp,),
-    because="each singular value changes by u^T dX v; once differentiable, since singular vectors have no rule",
-)
+def _beyond(u: Any, c: Any) -> Any:
+    """The part of `c` orthogonal to the columns of `u`; nothing where these span the whole space."""
+    return c - u @ (_transposed(u) @ c) if u.shape[-2] > u.shape[-1] else 0 * c
+
+
+def _decomposed(x: Any) -> tuple[Any, Any, Any]:
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    return u, s, _transposed(vt)
+
+
+def _columns(s: Any) -> Any:
+    return np.expand_dims(s, -2)
+
+
+def _left_vjp(c: Any, x: Any) -> Any:
+    u, s, v = _decomposed(x)
+    turning = _transposed(u) @ c
+    inner = (_gaps(s) * (turning - _transposed(turning))) * _columns(s)
+    return (u @ inner + _beyond(u, c) / _columns(s)) @ _transposed(v)
+
+
+def _left_jvp(t: Any, x: Any) -> Any:
+    u, s, v = _decomposed(x)
+    projected = _transposed(u) @ t @ v
+    scaled = projected * _columns(s)
+    return u @ (_gaps(s) * (scaled + _transposed(scaled))) + _beyond(u, t @ v) / _columns(s)
+
+
+def _right_vjp(c: Any, x: Any) -> Any:
+    # The right singular vectors of x are the left ones of its transpose.
+    return _transposed(_left_vjp_of_transpose(_transposed(c), x))
+
+
+def _left_vjp_of_transpose(c: Any, x: Any) -> Any:
+    v, s, u = _decomposed(x)
+    turning = _transposed(u) @ c
+    inner = (_gaps(s) * (turning - _transposed(turning))) * _columns(s)
+    return (u @ inner + _beyond(u, c) / _columns(s)) @ _transposed(v)
+
+
+def _right_jvp(t: Any, x: Any) -> Any:
+    u, s, v = _decomposed(x)
+    projected = _transposed(v) @ _transposed(t) @ u
+    scaled = projected * _columns(s)
+    change = v @ (_gaps(s) * (scaled + _transposed(scaled))) + _beyond(v, _transposed(t) @ u) / _columns(s)
+    return _transposed(change)
+
+
+def _values_vjp(c: Any, x: Any) -> Any:
+    u, _, v = _decomposed(x)
+    return (u * _columns(c)) @ _transposed(v)
+
+
+def _values_jvp(t: Any, x: Any) -> Any:
+    u, _, v = _decomposed(x)
+    return np.sum(u * (t @ v), axis=-2)
+
+
+_ONE_OF_THREE = "one of three outputs, whose derivative takes all three"
+LEFT_VECTORS = rule(_svd_part(0), vjps=(_left_vjp,), jvps=(_left_jvp,), because=_ONE_OF_THREE)
+SINGULAR_VALUES = rule(_svd_part(1), vjps=(_values_vjp,), jvps=(_values_jvp,), because=_ONE_OF_THREE)
+RIGHT_VECTORS = rule(_svd_part(2), vjps=(_right_vjp,), jvps=(_right_jvp,), because=_ONE_OF_THREE)
+_SVDResult: Any = type(np.linalg.svd(np.ones((1, 1))))
+
+
+@composite(np.linalg.svd)
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    if not compute_uv:
+        return SINGULAR_VALUES(a)
+    if full_matrices and np.shape(a)[-1] != np.shape(a)[-2]:
+        raise NoRuleError(f"np.linalg.svd: give full_matrices=False{user_line()}: the further vectors are arbitrary")
+    return _SVDResult(LEFT_VECTORS(a), SINGULAR_VALUES(a), RIGHT_VECTORS(a))
 
 
 def _squares(x: Any) -> Any:
@@ -159,7 +235,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     total = np.sum(size**ord, axis=axis, keepdims=True)
     safe = np.where(total == 0, 1, total)
     result = np.where(total == 0, 0, safe ** (1.0 / ord))
-    return result if keepdims else np.squeeze(result, axis)
+    return result if keepdims else np.squeeze(result, axis)[()]
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:

@@ -58,7 +58,9 @@ def _einsum_transpose(k: int, c: Any, operands: Sequence[Any], *, subscripts: st
     terms = inputs.split(",")
     others = [term for j, term in enumerate(terms) if j != k]
     arrays = [operand for j, operand in enumerate(operands) if j != k]
-    return fit(np.einsum(",".join([output, *others]) + "->" + terms[k], c, *arrays), operands[k])
+    cotangent = fit(np.einsum(",".join([output, *others]) + "->" + terms[k], c, *arrays), operands[k])
+    # Where the other operands were stretched along an axis, so is the cotangent.
+    return cotangent if cotangent.shape == operands[k].shape else np.broadcast_to(cotangent, operands[k].shape)
 
 
 EINSUM = multilinear_in_all(_einsum, _einsum_transpose)
@@ -135,14 +137,14 @@ def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -
 def _dot(a: Any, b: Any, out: None = None) -> Any:
     rank_a, rank_b = np.ndim(a), np.ndim(b)
     if rank_a == 0 or rank_b == 0:
-        return a * b
+        return np.multiply(a, b)
     return a @ b if rank_b <= 2 else np.tensordot(a, b, axes=(-1, -2))
 
 
 @composite(np.inner)
 def _inner(a: Any, b: Any, /) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        return np.multiply(a, b)
     return np.tensordot(a, b, axes=(-1, -1))
 
 
@@ -179,7 +181,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     rest_a, rest_b = [shape_a[k] for k in free_a], [shape_b[k] for k in free_b]
     left = np.reshape(np.transpose(a, free_a + of_a), (int(np.prod(rest_a, dtype=np.int64)), size))
     right = np.reshape(np.transpose(b, of_b + free_b), (size, int(np.prod(rest_b, dtype=np.int64))))
-    return np.reshape(np.matmul(left, right), (*rest_a, *rest_b))[()]
+    return np.reshape(np.matmul(left, right), (*rest_a, *rest_b))
 
 
 @composite(np.kron)

@@ -265,7 +265,9 @@ def _accumulate(primitive: Primitive) -> Callable[..., Any]:
 
 def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     def outer(x: Any, y: Any) -> Any:
-        return ufunc(np.reshape(x, np.shape(x) + (1,) * np.ndim(y)), y)
+        # NumPy takes the outer of arrays: a Python float is strong here.
+        x, y = (v.astype(v.dtype) if isinstance(v, Tracer) else np.asarray(v) for v in (x, y))  # type: ignore[attr-defined]
+        return ufunc(np.reshape(x, x.shape + (1,) * y.ndim), y)
 
     return outer
 

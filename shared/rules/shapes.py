@@ -213,6 +213,10 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 # --- rewritten: axes --------------------------------------------------------------------------------------------------
 
 
+def _several(axes: Axes) -> Sequence[int]:
+    return [int(axes)] if isinstance(axes, (int, np.integer)) else [int(k) for k in axes]
+
+
 def _normal(axis: int, ndim: int) -> int:
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim)
@@ -235,8 +239,8 @@ def _swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 @composite(np.moveaxis)
 def _moveaxis(a: Any, source: Axes, destination: Axes) -> Any:
     ndim = np.ndim(a)
-    sources = [_normal(s, ndim) for s in ([source] if isinstance(source, int) else source)]
-    targets = [_normal(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)]
+    sources = [_normal(s, ndim) for s in _several(source)]
+    targets = [_normal(d, ndim) for d in _several(destination)]
     axes = [k for k in range(ndim) if k not in sources]
     for target, s in sorted(zip(targets, sources, strict=True)):
         axes.insert(target, s)
@@ -245,13 +249,13 @@ def _moveaxis(a: Any, source: Axes, destination: Axes) -> Any:
 
 @composite(np.rollaxis)
 def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    axis, start = _normal(axis, np.ndim(a)), start % (np.ndim(a) + 1)
+    axis, start = _normal(axis, np.ndim(a)), start + np.ndim(a) if start < 0 else start
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
 
 @composite(np.expand_dims)
 def _expand_dims(a: Any, axis: Axes) -> Any:
-    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    axes = _several(axis)
     ndim = np.ndim(a) + len(axes)
     new = {_normal(int(k), ndim) for k in axes}
     old = iter(np.shape(a))
@@ -264,7 +268,7 @@ def _squeeze(a: Any, axis: Axes | None = None) -> Any:
     if axis is None:
         gone = {k for k, n in enumerate(shape) if n == 1}
     else:
-        gone = {_normal(k, len(shape)) for k in ([axis] if isinstance(axis, int) else axis)}
+        gone = {_normal(k, len(shape)) for k in _several(axis)}
         if any(shape[k] != 1 for k in gone):
             raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     return RESHAPE(a, shape=tuple(n for k, n in enumerate(shape) if k not in gone))
@@ -298,7 +302,7 @@ composite(np.atleast_3d)(_at_least(3))
 @composite(np.flip)
 def _flip(m: Any, axis: Axes | None = None) -> Any:
     ndim = np.ndim(m)
-    axes = range(ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = range(ndim) if axis is None else _several(axis)
     turned = {_normal(k, ndim) for k in axes}
     return m[tuple(slice(None, None, -1) if k in turned else slice(None) for k in range(ndim))]
 
@@ -432,8 +436,13 @@ def _triu(m: Any, k: int = 0) -> Any:
 
 
 @composite(np.diff)
-def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     axis = _normal(axis, np.ndim(a))
+    around = [prepend, a, append]
+    edge = tuple(1 if k == axis else m for k, m in enumerate(np.shape(a)))
+    parts = [np.broadcast_to(p, edge) if np.ndim(p) == 0 else p for p in around if p is not np._NoValue]
+    if len(parts) > 1:
+        a = np.concatenate(parts, axis=axis)
     before = (slice(None),) * axis
     for _ in range(n):
         a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]

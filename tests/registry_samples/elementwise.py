@@ -17,8 +17,10 @@ UNARY_SHAPES = [(2, 3), (), float, np.float64, (0,)]
 
 BINARY = {
     "spread": "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign",
-    "positive": "power float_power remainder fmod divmod",
+    "positive": "power float_power",
 }
+REMAINDERS = "remainder fmod divmod"
+QUOTIENT = {"x": "halves", "y": "near one"}
 BINARY_SHAPES = [
     ((2, 3), (2, 3)),
     ((3,), (2, 3)),
@@ -35,7 +37,8 @@ BINARY_SHAPES = [
     (float, float),
 ]
 
-OPERATORS = ["x + y", "x - y", "x * y", "x / y", "x % y", "x // y + x", "x ** y", "divmod(x, y)[1]"]
+OPERATORS = ["x + y", "x - y", "x * y", "x / y", "x ** y"]
+QUOTIENT_OPERATORS = ["x % y", "x // y + x", "divmod(x, y)[1]"]
 
 ELEMENTWISE = [
     *(
@@ -51,11 +54,9 @@ ELEMENTWISE = [
         for name in names.split()
         for x, y in BINARY_SHAPES
     ),
-    *(
-        Sample(operator, x=x, y=y, domain="positive")
-        for operator in OPERATORS
-        for x, y in BINARY_SHAPES
-    ),
+    *(Sample(f"np.{name}(x, y)", x=x, y=y, domain=QUOTIENT) for name in REMAINDERS.split() for x, y in BINARY_SHAPES),
+    *(Sample(operator, x=x, y=y, domain="positive") for operator in OPERATORS for x, y in BINARY_SHAPES),
+    *(Sample(operator, x=x, y=y, domain=QUOTIENT) for operator in QUOTIENT_OPERATORS for x, y in BINARY_SHAPES),
     *over(["-x", "+x", "abs(x)", "2 - x", "3.0 / x", "x + 1", "1 + x", "x * 2.5", "x - 1.5"], UNARY_SHAPES),
     *over(
         ["x ** 0", "x ** 1", "x ** 2", "x ** 3", "x ** -1", "x ** -2.0", "x ** 2.0", "2.0 ** x"],
@@ -84,9 +85,7 @@ ELEMENTWISE = [
     Sample("np.ldexp(x, np.array([1, -2, 3]))", x=(2, 3)),
     Sample("np.ldexp(x, 2)", x=float),
     Sample("np.true_divide(x, y)", x=(3,), y=(2, 3)),
-    Sample("np.mod(x, y)", x=(3,), y=(2, 3)),
-    Sample("np.remainder(x, y)", x=(2, 3), y=(3,)),
-    Sample("np.fmod(x, y)", x=(2, 3), y=(3,)),
+    Sample("np.mod(x, y)", x=(3,), y=(2, 3), domain=QUOTIENT),
     Sample("np.abs(x)", x=(3,)),
     Sample("np.power(x, y)", x=(2, 3), y=(2, 3), domain={"x": "above one"}),
     Sample("np.nan_to_num(np.where(np.array([True, False, True]), x, np.nan), nan=1.0)", x=(3,)),

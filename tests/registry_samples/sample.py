@@ -29,7 +29,8 @@ class Sample:
 
     Every keyword is an argument to differentiate: a shape, `float` for a Python float, or `np.float64` for a scalar.
     `domain` says where the values lie: "spread" (the default, 0.3 to 2 in magnitude), "positive", "unit", "above one",
-    "matrix" (square matrices far from singular) or "complex"; a dict says it per argument.
+    "halves" and "near one" (whose quotients are far from integers), "matrix" (square, far from singular) or "complex"; a
+    dict says it per argument.
     """
 
     def __init__(self, expression: str, *, domain: str | dict[str, str] = "spread", **kinds: Kind):
@@ -78,6 +79,8 @@ def _placed(values: np.ndarray, kind: Kind, domain: str, random: np.random.Gener
         "positive": lambda: np.abs(values),
         "unit": lambda: 0.45 * values,
         "above one": lambda: 1 + 0.5 * np.abs(values),
+        "halves": lambda: np.sign(values) * (1.4 + 0.1 * np.abs(values)),
+        "near one": lambda: 1 + 0.03 * values,
         "complex": lambda: values + 1j * random.permutation(values),
     }[domain]()
     placed = moved.reshape(shape)

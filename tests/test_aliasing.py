@@ -1,0 +1,85 @@
+"""Which arrays share memory: every entry of the registry gives a fresh array or a view, exactly as NumPy's does.
+
+A program that writes to a result, or to an argument after the call, must see what it sees in plain NumPy, in both
+engines; where the two share memory, an error that says so will do as well.  Never a different number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dualad
+import reversead
+from derivative_checks import assert_close, assert_is_estimated, direction
+from registry_samples import SAMPLES
+from shared import DifferentiationError
+
+ENGINES = {"dualad": dualad, "reversead": reversead}
+
+
+def independent(args):
+    return [a.copy() if isinstance(a, np.ndarray) or hasattr(a, "lift") and a.shape else a for a in args]
+
+
+def write_to_result(f, *args):
+    args = independent(args)
+    result = f(*args)
+    result[...] = 0.25
+    return [*args, result]
+
+
+def add_to_result(f, *args):
+    args = independent(args)
+    result = f(*args)
+    result += 0.25
+    return [*args, result]
+
+
+def write_to_argument(f, *args):
+    args = independent(args)
+    result = f(*args)
+    args[0][...] = 0.75
+    return [*args, result]
+
+
+def write_elsewhere_in_argument(f, *args):
+    """Only the last element changes, so a result that depends on others must keep its derivative."""
+    args = independent(args)
+    result = f(*args)
+    args[0][(-1,) * args[0].ndim] = 0.75
+    return [*args, result]
+
+
+PROGRAMS = [write_to_result, add_to_result, write_to_argument, write_elsewhere_in_argument]
+
+
+def is_array_to_array(sample):
+    args = sample.arguments()
+    if not isinstance(args[0], np.ndarray) or not args[0].size or not args[0].ndim:
+        return False
+    result = sample.function(*args)
+    return isinstance(result, np.ndarray) and result.flags.writeable and result.dtype == np.float64
+
+
+FUNCTIONS = [sample for sample in SAMPLES if is_array_to_array(sample)]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("sample", FUNCTIONS, ids=str)
+def test_results_share_memory_as_in_numpy(sample, program):
+    args = sample.arguments()
+    expected = program(sample.function, *args)
+    shares = any(np.shares_memory(a, expected[-1]) for a in expected[:-1] if isinstance(a, np.ndarray))
+    tangents = tuple(direction(args, 1))
+    for name, engine in ENGINES.items():
+        try:
+            found, tangent = engine.jvp(lambda *a: program(sample.function, *a), tuple(args), tangents)
+        except DifferentiationError:
+            if shares:
+                continue
+            raise
+        assert_close(f"{name}: {program.__name__}", found, expected, 1e-12)
+        assert_is_estimated(
+            f"{name}: {program.__name__}", tangent, lambda *a: program(sample.function, *a), args, tangents
+        )
