@@ -210,10 +210,10 @@ def _view(level: Any, out: Any, tangent: Any, base: Any, path: Any) -> Any:
 
 def like_output(tangent: Any, out: Any) -> Any:
     """`tangent` in the shape and dtype of `out`; zeros where there is none."""
+    if out.__class__ is float or out.__class__ is complex:
+        return 0.0 if tangent is None else tangent
     if tangent is None:
-        return 0.0 if out.__class__ is float else np.zeros_like(out)
-    if out.__class__ is float:
-        return tangent
+        return np.zeros_like(out)
     shape = out.shape
     if getattr(tangent, "shape", ()) != shape:
         tangent = np.broadcast_to(tangent, shape)

@@ -163,7 +163,7 @@ def promoted(leaf: Any) -> Any:
     Differences of a float32 function lose half of its seven digits; the same code run on float64 loses none
     that matter.
     """
-    if isinstance(leaf, (bool, int, float, complex)):
+    if isinstance(leaf, (bool, int, float, complex)) and not isinstance(leaf, np.generic):
         return complex(leaf) if isinstance(leaf, complex) else float(leaf)
     dtype = np.result_type(leaf, np.float64)
     return dtype.type(leaf) if isinstance(leaf, np.generic) else np.array(leaf, dtype)

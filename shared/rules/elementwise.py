@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.rules.reductions import strong, unwrapped
 from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)
@@ -111,25 +112,29 @@ elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.ex
 remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
 elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y))
 elementwise(np.copysign, _copysign_partial, None)
-elementwise(np.ldexp, lambda x, y: np.ldexp(np.ones_like(x), y), None)
+ldexp = elementwise(np.ldexp, lambda out, x, y: np.ldexp(np.ones_like(out), y), None)
+# Its second argument is an integer, which the fast path for two arguments might make a float.
+ldexp.is_binary = False
 elementwise(np.nextafter, 1, None)
 
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 
-def _share(c: Any, wins: Any, tie: Any) -> Any:
+def _share(c: Any, wins: Any, x: Any, y: Any) -> Any:
     """`c` where an operand wins, half of it in a tie, zero elsewhere; a choice, so that no inf * 0 arises."""
-    return np.where(tie, 0.5 * c, np.where(wins, c, 0))
+    # Beside a Python float alone np.where would choose float64, whatever the operands are.
+    zero = 0 if np.ndim(c) else np.result_type(x, y).type(0)
+    return np.where(x == y, 0.5 * c, np.where(wins, c, zero))
 
 
 def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
     """Declare maximum or one of its kin; `beats(x, y)` says where the first operand alone decides."""
 
     def first(c: Any, x: Any, y: Any) -> Any:
-        return _share(c, (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y), x == y)
+        return _share(c, (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y), x, y)
 
     def second(c: Any, x: Any, y: Any) -> Any:
-        return _share(c, (beats(y, x) | np.isnan(x)) if ignores_nan else beats(y, x), x == y)
+        return _share(c, (beats(y, x) | np.isnan(x)) if ignores_nan else beats(y, x), x, y)
 
     rule(
         function,
@@ -156,7 +161,7 @@ def _abs_jvp(t: Any, out: Any, x: Any) -> Any:
     return np.real(t * np.conjugate(x)) / _nonzero(out) if np.iscomplexobj(x) else t * np.sign(x)
 
 
-rule(
+absolute = rule(
     np.absolute,
     vjps=(_abs_vjp,),
     jvps=(_abs_jvp,),
@@ -212,6 +217,7 @@ def _modf(x: Any) -> Any:
 
 @composite(np.clip)
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    a = strong(a)
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is not None:
         a = np.maximum(a, low)
@@ -223,7 +229,7 @@ def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
     limits = np.finfo(x.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
     finite = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
-    return finite[()] if x.ndim == 0 else finite
+    return unwrapped(finite)
 
 
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
@@ -241,6 +247,8 @@ MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
 POWER = infix(power, _float_power)
 NEGATIVE = infix(negative, operator.neg)
+POSITIVE = infix(positive, operator.pos)
+ABSOLUTE = infix(absolute, operator.abs)
 MODULO = infix(remainder, operator.mod)
 #: comparisons and floor division of Python floats stay Python's own
 CONSTANT_OPERATORS = {

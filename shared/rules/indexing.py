@@ -36,12 +36,15 @@ ADD_ONCE = Updating("add_once", _add)
 ADD_TO_VIEW = Updating("add_to_view", _add_to_view)
 
 
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
 def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
     primitive = ADD_TO_VIEW
     for i in index:
-        if i.__class__ is np.ndarray:
+        if i.__class__ not in _BASIC:
             # An array of integers may name an element twice; no other index can.
-            if i.dtype.kind != "b":
+            if i.__class__ is np.ndarray and i.dtype.kind != "b":
                 return write(accumulator, ADD_AT, index, c)
             primitive = ADD_ONCE
     return write(accumulator, primitive, index, c)

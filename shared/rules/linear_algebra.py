@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.errors import NoRuleError, user_line
 from shared.registry import Like, Primitive, composite, constant, fit, rule
-from shared.rules.reductions import norm_sqrt
+from shared.rules.reductions import norm_sqrt, unwrapped
 
 
 def _transposed(x: Any) -> Any:
@@ -235,7 +235,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     total = np.sum(size**ord, axis=axis, keepdims=True)
     safe = np.where(total == 0, 1, total)
     result = np.where(total == 0, 0, safe ** (1.0 / ord))
-    return result if keepdims else np.squeeze(result, axis)[()]
+    return result if keepdims else unwrapped(np.squeeze(result, axis))
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -257,7 +257,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         result = np.expand_dims(extreme(values, axis=-1), (min(row, column), max(row, column)))
     else:
         raise ValueError("Invalid norm order for matrices.")
-    return result if keepdims else np.squeeze(result, (row, column))
+    return result if keepdims else unwrapped(np.squeeze(result, (row, column)))
 
 
 @composite(np.linalg.multi_dot)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
+from shared.rules.reductions import strong, unwrapped
 from shared.registry import Like, composite, fit, multilinear, multilinear_in_all
 
 # --- matmul -----------------------------------------------------------------------------------------------------------
@@ -137,15 +138,15 @@ def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -
 def _dot(a: Any, b: Any, out: None = None) -> Any:
     rank_a, rank_b = np.ndim(a), np.ndim(b)
     if rank_a == 0 or rank_b == 0:
-        return np.multiply(a, b)
+        return np.multiply(strong(a), strong(b))
     return a @ b if rank_b <= 2 else np.tensordot(a, b, axes=(-1, -2))
 
 
 @composite(np.inner)
 def _inner(a: Any, b: Any, /) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(a, b)
-    return np.tensordot(a, b, axes=(-1, -1))
+        return np.multiply(strong(a), strong(b))
+    return unwrapped(np.tensordot(a, b, axes=(-1, -1)))
 
 
 @composite(np.outer)

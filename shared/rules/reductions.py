@@ -46,6 +46,18 @@ def spread(c: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     return np.ndarray(shape, c.dtype, c, strides=strides)
 
 
+def strong(x: Any) -> Any:
+    """A Python number as NumPy's functions of arrays take it: of its own dtype, and not that of what it meets."""
+    if isinstance(x, Tracer):
+        return x.astype(x.dtype) if x.ndim == 0 else x  # type: ignore[attr-defined]
+    return np.asarray(x)
+
+
+def unwrapped(x: Any) -> Any:
+    """A result without axes as NumPy returns it: a scalar, not an array."""
+    return x[()] if x.ndim == 0 else x
+
+
 def count_of(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements are reduced into one."""
     axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else axis
@@ -265,8 +277,7 @@ def _accumulate(primitive: Primitive) -> Callable[..., Any]:
 
 def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     def outer(x: Any, y: Any) -> Any:
-        # NumPy takes the outer of arrays: a Python float is strong here.
-        x, y = (v.astype(v.dtype) if isinstance(v, Tracer) else np.asarray(v) for v in (x, y))  # type: ignore[attr-defined]
+        x, y = strong(x), strong(y)
         return ufunc(np.reshape(x, x.shape + (1,) * y.ndim), y)
 
     return outer

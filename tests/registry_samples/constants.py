@@ -10,7 +10,7 @@ _UNARY = (
     "shape ndim size"
 ).split()
 _BINARY = (
-    "floor_divide nextafter heaviside equal not_equal less less_equal greater greater_equal logical_and logical_or "
+    "floor_divide heaviside equal not_equal less less_equal greater greater_equal logical_and logical_or "
     "logical_xor isclose allclose array_equal array_equiv"
 ).split()
 _AXIS = ("argmax", "argmin", "any", "all", "count_nonzero", "argsort")

@@ -16,7 +16,8 @@ UNARY = {
 UNARY_SHAPES = [(2, 3), (), float, np.float64, (0,)]
 
 BINARY = {
-    "spread": "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign",
+    "spread": "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign "
+    "nextafter",
     "positive": "power float_power",
 }
 REMAINDERS = "remainder fmod divmod"

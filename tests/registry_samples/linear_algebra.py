@@ -42,4 +42,11 @@ NORMS = [
     Sample("np.linalg.norm(x, ord=3, axis=1)", x=(2, 3)),
 ]  # fmt: skip
 
-LINEAR_ALGEBRA = SQUARE + SOLVE + NORMS
+# Singular vectors have an arbitrary sign, which LAPACK keeps over a short step; a singular value needs none.
+SINGULAR = [
+    *over([f"np.linalg.svd(x, full_matrices=False)[{k}]" for k in (0, 1, 2)], [(2, 3), (3, 2), (2, 2), (2, 3, 2)]),
+    *over(["np.linalg.svd(x, compute_uv=False)"], [(2, 3), (3, 2)]),
+    *over(["np.linalg.svd(x).S", "np.linalg.svd(x).U @ np.linalg.svd(x).Vh"], [(2, 2), (3, 3)]),
+]  # fmt: skip
+
+LINEAR_ALGEBRA = SQUARE + SOLVE + NORMS + SINGULAR
