@@ -454,8 +454,11 @@ def differs(value: Any, out: Any) -> bool:
     """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
     if getattr(value, "shape", ()) != getattr(out, "shape", ()):
         return True
-    dtype = getattr(value, "dtype", None)
-    return dtype is not None and dtype != getattr(out, "dtype", dtype)
+    dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
+    if dtype is None or promoted is None:
+        # A Python number is weak, so it is promoted only from real to complex.
+        return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
+    return bool(dtype != promoted)
 
 
 for _name, _primitive in ARITHMETIC.items():

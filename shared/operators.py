@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.registry import REGISTRY, Primitive, bind
 from shared.rules import elementwise, indexing, products, shapes
-from shared.tracer import DuckArray
+from shared.tracer import DuckArray, is_array
 
 ARITHMETIC = {
     "add": elementwise.ADD,
@@ -27,7 +27,7 @@ ARITHMETIC = {
 METHODS = (
     "sum", "mean", "prod", "max", "min", "var", "std", "ptp", "cumsum", "cumprod", "argmax", "argmin", "argsort",
     "any", "all", "ravel", "swapaxes", "squeeze", "repeat", "take", "diagonal", "trace", "clip", "round", "dot",
-    "nonzero", "compress",
+    "nonzero",
 )  # fmt: skip
 
 
@@ -95,6 +95,8 @@ def _transpose(self: Any, *axes: Any) -> Any:
 def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
             copy: bool = True) -> Any:  # fmt: skip
     """As `ndarray.astype`; a conversion to integers or booleans has derivative zero and gives a plain array."""
+    if not copy and np.dtype(dtype) == self.dtype:
+        return self
     if np.dtype(dtype).kind in "fc":
         return shapes.ASTYPE(self, dtype=np.dtype(dtype))
     return CONVERT(self, dtype=np.dtype(dtype))
@@ -105,6 +107,16 @@ def _convert(x: Any, *, dtype: Any) -> Any:
 
 
 CONVERT = Primitive(_convert, "constant", [])
+
+
+def _compress(self: Any, condition: Any, axis: int | None = None) -> Any:
+    """As `ndarray.compress`."""
+    return np.compress(condition, self, axis)
+
+
+def _tolist(self: Any) -> Any:
+    """As `ndarray.tolist`: nested lists, here of traced numbers."""
+    return [_tolist(row) for row in self] if self.shape else self
 
 
 def _copy(self: Any, order: str = "C") -> Any:
@@ -167,6 +179,10 @@ def install() -> None:
         "transpose": _transpose,
         "astype": _astype,
         "copy": _copy,
+        "__copy__": _copy,
+        "__deepcopy__": lambda self, memo: np.copy(self) if is_array(self.primal) else self,
+        "compress": _compress,
+        "tolist": _tolist,
         "fill": _fill,
         "sort": _sort,
         "conj": _conjugate,

@@ -91,13 +91,13 @@ class DuckArray(Tracer):
         entry = REGISTRY.get(func)
         if entry is None:
             if func.__name__ in CREATION and func is getattr(np, func.__name__):
-                return self.created(func, args, kwargs)
+                return self._created(func, args, kwargs)
             raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
             raise _output_refused(f"np.{func.__name__}")
         return entry.call(args, kwargs)
 
-    def created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A new array at this level, with derivative zero, so that it can be assigned to."""
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
@@ -343,6 +343,15 @@ def _same_index(a: Any, b: Any) -> bool:
     )
 
 
+class _Nobody:
+    """The base of a view that turned out to be the only one to see its base."""
+
+    primal = None
+
+
+_NOBODY = _Nobody()
+
+
 def view_class(engine: type[DuckArray]) -> type:
     """The class of `engine`'s views: reading one that is stale raises, writing one writes through to its base."""
     slot = DuckArray.primal
@@ -356,7 +365,9 @@ def view_class(engine: type[DuckArray]) -> type:
         return slot.__get__(self)  # type: ignore[attr-defined]
 
     def update(self: Any, primitive: Updating, value: Any, index: Any) -> None:
-        _require_path(self)
+        if _is_free(self):
+            engine.update(self, primitive, value, index)
+            return
         changed = self.twin()
         slot.__set__(self, None)  # type: ignore[attr-defined]
         try:
@@ -365,16 +376,26 @@ def view_class(engine: type[DuckArray]) -> type:
             _write_back(self, changed)
 
     def become(self: Any, other: DuckArray) -> None:
-        _require_path(self)
-        _write_back(self, other)
+        if _is_free(self):
+            engine.become(self, other)
+        else:
+            _write_back(self, other)
 
-    def _require_path(view: Any) -> None:
+    def _is_free(view: Any) -> bool:
+        """Whether nobody can see the base change; if somebody can and it cannot be written, raise."""
         read(view)
+        if view.base is _NOBODY:
+            return True
         if view.path is None:
+            if sys.getrefcount(view.base) <= _ALONE:
+                # The base was an intermediate value, such as what a transpose was taken of.
+                view.base, view.seen = _NOBODY, None
+                return True
             raise StaleViewError(
                 f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
                 "to the original array, or to a copy of the view"
             )
+        return False
 
     def _write_back(view: Any, changed: DuckArray) -> None:
         base, path = view.base, view.path

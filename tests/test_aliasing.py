@@ -59,18 +59,25 @@ def is_array_to_array(sample):
     if not isinstance(args[0], np.ndarray) or not args[0].size or not args[0].ndim:
         return False
     result = sample.function(*args)
-    return isinstance(result, np.ndarray) and result.flags.writeable and result.dtype == np.float64
+    return isinstance(result, np.ndarray) and result.dtype == np.float64
 
 
-FUNCTIONS = [sample for sample in SAMPLES if is_array_to_array(sample)]
+def cases():
+    for sample in filter(is_array_to_array, SAMPLES):
+        writable = sample.function(*sample.arguments()).flags.writeable
+        for program in PROGRAMS:
+            # NumPy itself refuses to write to some views; that they are views shows when the argument changes.
+            if writable or program in (write_to_argument, write_elsewhere_in_argument):
+                yield pytest.param(sample, program, id=f"{sample} {program.__name__}")
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
-@pytest.mark.parametrize("sample", FUNCTIONS, ids=str)
+@pytest.mark.parametrize(("sample", "program"), list(cases()))
 def test_results_share_memory_as_in_numpy(sample, program):
     args = sample.arguments()
     expected = program(sample.function, *args)
-    shares = any(np.shares_memory(a, expected[-1]) for a in expected[:-1] if isinstance(a, np.ndarray))
+    # An empty view shares nothing, but it is one.
+    result = expected[-1]
+    shares = not result.size or any(np.shares_memory(a, result) for a in expected[:-1] if isinstance(a, np.ndarray))
     tangents = tuple(direction(args, 1))
     for name, engine in ENGINES.items():
         try:

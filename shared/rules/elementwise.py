@@ -58,15 +58,17 @@ elementwise(np.float_power, _power_partial, _exponent_partial)
 sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
 elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
+# np.divide and not the operator: at a pole Python's floats raise ZeroDivisionError, where the slope is inf.
+
 # --- exponentials and logarithms --------------------------------------------------------------------------------------
 
 exp = elementwise(np.exp, lambda out: out)
 elementwise(np.exp2, lambda out: out * _LOG_2)
 elementwise(np.expm1, lambda out: out + 1)
-log = elementwise(np.log, lambda x: 1 / x)
-elementwise(np.log2, lambda x: 1 / (x * _LOG_2))
-elementwise(np.log10, lambda x: 1 / (x * _LOG_10))
-elementwise(np.log1p, lambda x: 1 / (1 + x))
+log = elementwise(np.log, lambda x: np.divide(1, x))
+elementwise(np.log2, lambda x: np.divide(1 / _LOG_2, x))
+elementwise(np.log10, lambda x: np.divide(1 / _LOG_10, x))
+elementwise(np.log1p, lambda x: np.divide(1, 1 + x))
 
 # --- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ elementwise(np.cosh, np.sinh)
 tanh = elementwise(np.tanh, lambda out: 1 - out * out)
 elementwise(np.arcsinh, lambda x: 1 / np.hypot(1, x))
 elementwise(np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)))
-elementwise(np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)))
+elementwise(np.arctanh, lambda x: np.divide(1, (1 - x) * (1 + x)))
 elementwise(np.degrees, float(180 / np.pi))
 elementwise(np.rad2deg, float(180 / np.pi))
 elementwise(np.radians, float(np.pi / 180))
@@ -170,18 +172,31 @@ absolute = rule(
 
 # --- complex parts: linear over the reals -----------------------------------------------------------------------------
 
+
+def _real(x: Any) -> Any:
+    return np.real(x)
+
+
 rule(
     np.conjugate,
     vjps=(lambda c: np.conjugate(c),),
     jvps=(lambda t: np.conjugate(t),),
     because="linear over the reals only",
 )
-rule(
-    np.real,
-    vjps=(lambda c, x: c + 0j if np.iscomplexobj(x) else c,),
-    jvps=(lambda t, x: np.real(t),),
+REAL = rule(
+    _real,
+    vjps=(lambda c: c + 0j,),
+    jvps=(lambda t: np.real(t),),
     because="linear over the reals only",
 )
+
+
+@composite(np.real)
+def _real_call(val: Any) -> Any:
+    # Of a real array NumPy returns the array itself, so a change of one is a change of the other.
+    return REAL(val) if np.iscomplexobj(val) else val
+
+
 rule(
     np.imag,
     vjps=(lambda c, x: -1j * c if np.iscomplexobj(x) else 0 * c,),

@@ -174,14 +174,17 @@ def _right_jvp(t: Any, x: Any) -> Any:
     return _transposed(change)
 
 
+# A singular value is never negative, so zero is a kink, where the least subgradient is zero.
+
+
 def _values_vjp(c: Any, x: Any) -> Any:
-    u, _, v = _decomposed(x)
-    return (u * _columns(c)) @ _transposed(v)
+    u, s, v = _decomposed(x)
+    return (u * _columns(np.where(s > 0, c, 0))) @ _transposed(v)
 
 
 def _values_jvp(t: Any, x: Any) -> Any:
-    u, _, v = _decomposed(x)
-    return np.sum(u * (t @ v), axis=-2)
+    u, s, v = _decomposed(x)
+    return np.where(s > 0, np.sum(u * (t @ v), axis=-2), 0)
 
 
 _ONE_OF_THREE = "one of three outputs, whose derivative takes all three"

@@ -179,7 +179,7 @@ rule(
 @composite(np.cumprod)
 def _cumprod(a: Any, axis: int | None = None, dtype: None = None, out: None = None) -> Any:
     # Doubling: after step k each element is the product of the 2^k elements up to it.
-    x = np.ravel(a) if axis is None else np.moveaxis(a, axis, 0)
+    x = np.copy(np.ravel(a) if axis is None else np.moveaxis(a, axis, 0))
     step = 1
     while step < x.shape[0]:
         x = np.concatenate([x[:step], x[step:] * x[:-step]])
