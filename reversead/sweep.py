@@ -20,9 +20,11 @@ _ndarray = np.ndarray
 
 
 def _gather(c: Any, kept: Any) -> Any:
-    like, index = kept[:2]
+    like, index, _, _, stays = kept
     # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    return fit(np.copy(c[index]), like)
+    c = np.copy(c[index]) if stays is None else np.where(stays, c[index], 0)
+    surplus = like.ndim - c.ndim
+    return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
 
 
 #: An independent variable: its kept value is its number, and its cotangent is a result.
@@ -149,11 +151,14 @@ def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[in
             values[node] = write(t, SETITEM, kept, 0.0) if edge is OVERWRITE else t
             owned.add(node)
         elif edge is GATHER:
-            _, index, like, primitive = kept
+            _, index, like, primitive, _ = kept
             values[node] = write(like.zeros() if values[node] is None else values[node], primitive, index, t)
             owned.add(node)
         else:
             term = edge.push(t, kept)
+            if term is t or getattr(term, "base", None) is not None:
+                # The node shares its parent's memory, which therefore must not be written in place.
+                owned.discard(parent)
             values[node] = term if values[node] is None else values[node] + term
         if last_use[parent] == position:
             values[parent] = None

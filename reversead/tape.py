@@ -36,6 +36,7 @@ from shared.tracer import (
     base_of,
     operand,
     view_class,
+    winners,
     writable,
     write,
 )
@@ -245,7 +246,8 @@ class Variable(DuckArray):
                     if not primitive.constant and (kept is None or len(parents) in kept):
                         value = tape.guard.constant(a)
                 elif a.__class__ not in CONSTANT_TYPES and not primitive.constant:
-                    value = operand(a)
+                    # An outer tracer may be assigned to before the sweep: what is kept is its present value.
+                    value = a.twin() if isinstance(a, DuckArray) else operand(a)
                 parents.append(-1)
             if isinstance(value, Tracer):
                 nested = True
@@ -285,7 +287,8 @@ class Variable(DuckArray):
         if base >= 0:
             tape.record((OVERWRITE if primitive is SETITEM else KEEP, index, ~base))
         if parent >= 0:
-            kept = (Like(value), index, Like(primal), primitive)
+            stays = winners(primal.shape, index) if primitive is SETITEM else None
+            kept = (Like(value), index, Like(primal), primitive, stays)
             tape.record((GATHER, kept, parent if base >= 0 else ~parent))
         if base >= 0 or parent >= 0:
             self.index = tape.count

@@ -14,6 +14,7 @@ import numpy as np
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.levels import Tracer
 from shared.registry import Like
+from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
 
 
@@ -30,7 +31,8 @@ def differentiable(leaf: Any, name: str = "variable", position: int | None = Non
         if letter in "fc":
             if isinstance(leaf, np.ma.MaskedArray):
                 raise _not_differentiable(name, position, "is a masked array", "pass .filled(value), or .data")
-            return leaf
+            # The user may assign to an outer tracer later; what is differentiated is its present value.
+            return leaf.twin() if isinstance(leaf, DuckArray) else leaf
         if letter in "iu":
             return leaf.astype(np.float64)  # type: ignore[union-attr]
         raise _not_differentiable(name, position, f"has dtype {leaf.dtype}", "convert it with .astype(float)")  # type: ignore[union-attr]

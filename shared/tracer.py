@@ -271,6 +271,22 @@ SETITEM = Updating("setitem", _assign)
 ADD_AT = Updating("add_at", np.add.at)
 
 
+def winners(shape: tuple[int, ...], index: Any) -> Any:
+    """Of the values that `x[index] = values` assigns, which stay: None if all, a mask if an element is meant twice.
+
+    Where an index array names an element twice, the last value assigned stays.  Cost: the size of the values.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(not isinstance(p, (np.ndarray, list)) or np.asarray(p).dtype.kind == "b" for p in parts):
+        return None
+    # Only elements that were written are read, so the scratch array needs no initial values.
+    last = np.empty(shape, np.intp)
+    order = np.arange(last[index].size).reshape(last[index].shape)
+    last[index] = order
+    stays = last[index] == order
+    return None if stays.all() else stays
+
+
 def held_by_others(tracer: DuckArray, slot: str) -> bool:
     """Whether anything besides this slot refers to its buffer: a kept value, a view, the caller's own array."""
     return sys.getrefcount(getattr(tracer, slot)) > _ALONE
@@ -298,7 +314,12 @@ def writable(tracer: DuckArray, slot: str) -> Any:
     """The buffer in a slot of a tracer, copied first if writing to it could be noticed elsewhere."""
     shared = held_by_others(tracer, slot)
     buffer = getattr(tracer, slot)
-    if shared or (isinstance(buffer, np.ndarray) and (buffer.base is not None or not buffer.flags.writeable)):
+    if isinstance(buffer, np.ndarray):
+        shared = shared or buffer.base is not None or not buffer.flags.writeable
+    elif isinstance(buffer, ViewOf):
+        # Written in place it would write through to its base, which this tracer's base writes by itself.
+        shared = True
+    if shared:
         return duplicate(buffer)
     return buffer
 
@@ -368,6 +389,9 @@ def view_class(engine: type[DuckArray]) -> type:
         if _is_free(self):
             engine.update(self, primitive, value, index)
             return
+        if isinstance(value, ViewOf):
+            # It may be this very view, or overlap it: take its value before anything changes.
+            value = value.twin()  # type: ignore[attr-defined]
         changed = self.twin()
         slot.__set__(self, None)  # type: ignore[attr-defined]
         try:
@@ -387,10 +411,13 @@ def view_class(engine: type[DuckArray]) -> type:
         if view.base is _NOBODY:
             return True
         if view.path is None:
-            if sys.getrefcount(view.base) <= _ALONE:
+            link = view
+            while sys.getrefcount(link.base) <= _ALONE:
                 # The base was an intermediate value, such as what a transpose was taken of.
-                view.base, view.seen = _NOBODY, None
-                return True
+                link = link.base
+                if not isinstance(link, ViewOf) or link.base is _NOBODY:
+                    view.base, view.seen = _NOBODY, None
+                    return True
             raise StaleViewError(
                 f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
                 "to the original array, or to a copy of the view"

@@ -1,8 +1,9 @@
 """The checks that the generated tests make of one function at one point.
 
-Every derivative is compared with differences, which owe nothing to any rule: first derivatives with differences of the
-function, second ones with differences of the first derivative.  The engines are never compared with each other alone,
-for they read the same rules.  The checks take any function, so the tests try them on wrong rules too.
+Every derivative is compared with differences, which owe nothing to any rule: first derivatives with
+differences of the function, second ones with differences of the first derivative.  The engines are never
+compared with each other alone, for they read the same rules.  The checks take any function, so the tests try
+them on wrong rules too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Function = Callable[..., Any]
 ENGINES = {"dualad": dualad, "reversead": reversead}
 COMPOSITIONS = list(product(ENGINES, ENGINES))
 
-# --- seeds and comparison ---------------------------------------------------------------------------------------------
+# --- seeds and comparison -----------------------------------------------------------------------------------
 
 
 def direction(values: Any, seed: int) -> Any:
@@ -47,7 +48,10 @@ def direction(values: Any, seed: int) -> Any:
 
 def pairing(cotangents: Any, tangents: Any) -> tuple[float, float]:
     """The real part of <c, t> over whole structures, and the size of what was summed."""
-    terms = [np.ravel(np.asarray(c) * np.asarray(t)) for c, t in zip(flatten(cotangents)[0], flatten(tangents)[0], strict=True)]
+    terms = [
+        np.ravel(np.asarray(c) * np.asarray(t))
+        for c, t in zip(flatten(cotangents)[0], flatten(tangents)[0], strict=True)
+    ]
     joined = np.concatenate(terms) if terms else np.zeros(0)
     return float(np.sum(joined).real), float(np.sum(np.abs(joined)))
 
@@ -76,8 +80,12 @@ def assert_close(what: str, found: Any, expected: Any, relative: float) -> None:
         )
 
 
-def assert_is_estimated(what: str, found: Any, f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> None:
-    """`found` is the derivative of `f` along `tangents`, as far as differences can tell; which must be far enough."""
+def assert_is_estimated(
+    what: str, found: Any, f: Function, primals: Sequence[Any], tangents: Sequence[Any]
+) -> None:
+    """`found` is the derivative of `f` along `tangents`, as far as differences can tell; which must be far
+    enough.
+    """
     estimate, error = difference_jvp(f, tuple(primals), tuple(tangents))
     rows = [flatten(tree)[0] for tree in (found, estimate, error)]
     assert len({len(row) for row in rows}) == 1, f"{what}: {len(rows[0])} results, expected {len(rows[1])}"
@@ -85,16 +93,20 @@ def assert_is_estimated(what: str, found: Any, f: Function, primals: Sequence[An
         value, want, uncertainty = np.asarray(value), np.asarray(want), np.asarray(uncertainty)
         assert value.shape == want.shape, f"{what}: shape {value.shape}, expected {want.shape}"
         scale = max(1.0, np.abs(want).max(initial=0.0))
-        assert np.all(uncertainty <= 1e-6 * scale), f"{what}: differences tell too little here: {uncertainty!r}"
+        assert np.all(uncertainty <= 1e-6 * scale), (
+            f"{what}: differences tell too little here: {uncertainty!r}"
+        )
         assert np.all(np.abs(value - want) <= uncertainty + 1e-9 * scale), (
             f"{what}:\n  found       {value!r}\n  differences {want!r}\n  uncertain by {uncertainty!r}"
         )
 
 
-# --- arguments alone and together -------------------------------------------------------------------------------------
+# --- arguments alone and together ---------------------------------------------------------------------------
 
 
-def with_constants(f: Function, args: Sequence[Any], active: Sequence[int]) -> tuple[Function, tuple[Any, ...]]:
+def with_constants(
+    f: Function, args: Sequence[Any], active: Sequence[int]
+) -> tuple[Function, tuple[Any, ...]]:
     """`f` as a function of the arguments in `active` alone, and these arguments."""
     args = list(args)
 
@@ -115,7 +127,7 @@ def argument_sets(args: Sequence[Any]) -> Iterator[tuple[int, ...]]:
         yield everything
 
 
-# --- the checks -------------------------------------------------------------------------------------------------------
+# --- the checks ---------------------------------------------------------------------------------------------
 
 
 def check_value(f: Function, args: Sequence[Any], relative: float = 1e-12) -> None:
@@ -177,9 +189,9 @@ def bent(value: Any) -> Any:
 def check_second_derivative(f: Function, args: Sequence[Any]) -> None:
     """Each composition of two engines equals differences of a first derivative.
 
-    The inner derivative is by some arguments, the outer by some: the same ones, or one each, so that every operation
-    also meets operands of two levels.  Arguments and results are bent, so that a linear `f` has second derivatives too,
-    and the tangents and cotangents that reach its rules vary with the arguments.
+    The inner derivative is by some arguments, the outer by some: the same ones, or one each, so that every
+    operation also meets operands of two levels.  Arguments and results are bent, so that a linear `f` has
+    second derivatives too, and the tangents and cotangents that reach its rules vary with the arguments.
     """
 
     def bent_around_f(*values: Any) -> Any:
@@ -195,12 +207,16 @@ def _floating_point(value: Any) -> bool:
 
 def _check_second_derivative(f: Function, args: Sequence[Any]) -> None:
     sets = list(argument_sets(args))
-    pairs = [(s, s) for s in sets] + [((i,), (j,)) for i in range(len(args)) for j in range(len(args)) if i != j]
+    pairs = [(s, s) for s in sets] + [
+        ((i,), (j,)) for i in range(len(args)) for j in range(len(args)) if i != j
+    ]
     for inner_set, outer_set in pairs:
         _check_compositions(f, args, inner_set, outer_set)
 
 
-def _check_compositions(f: Function, args: Sequence[Any], inner_set: tuple[int, ...], outer_set: tuple[int, ...]) -> None:
+def _check_compositions(
+    f: Function, args: Sequence[Any], inner_set: tuple[int, ...], outer_set: tuple[int, ...]
+) -> None:
     t = direction([args[k] for k in inner_set], 5)
     u = direction([args[k] for k in outer_set], 6)
     c = direction(f(*args), 7)
@@ -252,19 +268,13 @@ def _replaced(args: Sequence[Any], positions: Sequence[int], values: Sequence[An
 
 
 def check_single_precision(f: Function, single: Sequence[Any], double: Sequence[Any]) -> None:
-    """With float32 arguments, dtypes are NumPy's own, and the numbers those of float64 arguments, to single rounding."""
+    """With float32 arguments, dtypes are NumPy's own, and the numbers those of float64, to single rounding."""
     expected = f(*single)
-    tangents = direction(list(single), 8)
-    cotangents = direction(expected, 9)
-    in_double = lambda values, likes: [  # noqa: E731 - one line, used twice below
-        v if isinstance(v, float) else np.asarray(v, np.asarray(like).dtype)[()] for v, like in zip(values, likes, strict=True)
-    ]
-    _, wanted_tangent = reversead.jvp(f, tuple(double), tuple(in_double(tangents, double)))
-    out, pullback = reversead.vjp(f, *double)
-    doubled = tree_map(lambda c, o: c if isinstance(c, float) else np.asarray(c, np.result_type(o, np.float64))[()], cotangents, out)
-    wanted_cotangents = pullback(doubled)
+    tangents, cotangents = tuple(direction(list(single), 8)), direction(expected, 9)
+    wanted_tangent = reversead.jvp(f, tuple(double), tree_map(_in_double, tangents))[1]
+    wanted_cotangents = reversead.vjp(f, *double)[1](tree_map(_in_double, cotangents))
     for name, engine in ENGINES.items():
-        out, tangent = engine.jvp(f, tuple(single), tuple(tangents))
+        out, tangent = engine.jvp(f, tuple(single), tangents)
         assert_same_form(f"{name}.jvp in float32: value", out, expected)
         assert_same_form(f"{name}.jvp in float32: tangent", tangent, tree_map(_floating, expected))
         assert_close(f"{name}.jvp in float32: tangent", tangent, wanted_tangent, 2e-4)
@@ -275,14 +285,19 @@ def check_single_precision(f: Function, single: Sequence[Any], double: Sequence[
         assert_close(f"{name}.vjp in float32: cotangents", found, wanted_cotangents, 2e-4)
 
 
-# --- a witness: which functions are called, and on what ---------------------------------------------------------------
+def _in_double(value: Any) -> Any:
+    return value if isinstance(value, float) else np.asarray(value, np.float64)[()]
+
+
+# --- a witness: which functions are called, and on what -----------------------------------------------------
 
 
 class Witness(DuckArray):
-    """A traced value that differentiates nothing: it reports the operations made of it, at a level of its own.
+    """A traced value that differentiates nothing: it reports the operations made of it, at a level of its
+    own.
 
-    Inside an engine it witnesses the operations of the engine's rules, so the precision of every intermediate result
-    of a sweep can be seen.
+    Inside an engine it witnesses the operations of the engine's rules, so the precision of every intermediate
+    result of a sweep can be seen.
     """
 
     __slots__ = ("report",)
@@ -305,7 +320,9 @@ class Witness(DuckArray):
             out = primitive.evaluate(*values, **static)
         if not primitive.constant:
             # A Python float has no precision of its own: it takes that of whatever it meets.
-            self.report.results.append((primitive.name, getattr(out, "dtype", None), [_dtype(v) for v in values]))
+            self.report.results.append(
+                (primitive.name, getattr(out, "dtype", None), [_dtype(v) for v in values])
+            )
         return out if primitive.constant else Witness(out, self.level, self.report)
 
     def lift(self, value: Any) -> Witness:
@@ -354,6 +371,10 @@ class Report:
     def witness(self, value: Any) -> Witness:
         return Witness(value, self.level, self)
 
+    def watched(self, value: Any) -> Any:
+        """A witness of a value that has a precision; a Python float has none and stays one."""
+        return value if type(value) is float else self.witness(value)
+
 
 def witnessed_calls(f: Function, args: Sequence[Any], report: Report) -> None:
     """Report what `f` calls, with every argument traced by a witness."""
@@ -361,20 +382,22 @@ def witnessed_calls(f: Function, args: Sequence[Any], report: Report) -> None:
 
 
 def check_single_precision_throughout(f: Function, args: Sequence[Any]) -> None:
-    """No operation of a tangent's or a cotangent's computation leaves float32, given float32 and Python floats."""
-    for name in ENGINES:
-        for transform in ("jvp", "vjp"):
+    """No operation of a sweep leaves float32, given float32 and Python floats."""
+    for name, engine in ENGINES.items():
+        for transform in (_witnessed_jvp, _witnessed_vjp):
             report = Report()
-            watched = [a if type(a) is float else report.witness(a) for a in args]
-            engine = ENGINES[name]
-            if transform == "jvp":
-                tangents = [t if type(t) is float else report.witness(t) for t in direction(list(args), 10)]
-                engine.jvp(f, tuple(watched), tuple(tangents))
-            else:
-                out, pullback = engine.vjp(f, *watched)
-                pullback(tree_map(lambda o: report.witness(direction(_plain(o), 11)), out))
-            wide = [r for r in report.results if r[1] == np.float64]
-            assert not wide, f"{name}.{transform}: operations in float64 (name, dtype, operands): {wide}"
+            transform(engine, f, args, report)
+            wide = [result for result in report.results if result[1] == np.float64]
+            assert not wide, f"{name}{transform.__name__}: in float64 (operation, dtype, operands): {wide}"
+
+
+def _witnessed_jvp(engine: Any, f: Function, args: Sequence[Any], report: Report) -> None:
+    engine.jvp(f, tuple(map(report.watched, args)), tuple(map(report.watched, direction(list(args), 10))))
+
+
+def _witnessed_vjp(engine: Any, f: Function, args: Sequence[Any], report: Report) -> None:
+    out, pullback = engine.vjp(f, *map(report.watched, args))
+    pullback(tree_map(lambda o: report.witness(direction(_plain(o), 11)), out))
 
 
 def _plain(value: Any) -> Any:

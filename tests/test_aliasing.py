@@ -1,25 +1,26 @@
-"""Which arrays share memory: every entry of the registry gives a fresh array or a view, exactly as NumPy's does.
+"""Which arrays share memory: every entry of the registry gives a fresh array or a view, exactly as NumPy's
+does.
 
-A program that writes to a result, or to an argument after the call, must see what it sees in plain NumPy, in both
-engines; where the two share memory, an error that says so will do as well.  Never a different number.
+A program that writes to a result, or to an argument after the call, must see what it sees in plain NumPy, in
+both engines; where the two share memory, an error that says so will do as well.  Never a different number.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from derivative_checks import assert_close, assert_is_estimated, direction
+from registry_samples import SAMPLES
 
 import dualad
 import reversead
-from derivative_checks import assert_close, assert_is_estimated, direction
-from registry_samples import SAMPLES
 from shared import DifferentiationError
 
 ENGINES = {"dualad": dualad, "reversead": reversead}
 
 
 def independent(args):
-    return [a.copy() if isinstance(a, np.ndarray) or hasattr(a, "lift") and a.shape else a for a in args]
+    return [a.copy() if isinstance(a, np.ndarray) or (hasattr(a, "lift") and a.shape) else a for a in args]
 
 
 def write_to_result(f, *args):
@@ -66,7 +67,8 @@ def cases():
     for sample in filter(is_array_to_array, SAMPLES):
         writable = sample.function(*sample.arguments()).flags.writeable
         for program in PROGRAMS:
-            # NumPy itself refuses to write to some views; that they are views shows when the argument changes.
+            # NumPy itself refuses to write to some views; that they are views shows when the argument
+            # changes.
             if writable or program in (write_to_argument, write_elsewhere_in_argument):
                 yield pytest.param(sample, program, id=f"{sample} {program.__name__}")
 
@@ -77,7 +79,9 @@ def test_results_share_memory_as_in_numpy(sample, program):
     expected = program(sample.function, *args)
     # An empty view shares nothing, but it is one.
     result = expected[-1]
-    shares = not result.size or any(np.shares_memory(a, result) for a in expected[:-1] if isinstance(a, np.ndarray))
+    shares = not result.size or any(
+        np.shares_memory(a, result) for a in expected[:-1] if isinstance(a, np.ndarray)
+    )
     tangents = tuple(direction(args, 1))
     for name, engine in ENGINES.items():
         try:

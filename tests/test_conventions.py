@@ -1,8 +1,9 @@
-"""The conventions of the library, in both engines: what a derivative is at a kink, and which dtype everything has.
+"""The conventions of the library, in both engines: what a derivative is at a kink, and which dtype everything
+has.
 
-At a kink the derivative is the element of least norm of Clarke's subdifferential over all operands jointly (Clarke
-1983, section 2.1); where a function is not Lipschitz it is the one-sided limit; and no rule makes a NaN where the
-derivative exists.  Dtypes are NumPy's: a gradient has its input's, and Python floats are weak.
+At a kink the derivative is the element of least norm of Clarke's subdifferential over all operands jointly
+(Clarke 1983, section 2.1); where a function is not Lipschitz it is the one-sided limit; and no rule makes a
+NaN where the derivative exists.  Dtypes are NumPy's: a gradient has its input's, and Python floats are weak.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ INF = math.inf
 
 each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 each_composition = pytest.mark.parametrize(
-    ("outer", "inner"), list(product(ENGINES.values(), repeat=2)), ids=["-".join(p) for p in product(ENGINES, repeat=2)]
+    ("outer", "inner"),
+    list(product(ENGINES.values(), repeat=2)),
+    ids=["-".join(p) for p in product(ENGINES, repeat=2)],
 )
 
 
@@ -41,7 +44,9 @@ def partials(engine, f, *args):
     pulled = engine.jacobian(f, numbers)(*args)
     for k, jacobian in enumerate(pulled):
         tangents = tuple(np.ones_like(a) if j == k else np.zeros_like(a) for j, a in enumerate(args))
-        tangents = tuple(t if isinstance(a, np.ndarray) else type(a)(t) for t, a in zip(tangents, args, strict=True))
+        tangents = tuple(
+            t if isinstance(a, np.ndarray) else type(a)(t) for t, a in zip(tangents, args, strict=True)
+        )
         out, tangent = engine.jvp(f, args, tangents)
         summed = np.sum(jacobian, axis=tuple(range(np.ndim(out), np.ndim(jacobian))))
         np.testing.assert_allclose(tangent, summed, rtol=1e-15, atol=0)
@@ -53,11 +58,13 @@ def assert_partials(engine, f, args, expected):
         np.testing.assert_array_equal(found, wanted)
 
 
-# --- kinks of one operand ---------------------------------------------------------------------------------------------
+# --- kinks of one operand -----------------------------------------------------------------------------------
 
 
 @each_engine
-@pytest.mark.parametrize("f", [np.abs, np.absolute, np.fabs, abs], ids=["abs", "absolute", "fabs", "builtin abs"])
+@pytest.mark.parametrize(
+    "f", [np.abs, np.absolute, np.fabs, abs], ids=["abs", "absolute", "fabs", "builtin abs"]
+)
 def test_abs_has_derivative_zero_at_zero(engine, f):
     assert engine.grad(f)(0.0) == 0.0
     assert engine.grad(f)(-0.0) == 0.0
@@ -76,13 +83,15 @@ def test_softsign_is_smooth_at_zero(engine):
 
 
 @each_engine
-@pytest.mark.parametrize("f", [np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round], ids=lambda f: f.__name__
+)
 def test_steps_have_derivative_zero_at_their_jumps(engine, f):
     assert engine.grad(f)(0.0) == 0.0
     assert engine.grad(f)(1.0) == 0.0
 
 
-# --- ties -------------------------------------------------------------------------------------------------------------
+# --- ties ---------------------------------------------------------------------------------------------------
 
 TWO_ARGUMENT_EXTREMA = [np.maximum, np.minimum, np.fmax, np.fmin]
 
@@ -134,7 +143,9 @@ ARRAY_EXTREMA = {
 def test_a_tie_of_an_array_extremum_is_split_equally(engine, name):
     sign = 1.0 if "max" in name else -1.0
     f = ARRAY_EXTREMA[name]
-    assert_partials(engine, f, [sign * np.array([1.0, 3.0, 3.0, 0.0, 3.0])], [[0.0, 1 / 3, 1 / 3, 0.0, 1 / 3]])
+    assert_partials(
+        engine, f, [sign * np.array([1.0, 3.0, 3.0, 0.0, 3.0])], [[0.0, 1 / 3, 1 / 3, 0.0, 1 / 3]]
+    )
     assert_partials(engine, f, [sign * np.full(4, 7.0)], [np.full(4, 0.25)])
 
 
@@ -144,14 +155,22 @@ def test_a_tie_along_an_axis_is_split_along_that_axis(engine):
     expected = np.array([[0.0, 0.5, 0.5], [1 / 3, 1 / 3, 1 / 3]])
     found = engine.grad(lambda x: np.sum(np.max(x, axis=1)))(x)
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(engine.grad(lambda x: np.sum(np.max(x, axis=-1, keepdims=True)))(x), expected)
+    np.testing.assert_array_equal(
+        engine.grad(lambda x: np.sum(np.max(x, axis=-1, keepdims=True)))(x), expected
+    )
     np.testing.assert_array_equal(engine.grad(lambda x: np.max(x, axis=(0, 1)))(x), [[0] * 3, [1 / 3] * 3])
 
 
 @each_engine
 def test_a_running_maximum_splits_ties_among_the_places_that_attain_it(engine):
     x = np.array([1.0, 1.0, 0.0, 2.0, 2.0])
-    expected = [[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0.5, 0.5]]
+    expected = [
+        [1, 0, 0, 0, 0],
+        [0.5, 0.5, 0, 0, 0],
+        [0.5, 0.5, 0, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0.5, 0.5],
+    ]
     assert_partials(engine, np.maximum.accumulate, [x], [expected])
     assert_partials(engine, np.minimum.accumulate, [-x], [expected])
 
@@ -168,7 +187,7 @@ def test_extrema_ignore_nan_as_numpy_does(engine):
         assert_partials(engine, f, [x, y], [np.diag(wins), np.diag(1 - np.array(wins))])
 
 
-# --- sort -------------------------------------------------------------------------------------------------------------
+# --- sort ---------------------------------------------------------------------------------------------------
 
 
 @each_engine
@@ -179,7 +198,7 @@ def test_sort_follows_the_permutation_of_a_stable_argsort(engine):
         assert_partials(engine, np.sort, [x], [expected])
 
 
-# --- norms at zero ----------------------------------------------------------------------------------------------------
+# --- norms at zero ------------------------------------------------------------------------------------------
 
 VECTOR_NORMS = [None, 1, 2, 3, 1.5, INF]
 MATRIX_NORMS = [None, "fro", 1, INF, 2, "nuc"]
@@ -205,7 +224,8 @@ def test_matrix_norms_have_gradient_zero_at_zero(engine, order):
 
 @each_engine
 def test_the_nuclear_norm_of_a_singular_matrix_has_its_least_subgradient(engine):
-    # The subdifferential at diag(3, 0) is diag(3, s) / 3 with |s| <= 1 (Watson 1992), whose least element has s = 0.
+    # The subdifferential at diag(3, 0) is diag(3, s) / 3 with |s| <= 1 (Watson 1992), whose least element has
+    # s = 0.
     found = engine.grad(lambda x: np.linalg.norm(x, "nuc"))(np.diag([3.0, 0.0]))
     np.testing.assert_allclose(found, np.diag([1.0, 0.0]), atol=1e-12)
 
@@ -221,7 +241,9 @@ def test_the_spectral_norm_splits_equal_singular_values(engine):
 def test_hypot_at_zero(engine):
     assert partials(engine, np.hypot, 0.0, 0.0) == (0.0, 0.0)
     assert partials(engine, np.hypot, 0.0, -2.0) == (0.0, -1.0)
-    assert_partials(engine, np.hypot, [np.zeros(2), np.array([0.0, 1.0])], [np.zeros((2, 2)), np.diag([0.0, 1.0])])
+    assert_partials(
+        engine, np.hypot, [np.zeros(2), np.array([0.0, 1.0])], [np.zeros((2, 2)), np.diag([0.0, 1.0])]
+    )
 
 
 @each_engine
@@ -237,7 +259,7 @@ def test_abs_of_a_complex_zero_has_derivative_zero(engine):
     assert engine.jvp(np.abs, (0j,), (1 + 1j,))[1] == 0.0
 
 
-# --- one-sided limits -------------------------------------------------------------------------------------------------
+# --- one-sided limits ---------------------------------------------------------------------------------------
 
 INFINITE_SLOPES = {
     "sqrt at 0": (np.sqrt, 0.0, INF),
@@ -265,7 +287,7 @@ def test_where_a_slope_is_infinite_the_derivative_is(engine, name):
         assert engine.grad(lambda x: np.sum(f(x)))(np.array([point]))[0] == slope
 
 
-# --- powers -----------------------------------------------------------------------------------------------------------
+# --- powers -------------------------------------------------------------------------------------------------
 
 POWERS = {
     "x ** n": lambda x, n: x**n,
@@ -283,7 +305,10 @@ POWERS = {
 @pytest.mark.parametrize("form", POWERS)
 def test_whole_powers_have_all_their_derivatives(engine, form, point):
     for exponent in range(4):
-        f = lambda x, n=exponent: np.sum(POWERS[form](x, n)) / (2 if "array" in form else 1)  # noqa: E731
+
+        def f(x, n=exponent):
+            return np.sum(POWERS[form](x, n)) / (2 if "array" in form else 1)
+
         coefficient = 1.0
         for order in range(1, 4):
             f = engine.grad(f)
@@ -309,9 +334,17 @@ def test_power_zero_of_anything_is_flat(engine):
     assert engine.grad(lambda x, y: np.sum(x**y))(np.array([0.0, 1.0]), np.zeros(2)).tolist() == [0.0, 0.0]
 
 
-# --- products with zeros ----------------------------------------------------------------------------------------------
+# --- products with zeros ------------------------------------------------------------------------------------
 
-FACTORS = [[2.0, 0.0, 3.0, 5.0], [0.0, 2.0, 0.0, 3.0], [0.0, 0.0, 0.0, 2.0], [0.0] * 4, [1.5, -2.0, 0.5, 3.0], [0.0], [2.0, 0.0]]
+FACTORS = [
+    [2.0, 0.0, 3.0, 5.0],
+    [0.0, 2.0, 0.0, 3.0],
+    [0.0, 0.0, 0.0, 2.0],
+    [0.0] * 4,
+    [1.5, -2.0, 0.5, 3.0],
+    [0.0],
+    [2.0, 0.0],
+]
 PRODUCTS = {
     "prod": np.prod,
     "multiply.reduce": np.multiply.reduce,
@@ -346,21 +379,34 @@ def test_hessian_of_a_product_with_zeros(outer, inner, form, factors):
 @each_engine
 def test_every_partial_of_a_cumulative_product_with_zeros(engine):
     factors = np.array([2.0, 0.0, 3.0, 0.0, 5.0])
-    expected = [[math.prod(np.delete(factors[: i + 1], j)) if j <= i else 0.0 for j in range(5)] for i in range(5)]
+    expected = [
+        [math.prod(np.delete(factors[: i + 1], j)) if j <= i else 0.0 for j in range(5)] for i in range(5)
+    ]
     assert_partials(engine, np.cumprod, [factors], [expected])
 
 
-# --- infinities -------------------------------------------------------------------------------------------------------
+# --- infinities ---------------------------------------------------------------------------------------------
+
+
+def test_choices_make_no_nan_of_an_infinite_cotangent():
+    # Only a reverse sweep hands cotangents to the rules: forward mode multiplies them with a whole Jacobian.
+    mask = np.array([True, False])
+    for choose in (lambda x, y: np.where(mask, x, y), np.maximum, np.fmax):
+        _, pullback = reversead.vjp(choose, np.array([2.0, 0.0]), np.ones(2))
+        x_bar, y_bar = pullback(np.array([INF, -INF]))
+        np.testing.assert_array_equal(x_bar, [INF, 0.0])
+        np.testing.assert_array_equal(y_bar, [0.0, -INF])
+    _, pullback = reversead.vjp(np.max, np.array([1.0, 3.0, 2.0]))
+    np.testing.assert_array_equal(pullback(np.float64(INF))[0], [0.0, INF, 0.0])
 
 
 @each_engine
-def test_where_makes_no_nan_of_an_infinite_cotangent_or_tangent(engine):
-    mask = np.array([True, False])
-    _, pullback = engine.vjp(lambda x, y: np.where(mask, x, y), np.ones(2), np.ones(2))
-    x_bar, y_bar = pullback(np.array([INF, INF])) if engine is reversead else (np.array([INF, 0.0]), np.array([0.0, INF]))
-    np.testing.assert_array_equal(x_bar, [INF, 0.0])
-    np.testing.assert_array_equal(y_bar, [0.0, INF])
-    _, tangent = engine.jvp(lambda x, y: np.where(mask, x, y), (np.ones(2), np.ones(2)), (np.array([1.0, INF]), np.array([INF, 2.0])))
+def test_where_makes_no_nan_of_an_infinite_tangent(engine):
+    def choose(x, y):
+        return np.where(np.array([True, False]), x, y)
+
+    tangents = (np.array([1.0, INF]), np.array([INF, 2.0]))
+    _, tangent = engine.jvp(choose, (np.ones(2), np.ones(2)), tangents)
     np.testing.assert_array_equal(tangent, [1.0, 2.0])
 
 
@@ -430,7 +476,9 @@ def test_derivatives_of_large_arguments_do_not_overflow(outer, inner, name):
 @each_engine
 def test_the_slope_of_sigmoid_keeps_its_digits_on_both_sides(engine):
     for x in (-30.0, 30.0):
-        assert engine.grad(sigmoid)(x) == pytest.approx(math.exp(-30.0) / (1 + math.exp(-30.0)) ** 2, rel=1e-12)
+        assert engine.grad(sigmoid)(x) == pytest.approx(
+            math.exp(-30.0) / (1 + math.exp(-30.0)) ** 2, rel=1e-12
+        )
 
 
 @each_engine
@@ -442,7 +490,7 @@ def test_sinc_has_all_its_derivatives_at_zero(engine):
         assert f(0.0) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-# --- stop_gradient ----------------------------------------------------------------------------------------------------
+# --- stop_gradient ------------------------------------------------------------------------------------------
 
 
 @each_composition
@@ -456,13 +504,15 @@ def test_no_level_sees_through_stop_gradient(outer, inner):
     assert outer.grad(lambda y: inner.grad(lambda x: stop_gradient(x * y) * x * y)(2.0))(3.0) == 2.0 * 3.0
 
 
-# --- dtypes -----------------------------------------------------------------------------------------------------------
+# --- dtypes -------------------------------------------------------------------------------------------------
 
 SINGLE = np.array([0.5, -1.5, 2.0], np.float32)
 
 
 @each_engine
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble], ids=lambda d: d.__name__)
+@pytest.mark.parametrize(
+    "dtype", [np.float16, np.float32, np.float64, np.longdouble], ids=lambda d: d.__name__
+)
 def test_a_gradient_has_its_inputs_dtype_and_shape(engine, dtype):
     x = np.array([[0.5, 1.5]], dtype)
     value, gradient = engine.value_and_grad(lambda x: np.sum(np.exp(x) * 2.0 - x / 3))(x)
@@ -473,7 +523,9 @@ def test_a_gradient_has_its_inputs_dtype_and_shape(engine, dtype):
 
 
 @each_engine
-@pytest.mark.parametrize("zero_d", [np.array(0.5), np.array(0.5, np.float32), np.float32(0.5), np.float64(0.5), 0.5], ids=repr)
+@pytest.mark.parametrize(
+    "zero_d", [np.array(0.5), np.array(0.5, np.float32), np.float32(0.5), np.float64(0.5), 0.5], ids=repr
+)
 def test_a_gradient_has_the_type_of_a_scalar_input(engine, zero_d):
     gradient = engine.grad(lambda x: np.sin(x) * x)(zero_d)
     assert type(gradient) is type(zero_d)
@@ -481,7 +533,9 @@ def test_a_gradient_has_the_type_of_a_scalar_input(engine, zero_d):
 
 
 @each_engine
-@pytest.mark.parametrize("integer", [2, np.int32(2), np.array(2), np.array([1, 2], np.int8), np.array([3], np.uint16)], ids=repr)
+@pytest.mark.parametrize(
+    "integer", [2, np.int32(2), np.array(2), np.array([1, 2], np.int8), np.array([3], np.uint16)], ids=repr
+)
 def test_integers_are_differentiated_as_float64(engine, integer):
     gradient = engine.grad(lambda x: np.sum(x * x))(integer)
     np.testing.assert_array_equal(gradient, 2.0 * np.asarray(integer))
@@ -497,7 +551,9 @@ def test_arguments_that_are_not_differentiated_stay_what_they_are(engine):
         assert name == "sum"
         return np.sum(x[labels] * scale)
 
-    np.testing.assert_array_equal(engine.grad(f)(np.ones(2), np.array([0, 1, 1], np.int8), 3, True, "sum"), [3.0, 6.0])
+    np.testing.assert_array_equal(
+        engine.grad(f)(np.ones(2), np.array([0, 1, 1], np.int8), 3, True, "sum"), [3.0, 6.0]
+    )
 
 
 WEAK = {
@@ -548,7 +604,8 @@ def test_a_varying_python_float_is_weak(engine):
 @each_engine
 @pytest.mark.parametrize(
     "operation",
-    [lambda t: +t, lambda t: abs(t), lambda t: t % 2.0, lambda t: t // 2.0 + t, lambda t: divmod(t, 2.0)[1], lambda t: t**2, lambda t: 3.0 % t],
+    [lambda t: +t, lambda t: abs(t), lambda t: t % 2.0, lambda t: t // 2.0 + t, lambda t: divmod(t, 2.0)[1],
+        lambda t: t**2, lambda t: 3.0 % t],
     ids=["+t", "abs(t)", "t % 2.0", "t // 2.0 + t", "divmod(t, 2.0)[1]", "t**2", "3.0 % t"],
 )  # fmt: skip
 def test_every_operator_keeps_a_varying_python_float_weak(engine, operation):
@@ -595,7 +652,7 @@ def test_promotion_is_undone_in_each_operand(engine):
     assert (x_bar.dtype, y_bar.dtype) == (np.float32, np.float64)
     np.testing.assert_array_equal(x_bar, double.astype(np.float32))
     for join in (np.concatenate, np.stack, np.hstack):
-        x_bar, y_bar = engine.grad(lambda x, y: np.sum(join([x, y]) ** 2), (0, 1))(SINGLE, double)  # noqa: B023
+        x_bar, y_bar = engine.grad(lambda x, y, join=join: np.sum(join([x, y]) ** 2), (0, 1))(SINGLE, double)
         assert (x_bar.dtype, y_bar.dtype) == (np.float32, np.float64)
 
 

@@ -1,4 +1,5 @@
-"""Every method and attribute of ndarray that a traced array has equals NumPy's own, in value and in derivative.
+"""Every method and attribute of ndarray that a traced array has equals NumPy's own, in value and in
+derivative.
 
 The list of methods is read from `shared.operators`, so one that is added there must be added here.
 """
@@ -10,11 +11,11 @@ import operator
 
 import numpy as np
 import pytest
+from derivative_checks import check_adjoint, check_first_derivative, check_second_derivative, check_value
+from registry_samples import Sample
 
 import dualad
 import reversead
-from derivative_checks import check_adjoint, check_first_derivative, check_second_derivative, check_value
-from registry_samples import Sample
 from shared import operators
 from shared.tracer import DuckArray
 
@@ -52,9 +53,12 @@ CALLS = {
     "round": ["x.round() * x", "x.round(1) * x", "x.round(decimals=1) * x"],
     "dot": ["x.dot(x.T)", "x.dot(np.arange(3.0))", "x.dot(2.0)"],
     "compress": ["x.compress([True, False, True], axis=1)", "x.compress([0, 1], 0)", "x.compress([0, 1, 1])"],
-    "reshape": ["x.reshape(3, 2)", "x.reshape((3, 2))", "x.reshape(-1)", "x.reshape([2, -1])", "x.reshape(3, -1, order='F')"],
-    "transpose": ["x.transpose()", "x.transpose(1, 0)", "x.transpose((1, 0))", "x.transpose(None)", "x.transpose([1, 0])"],
-    "astype": ["x.astype(float)", "x.astype('f8')", "x.astype(np.float64, copy=False)", "x.astype(int) * x", "x.astype(bool) * x"],
+    "reshape": ["x.reshape(3, 2)", "x.reshape((3, 2))", "x.reshape(-1)", "x.reshape([2, -1])",
+        "x.reshape(3, -1, order='F')"],
+    "transpose": ["x.transpose()", "x.transpose(1, 0)", "x.transpose((1, 0))", "x.transpose(None)",
+        "x.transpose([1, 0])"],
+    "astype": ["x.astype(float)", "x.astype('f8')", "x.astype(np.float64, copy=False)", "x.astype(int) * x",
+        "x.astype(bool) * x"],
     "copy": ["x.copy()", "x.copy('F')", "x.copy(order='K')"],
     "flatten": ["x.flatten()", "x.flatten('F')", "x.flatten(order='C')"],
     "conj": ["x.conj()"],
@@ -70,7 +74,8 @@ CALLS = {
     "itemsize": ["x * x.itemsize"],
     "nbytes": ["x * x.nbytes"],
     "__len__": ["x * len(x)", "x[0] * len(x[0])"],
-    "__iter__": ["sum(row for row in x)", "np.stack(list(x))", "np.stack([a * b for a, b in zip(*x)])", "[*x]"],
+    "__iter__": ["sum(row for row in x)", "np.stack(list(x))", "np.stack([a * b for a, b in zip(*x)])",
+        "[*x]"],
     "__contains__": ["x * (x[0, 0] in x)", "x * (100.0 in x)"],
     "__abs__": ["abs(x)"],
     "__neg__": ["-x"],
@@ -102,7 +107,6 @@ CALLS = {
     "__getitem__": ["x[0]", "x[1, 2]", "x[:, ::-1]", "x[x > 0]", "x[[0, 1], [1, 2]]"],
     "__bool__": ["x if x[0, 0] else -x", "x if x.sum() > 0 else 2 * x"],
 }  # fmt: skip
-
 
 
 def in_place(statement):
@@ -138,12 +142,27 @@ each_call = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample
 each_statement = pytest.mark.parametrize("f", STATEMENTS, ids=lambda f: f.__name__)
 
 #: What belongs to a tracer and not to ndarray, and what an array of numbers refuses: see `test_refused`
-OWN = {"level", "primal", "lift", "update", "twin", "become", "unary", "binary", "process", "replace", "View", "ptp"}
+OWN = {
+    "level",
+    "primal",
+    "lift",
+    "update",
+    "twin",
+    "become",
+    "unary",
+    "binary",
+    "process",
+    "replace",
+    "View",
+    "ptp",
+}
 REFUSED = {"__index__", "__idivmod__"}
 
 
 def test_every_method_and_operator_has_a_call():
-    operators_of_python = {f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")}
+    operators_of_python = {
+        f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")
+    }
     operators_of_python -= {"__doc__"}
     given = {name for name in vars(DuckArray) if not name.startswith("_") or name in operators_of_python}
     missing = (given | set(operators.METHODS)) - set(CALLS) - set(IN_PLACE) - OWN - REFUSED
@@ -182,7 +201,7 @@ def test_second_derivative_of_in_place(f):
     check_second_derivative(f, [MATRIX.copy()])
 
 
-# --- what carries no derivative ---------------------------------------------------------------------------------------
+# --- what carries no derivative -----------------------------------------------------------------------------
 
 
 def traced(engine, value, look):

@@ -1,7 +1,8 @@
 """Cross-validation generated from the registry: every entry, every argument alone and all at once.
 
-The calls are in `registry_samples`, the checks in `derivative_checks`; this file runs the one over the other, sees to
-it that nothing in the registry goes untested, and tries the checks themselves on rules that are wrong on purpose.
+The calls are in `registry_samples`, the checks in `derivative_checks`; this file runs the one over the other,
+sees to it that nothing in the registry goes untested, and tries the checks themselves on rules that are wrong
+on purpose.
 """
 
 from __future__ import annotations
@@ -11,9 +12,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-import dualad
-import reversead
 from derivative_checks import (
     COMPOSITIONS,
     ENGINES,
@@ -31,7 +29,8 @@ from derivative_checks import (
     with_constants,
     witnessed_calls,
 )
-from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
+from registry_samples import COMPLEX, CONSTANTS, SAMPLES
+
 from shared import REGISTRY, composite, elementwise, multilinear, rule
 from shared.levels import Tracer
 from shared.registry import Composite, Primitive
@@ -51,7 +50,7 @@ def key_name(key):
     return f"{getattr(key, '__module__', None) or 'numpy'}.{key.__name__}"
 
 
-# --- nothing is left out ----------------------------------------------------------------------------------------------
+# --- nothing is left out ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,8 @@ def test_every_entry_has_a_sample(sampled, key):
     called, reached = sampled
     if key is np.isnat:
         pytest.skip("np.isnat takes dates only, which are never differentiated: see the test below")
-    # A function of NumPy is called by users, so a sample must call it; the library's own primitives lie beneath.
+    # A function of NumPy is called by users, so a sample must call it; the library's own primitives lie
+    # beneath.
     public = not key_name(key).startswith("shared.")
     assert key in (called if public else reached), (
         f"{key_name(key)} has no sample: add a call of it to the file of its family in tests/registry_samples"
@@ -114,7 +114,7 @@ def test_entries_are_keyed_by_the_function_they_stand_for():
         assert entry.function is key or REGISTRY[entry.function] is entry, key_name(key)
 
 
-# --- derivatives ------------------------------------------------------------------------------------------------------
+# --- derivatives --------------------------------------------------------------------------------------------
 
 
 @every_sample
@@ -138,7 +138,8 @@ def test_second_derivative(sample):
 
 
 def is_single(value):
-    return all(np.asarray(leaf).dtype != np.float64 or isinstance(leaf, float) and not isinstance(leaf, np.generic)
+    return all(np.asarray(leaf).dtype != np.float64 or (isinstance(leaf, float) and not isinstance(leaf,
+        np.generic))
                for leaf in flatten(value)[0])  # fmt: skip
 
 
@@ -146,7 +147,8 @@ def is_single(value):
 def test_single_precision(sample):
     single = sample.arguments(np.float32)
     check_single_precision(sample.function, single, sample.arguments())
-    # A sample whose value NumPy itself computes in float64 (of Python floats, of float64 constants) says nothing more.
+    # A sample whose value NumPy itself computes in float64 (of Python floats, of float64 constants) says
+    # nothing more.
     if is_single(sample.function(*single)) and not all(isinstance(a, float) for a in single):
         check_single_precision_throughout(sample.function, single)
 
@@ -158,7 +160,7 @@ def test_complex(sample):
     check_adjoint(sample.function, sample.arguments())
 
 
-# --- constants --------------------------------------------------------------------------------------------------------
+# --- constants ----------------------------------------------------------------------------------------------
 
 
 @every_constant
@@ -206,7 +208,7 @@ def _numbers(value):
     return tree_map(lambda leaf: np.asarray(leaf, float), flatten(value)[0])
 
 
-# --- the checks are tried on wrong rules ------------------------------------------------------------------------------
+# --- the checks are tried on wrong rules --------------------------------------------------------------------
 
 FIRST = (check_first_derivative,)
 ADJOINT = (check_adjoint,)
@@ -277,7 +279,7 @@ def sine_rule(vjp, jvp):
 
 
 def unsummed_product():
-    vjps = lambda c, y: c * y, lambda c, x: c * x  # noqa: E731
+    vjps = lambda c, y: c * y, lambda c, x: c * x
     return rule(product, vjps=vjps, jvps=vjps, because="it is wrong on purpose")
 
 
@@ -310,7 +312,8 @@ WRONG_RULES = {
         lambda: sine_rule(lambda c, x: c * np.cos(primal(x)), lambda t, x: t * np.cos(x)),
         POINT, SECOND, FIRST + ADJOINT,
     ),
-    "operands unwrapped by a composite": (lambda: composite(sine)(lambda x: np.sin(primal(x))), POINT, FIRST, ADJOINT),
+    "operands unwrapped by a composite": (lambda: composite(sine)(lambda x: np.sin(primal(x))), POINT, FIRST,
+        ADJOINT),
     "a cotangent unwrapped": (
         lambda: sine_rule(lambda c, x: primal(c) * np.cos(x), lambda t, x: t * np.cos(x)),
         POINT, SECOND, FIRST + ADJOINT,
@@ -342,7 +345,11 @@ def test_float64_inside_a_float32_rule_is_caught():
 
 
 def test_a_value_of_another_dtype_or_number_is_caught():
-    for wrong in (lambda x: np.sin(x).astype(np.float32), lambda x: np.sin(x) + 1e-6, lambda x: np.sin(x)[None]):
+    for wrong in (
+        lambda x: np.sin(x).astype(np.float32),
+        lambda x: np.sin(x) + 1e-6,
+        lambda x: np.sin(x)[None],
+    ):
         # Traced and plain calls differ as no right primitive's do.
         with pytest.raises(AssertionError):
             check_value(lambda x, wrong=wrong: wrong(x) if isinstance(x, DuckArray) else np.sin(x), POINT)

@@ -17,7 +17,16 @@ from registry_samples.special import SPECIAL
 SAMPLES: list[Sample] = list(
     {
         str(sample): sample
-        for family in (ELEMENTWISE, REDUCTIONS_AND_SCANS, SHAPES, INDEXING, PRODUCTS, EINSUM, LINEAR_ALGEBRA, SPECIAL)
+        for family in (
+            ELEMENTWISE,
+            REDUCTIONS_AND_SCANS,
+            SHAPES,
+            INDEXING,
+            PRODUCTS,
+            EINSUM,
+            LINEAR_ALGEBRA,
+            SPECIAL,
+        )
         for sample in family
     }.values()
 )

@@ -6,8 +6,8 @@ from registry_samples.sample import Sample, over
 
 UNARY = {
     "spread": (
-        "negative positive square reciprocal cbrt exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh degrees "
-        "rad2deg radians deg2rad fabs absolute conjugate real imag sinc copy modf nan_to_num"
+        "negative positive square reciprocal cbrt exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh "
+        "degrees rad2deg radians deg2rad fabs absolute conjugate real imag sinc copy modf nan_to_num"
     ),
     "positive": "sqrt log log2 log10 log1p",
     "unit": "arcsin arccos arctanh",
@@ -16,8 +16,10 @@ UNARY = {
 UNARY_SHAPES = [(2, 3), (), float, np.float64, (0,)]
 
 BINARY = {
-    "spread": "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign "
-    "nextafter",
+    "spread": (
+        "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign "
+        "nextafter"
+    ),
     "positive": "power float_power",
 }
 REMAINDERS = "remainder fmod divmod"
@@ -55,16 +57,27 @@ ELEMENTWISE = [
         for name in names.split()
         for x, y in BINARY_SHAPES
     ),
-    *(Sample(f"np.{name}(x, y)", x=x, y=y, domain=QUOTIENT) for name in REMAINDERS.split() for x, y in BINARY_SHAPES),
+    *(
+        Sample(f"np.{name}(x, y)", x=x, y=y, domain=QUOTIENT)
+        for name in REMAINDERS.split()
+        for x, y in BINARY_SHAPES
+    ),
     *(Sample(operator, x=x, y=y, domain="positive") for operator in OPERATORS for x, y in BINARY_SHAPES),
-    *(Sample(operator, x=x, y=y, domain=QUOTIENT) for operator in QUOTIENT_OPERATORS for x, y in BINARY_SHAPES),
+    *(
+        Sample(operator, x=x, y=y, domain=QUOTIENT)
+        for operator in QUOTIENT_OPERATORS
+        for x, y in BINARY_SHAPES
+    ),
     *over(["-x", "+x", "abs(x)", "2 - x", "3.0 / x", "x + 1", "1 + x", "x * 2.5", "x - 1.5"], UNARY_SHAPES),
     *over(
         ["x ** 0", "x ** 1", "x ** 2", "x ** 3", "x ** -1", "x ** -2.0", "x ** 2.0", "2.0 ** x"],
         UNARY_SHAPES,
     ),
     *over(["x ** 0.5", "x ** 1.7", "x ** -0.5"], UNARY_SHAPES, "positive"),
-    *over(["np.power(x, 0)", "np.power(x, 2)", "np.power(x, 3.0)", "np.power(2.0, x)", "np.square(x) ** 2"], UNARY_SHAPES),
+    *over(
+        ["np.power(x, 0)", "np.power(x, 2)", "np.power(x, 3.0)", "np.power(2.0, x)", "np.square(x) ** 2"],
+        UNARY_SHAPES,
+    ),
     Sample("np.power(x, np.array([0, 1, 2]))", x=(2, 3)),
     Sample("np.power(x, np.array([0.0, -1.0, 3.0]))", x=(3,)),
     Sample("np.power(x, np.float32(2.0))", x=(3,)),
@@ -100,7 +113,9 @@ ELEMENTWISE = [
     Sample("np.clip(x, min=-1.0, max=1.0)", x=(2, 3)),
     Sample("np.clip(0.7, x, 5.0)", x=(3,)),
     Sample("np.clip(x, -1, 1)", x=float),
-    Sample("np.clip(np.array([0.5, 1.5, 1.0]), x, y)", x=(3,), y=(3,), domain={"x": "unit", "y": "above one"}),
+    Sample(
+        "np.clip(np.array([0.5, 1.5, 1.0]), x, y)", x=(3,), y=(3,), domain={"x": "unit", "y": "above one"}
+    ),
     Sample("np.modf(x)[0] * y", x=(3,), y=(3,)),
     Sample("np.fmax(x, np.array([np.nan, 0.1, 5.0]))", x=(3,)),
     Sample("np.fmin(np.array([np.nan, 0.1, 5.0]), x)", x=(2, 3)),
@@ -111,7 +126,8 @@ ELEMENTWISE = [
 #: Functions of complex arguments.  Differences move them along a complex tangent, as a real direction.
 COMPLEX = [
     *over(
-        ["np.conjugate(x)", "np.real(x)", "np.imag(x)", "np.absolute(x)", "np.exp(x)", "np.sum(x * x)", "x.real", "x.imag"],
+        ["np.conjugate(x)", "np.real(x)", "np.imag(x)", "np.absolute(x)", "np.exp(x)", "np.sum(x * x)",
+            "x.real", "x.imag"],
         [(3,), ()],
         "complex",
     ),

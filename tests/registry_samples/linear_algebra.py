@@ -3,14 +3,24 @@
 from registry_samples.sample import Sample, over
 
 SQUARE = [
-    *over(["np.linalg.inv(x)", "np.linalg.det(x)", "np.linalg.slogdet(x)[1]", "np.linalg.slogdet(x)"], [(2, 2), (3, 3), (2, 2, 2), (1, 1)], "matrix"),
-    *over(["np.linalg.slogdet(x).logabsdet * 2.0", "np.linalg.slogdet(-x).sign * np.linalg.det(x)"], [(3, 3)], "matrix"),
+    *over(["np.linalg.inv(x)", "np.linalg.det(x)", "np.linalg.slogdet(x)[1]", "np.linalg.slogdet(x)"], [(2,
+        2), (3, 3), (2, 2, 2), (1, 1)], "matrix"),
+    *over(["np.linalg.slogdet(x).logabsdet * 2.0", "np.linalg.slogdet(-x).sign * np.linalg.det(x)"], [(3, 3)],
+        "matrix"),
     *over([f"np.linalg.matrix_power(x, {n})" for n in (0, 1, 2, 3, 5, -1, -2)], [(2, 2)], "matrix"),
     *over(["np.linalg.matrix_power(x, 3)"], [(2, 2, 2)], "matrix"),
     *over(["np.linalg.inv(np.linalg.inv(x)) @ x", "np.linalg.det(x.T @ x)"], [(2, 2)], "matrix"),
 ]  # fmt: skip
 
-SOLVE_SHAPES = [((3, 3), (3,)), ((2, 2), (2, 3)), ((2, 2, 2), (2,)), ((2, 2, 2), (2, 2, 1)), ((2, 2), (2, 2, 1)), ((2, 2, 2), (2, 1)), ((1, 2, 2), (2, 2, 1))]
+SOLVE_SHAPES = [
+    ((3, 3), (3,)),
+    ((2, 2), (2, 3)),
+    ((2, 2, 2), (2,)),
+    ((2, 2, 2), (2, 2, 1)),
+    ((2, 2), (2, 2, 1)),
+    ((2, 2, 2), (2, 1)),
+    ((1, 2, 2), (2, 2, 1)),
+]
 
 SOLVE = [
     *(Sample("np.linalg.solve(x, y)", x=x, y=y, domain={"x": "matrix"}) for x, y in SOLVE_SHAPES),
@@ -32,10 +42,12 @@ def _norm(order: str, rest: str, **kinds: tuple[int, ...]) -> Sample:
 
 NORMS = [
     *(_norm(order, rest, x=(4,)) for order in VECTOR_ORDERS for rest in ("", ", keepdims=True")),
-    *(_norm(order, rest, x=(2, 3)) for order in VECTOR_ORDERS if order for rest in (", axis=0", ", axis=-1, keepdims=True", ", (1,)")),
+    *(_norm(order, rest, x=(2, 3)) for order in VECTOR_ORDERS if order for rest in (", axis=0",
+        ", axis=-1, keepdims=True", ", (1,)")),
     *(_norm(order, rest, x=(2, 3)) for order in MATRIX_ORDERS for rest in ("", ", keepdims=True")),
     *(_norm(order, rest, x=(3, 2)) for order in MATRIX_ORDERS if order for rest in ("", ", axis=(1, 0)")),
-    *(_norm(order, rest, x=(2, 2, 3)) for order in MATRIX_ORDERS if order for rest in (", axis=(0, 2)", ", axis=(-1, 1), keepdims=True")),
+    *(_norm(order, rest, x=(2, 2, 3)) for order in MATRIX_ORDERS if order for rest in (", axis=(0, 2)",
+        ", axis=(-1, 1), keepdims=True")),
     Sample("np.linalg.norm(x)", x=(2, 2, 2)),
     Sample("np.linalg.norm(x)", x=()),
     Sample("np.linalg.norm(x, keepdims=True)", x=(2, 1, 2)),
@@ -44,7 +56,8 @@ NORMS = [
 
 # Singular vectors have an arbitrary sign, which LAPACK keeps over a short step; a singular value needs none.
 SINGULAR = [
-    *over([f"np.linalg.svd(x, full_matrices=False)[{k}]" for k in (0, 1, 2)], [(2, 3), (3, 2), (2, 2), (2, 3, 2)]),
+    *over([f"np.linalg.svd(x, full_matrices=False)[{k}]" for k in (0, 1, 2)], [(2, 3), (3, 2), (2, 2), (2, 3,
+        2)]),
     *over(["np.linalg.svd(x, compute_uv=False)"], [(2, 3), (3, 2)]),
     *over(["np.linalg.svd(x).S", "np.linalg.svd(x).U @ np.linalg.svd(x).Vh"], [(2, 2), (3, 3)]),
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """What a sample is: an expression in plain NumPy with arguments that are drawn for it, away from its kinks.
 
-The expression is a string, so that it can be the name of the test that it makes.  Arguments are drawn from a seed that
-depends on the sample alone; no two elements of a sample have equal magnitudes, and none is near zero, so extrema,
-absolute values and sorts are smooth there.  This module knows nothing of rules and engines.
+The expression is a string, so that it can be the name of the test that it makes.  Arguments are drawn from a
+seed that depends on the sample alone; no two elements of a sample have equal magnitudes, and none is near
+zero, so extrema, absolute values and sorts are smooth there.  This module knows nothing of rules and engines.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Kind = Any
 class Sample:
     """One call, such as `Sample("np.sum(x, axis=0)", x=(2, 3))`.
 
-    Every keyword is an argument to differentiate: a shape, `float` for a Python float, or `np.float64` for a scalar.
-    `domain` says where the values lie: "spread" (the default, 0.3 to 2 in magnitude), "positive", "unit", "above one",
-    "halves" and "near one" (whose quotients are far from integers), "matrix" (square, far from singular) or "complex"; a
-    dict says it per argument.
+    Every keyword is an argument to differentiate: a shape, `float` for a Python float, or `np.float64` for a
+    scalar. `domain` says where the values lie: "spread" (the default, 0.3 to 2 in magnitude), "positive",
+    "unit", "above one", "halves" and "near one" (whose quotients are far from integers), "matrix" (square,
+    far from singular) or "complex"; a dict says it per argument.
     """
 
     def __init__(self, expression: str, *, domain: str | dict[str, str] = "spread", **kinds: Kind):
