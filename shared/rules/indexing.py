@@ -50,12 +50,13 @@ def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
     return write(accumulator, primitive, index, c)
 
 
-def _scatter(c: Any, x: Any, *index: Any) -> Any:
+def scatter(c: Any, x: Any, *index: Any) -> Any:
+    """Zeros like `x`, with `c` added at `index`: the transpose of reading."""
     return _deposit(x.zeros(), c, x, *index)
 
 
 _getitem.__name__ = "getitem"
-GETITEM = multilinear(_getitem, _scatter, accumulate=_deposit)
+GETITEM = multilinear(_getitem, scatter, accumulate=_deposit)
 GETITEM.arguments = None
 
 

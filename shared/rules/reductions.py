@@ -87,7 +87,8 @@ multilinear(
 
 
 def _cumsum_transpose(c: Any, x: Any, *, axis: int | None = None) -> Any:
-    flat = axis is None
+    # A scalar is summed as an array of one element.
+    flat = axis is None or not x.shape
     along = 0 if axis is None else axis
     summed = np.flip(np.cumsum(np.flip(c, along), along), along)
     return np.reshape(summed, x.shape) if flat else summed

@@ -13,6 +13,7 @@ import numpy as np
 
 from shared.errors import NoRuleError, user_line
 from shared.registry import Like, composite, constant, elementwise, multilinear, rule, variadic_rule
+from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
 from shared.tracer import DuckArray
 
@@ -395,13 +396,16 @@ def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(np.moveaxis(x, axis, 0))
 
 
-@composite(np.diagonal)
-def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    moved = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = moved.shape[-2:]
-    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    steps = np.arange(count)
-    return moved[..., steps - min(offset, 0), steps + max(offset, 0)]
+def _diagonal_transpose(c: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    first, second = _normal(axis1, x.ndim), _normal(axis2, x.ndim)
+    rest = tuple(n for k, n in enumerate(x.shape) if k not in (first, second))
+    moved = Like(np.broadcast_to(np.zeros((), x.dtype), (*rest, x.shape[first], x.shape[second])))
+    steps = np.arange(c.shape[-1])
+    placed = scatter(c, moved, Ellipsis, steps - min(offset, 0), steps + max(offset, 0))
+    return np.moveaxis(placed, (-2, -1), (first, second))
+
+
+multilinear(np.diagonal, _diagonal_transpose)
 
 
 @composite(np.trace)
