@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.arguments import differentiable
 from shared.errors import ShapeError, closed
 from shared.levels import Level, bind
 from shared.registry import UNARY, Primitive
@@ -112,11 +113,7 @@ class Dual(DuckArray):
                 term = edge.push(y_tangent, kept)
                 tangent = term if tangent is None else tangent + term
         if out.__class__ is _ndarray:
-            if (
-                tangent.__class__ is not _ndarray
-                or tangent.shape != out.shape
-                or tangent.dtype is not out.dtype
-            ):
+            if tangent.__class__ is not _ndarray or tangent.shape != out.shape or tangent.dtype is not out.dtype:
                 tangent = like_output(tangent, out)
         elif out.__class__ is not float:
             tangent = like_output(tangent, out)
@@ -185,7 +182,7 @@ class Dual(DuckArray):
 
 def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
     # `__init__` checks what people write by hand; here primal and tangent fit by construction.
-    dual = _allocate(Dual)
+    dual: Dual = _allocate(Dual)
     dual.level = level
     dual.primal = primal
     dual.tangent = tangent
@@ -194,7 +191,7 @@ def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
 
 _allocate: Any = object.__new__
 _View: Any = view_class(Dual)
-_set_primal: Any = DuckArray.primal.__set__  # type: ignore[attr-defined]
+_set_primal: Any = vars(DuckArray)["primal"].__set__
 
 
 def _view(level: Any, out: Any, tangent: Any, base: Any, path: Any) -> Any:
@@ -225,16 +222,10 @@ def like_output(tangent: Any, out: Any) -> Any:
 
 def _checked(primal: Any, tangent: Any) -> tuple[Any, Any]:
     """What a person gave to `Dual(...)`, as floating-point values of one shape."""
-    primal, tangent = (
-        float(v)
-        if isinstance(v, int) and not isinstance(v, bool)
-        else v
-        if isinstance(v, (float, complex))
-        else v
-        for v in (primal, tangent)
-    )
-    if isinstance(primal, (list, np.ndarray)) or isinstance(tangent, (list, np.ndarray)):
-        primal = np.array(primal, dtype=np.result_type(np.asarray(primal), np.float32))
+    primal, tangent = (np.asarray(v) if isinstance(v, list) else v for v in (primal, tangent))
+    primal, tangent = differentiable(primal, "Dual"), differentiable(tangent, "Dual")
+    if isinstance(primal, np.ndarray) or isinstance(tangent, np.ndarray):
+        primal = np.array(primal)
         tangent = np.array(tangent, dtype=primal.dtype)
         if primal.shape != tangent.shape:
             raise ShapeError(f"Dual: the primal has shape {primal.shape} but the tangent {tangent.shape}")

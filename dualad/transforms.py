@@ -20,8 +20,8 @@ from shared.assembly import (
     basis,
     floating,
     gradient_of,
-    is_complex,
     independent,
+    is_complex,
     matrices_of,
     nest,
     one_of,
@@ -46,7 +46,13 @@ class _Pass:
     __slots__ = ("aux", "outputs", "structure", "tangents")
 
     def __init__(
-        self, name: str, f: Function, selection: Selection, seeds: Sequence[Any], kwargs: Any = None, has_aux: bool = False
+        self,
+        name: str,
+        f: Function,
+        selection: Selection,
+        seeds: Sequence[Any],
+        kwargs: Any = None,
+        has_aux: bool = False,
     ):
         level = Level(name)
         try:

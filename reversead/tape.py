@@ -81,7 +81,7 @@ class Tape(Level):
         return self.inputs([differentiable(value)], copy=True)[0]
 
     def inputs(self, values: list[Any], copy: bool) -> list[Variable]:
-        """Independent variables of values known to be differentiable; without `copy` large arrays are locked instead."""
+        """Independent variables of values known to be differentiable; without `copy` large arrays are locked."""
         variables, guard = [], self.guard.leaf
         for value in values:
             if value.__class__ is _ndarray:
@@ -133,7 +133,7 @@ class Tape(Level):
 
     def _leaf_number(self, variable: Any) -> int:
         if isinstance(variable, Variable) and variable.level is self and variable.index in self.variables:
-            return self.variables[variable.index]
+            return int(self.variables[variable.index])
         raise ShapeError(f"gradient: {variable!r} is not an independent variable of this tape: make it with variable()")
 
     def __enter__(self) -> Tape:
@@ -297,7 +297,7 @@ class Variable(DuckArray):
 
 
 _View: Any = view_class(Variable)
-_set_primal: Any = DuckArray.primal.__set__  # type: ignore[attr-defined]
+_set_primal: Any = vars(DuckArray)["primal"].__set__
 
 
 def _view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:

@@ -58,14 +58,14 @@ def _not_differentiable(name: str, position: int | None, problem: str, instead: 
 class Selection:
     """The arguments of a call that vary, as a flat list of leaves, and how to put others in their place."""
 
-    __slots__ = ("args", "argnums", "leaves", "single", "structure")
+    __slots__ = ("argnums", "args", "leaves", "single", "structure")
 
     def __init__(self, name: str, args: tuple[Any, ...], argnums: int | Sequence[int]):
         self.args = args
         self.single = argnums.__class__ is int or isinstance(argnums, np.integer)
-        if argnums.__class__ is int and 0 <= argnums < len(args):  # type: ignore[operator]
+        if argnums.__class__ is int and 0 <= argnums < len(args):
             self.argnums = [argnums]
-            found, self.structure = flatten(args[argnums])  # type: ignore[index]
+            found, self.structure = flatten(args[argnums])
         else:
             self.argnums = _checked_argnums(name, len(args), [argnums] if self.single else argnums)
             chosen = [args[k] for k in self.argnums]
@@ -114,11 +114,11 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
         # An array that this list alone refers to and that owns its memory can be handed out without a copy.
         alone = sys.getrefcount(values[k]) <= _ALONE
         value = values[k]
-        if value.__class__ is array and leaf.__class__ is array and alone and value.base is None:
-            if value.dtype is leaf.dtype and value.flags.writeable:
-                results.append(value)
-                continue
-        results.append(as_leaf(value, leaf))
+        plain = alone and value.__class__ is array is leaf.__class__
+        if plain and value.base is None and value.dtype is leaf.dtype and value.flags.writeable:
+            results.append(value)
+        else:
+            results.append(as_leaf(value, leaf))
     return results
 
 
@@ -134,7 +134,7 @@ _ALONE = _count_alone()
 def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
     if isinstance(value, Tracer):
-        return in_dtype_of(np.real(value) if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)  # type: ignore[attr-defined]
+        return in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)  # type: ignore[attr-defined]
     if isinstance(leaf, Tracer):
         return np.zeros_like(leaf) if value is None else value
     if leaf.__class__ is float:

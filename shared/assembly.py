@@ -90,9 +90,7 @@ def gradient_of(entries: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
     return gradients
 
 
-def matrices_of(
-    columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
-) -> list[list[Any]]:
+def matrices_of(columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
     """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the output tangents per unit direction."""
     blocks: list[list[Any]] = []
     for k, output in enumerate(outputs):

@@ -41,9 +41,7 @@ class GradientReport:
         count = len(self.comparisons)
         lines = [f"{count} comparisons passed; largest relative disagreement {self.largest:.1e}"]
         width = max((len(c.engine) for c in self.comparisons), default=0)
-        lines += [
-            f"  {c.engine:<{width}}  {c.disagreement:.1e}  against {c.reference}" for c in self.comparisons
-        ]
+        lines += [f"  {c.engine:<{width}}  {c.disagreement:.1e}  against {c.reference}" for c in self.comparisons]
         lines += [f"  skipped: {self.skipped}"] if self.skipped else []
         return "\n".join(lines)
 

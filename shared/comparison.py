@@ -150,9 +150,7 @@ class Comparator:
         """
         errors, noise = list(sample.error), [np.zeros(e.shape) for e in sample.error]
         for attempt in (1, 2, 3):
-            other = measure(
-                [self._moved(leaf) for leaf in self.leaves], [self._moved(t) for t in tangents], attempt
-            )
+            other = measure([self._moved(leaf) for leaf in self.leaves], [self._moved(t) for t in tangents], attempt)
             for k, error in enumerate(other.error):
                 errors[k] = np.fmax(errors[k], error)
                 with np.errstate(all="ignore"):  # of infinite derivatives
@@ -177,9 +175,7 @@ class Comparator:
             gaps = []
             for start, end in halves:
                 tangents = self._part(start, end)
-                gaps.append(
-                    self._gap(self._second_look(measure, measure(self.leaves, tangents, 0), tangents))
-                )
+                gaps.append(self._gap(self._second_look(measure, measure(self.leaves, tangents, 0), tangents)))
             worse = 0 if gaps[0].excess >= gaps[1].excess else 1
             if gaps[worse].excess <= 1:
                 break

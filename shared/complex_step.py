@@ -168,9 +168,7 @@ def complex_step_derivative(
         if output.dtype.kind != "c":
             raise ComplexStepNotApplicable("f lost the imaginary part on the way; use differences instead")
         if not np.allclose(output.real, value, rtol=1e-10, atol=1e-10 * np.abs(value).max(initial=0.0)):
-            raise ComplexStepNotApplicable(
-                "f of complex arguments is another function; use differences instead"
-            )
+            raise ComplexStepNotApplicable("f of complex arguments is another function; use differences instead")
     return [output.imag / _STEP for output in outputs]
 
 
@@ -197,9 +195,7 @@ def complex_step_jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Se
     Review 40 (1998).
     """
     call, leaves, directions, structure = flat_call(f, tuple(primals), tuple(tangents))
-    return tree.unflatten(
-        structure, [value[()] for value in complex_step_derivative(call, leaves, directions)]
-    )
+    return tree.unflatten(structure, [value[()] for value in complex_step_derivative(call, leaves, directions)])
 
 
 def complex_step_gradient(f: Callable[..., Any], x: Any) -> Any:
@@ -223,9 +219,7 @@ def complex_step_gradient(f: Callable[..., Any], x: Any) -> Any:
             tangents[k][index] = 1.0
             derivative = complex_step_jvp(f, (x,), (tree.unflatten(structure, tangents),))
             if np.shape(derivative) != ():
-                raise ShapeError(
-                    f"the gradient needs a scalar function; this one returned {np.shape(derivative)}"
-                )
+                raise ShapeError(f"the gradient needs a scalar function; this one returned {np.shape(derivative)}")
             gradient[index] = derivative
         gradients.append(gradient[()])
     return tree.unflatten(structure, gradients)

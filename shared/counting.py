@@ -18,7 +18,7 @@ import numpy as np
 
 from shared.levels import Level, bind
 from shared.registry import Primitive
-from shared.rules import elementwise, indexing, linear_algebra, products, shapes, special
+from shared.rules import indexing, linear_algebra, products, shapes, special
 from shared.tracer import DuckArray, Updating, base_of, operand, view_class, writable, write
 from shared.tree import tree_map
 
@@ -40,7 +40,9 @@ def _matmul(out: Any, values: Any, static: Any) -> int:
 
 def _einsum(out: Any, values: Any, static: Any) -> int:
     terms = static["subscripts"].split("->")[0].split(",")
-    sizes = {c: n for term, value in zip(terms, values, strict=True) for c, n in zip(term, np.shape(value), strict=True)}
+    sizes = {
+        c: n for term, value in zip(terms, values, strict=True) for c, n in zip(term, np.shape(value), strict=True)
+    }
     return int(np.prod(list(sizes.values()), dtype=np.int64)) * len(terms)
 
 
@@ -102,7 +104,10 @@ class Counted(DuckArray):
         values = [a.primal if isinstance(a, Counted) and a.level is level else operand(a) for a in args]
         out = bind(primitive, tuple(values), static)
         level.total += cost(primitive, out, values, static)
-        if not isinstance(out, (float, complex, np.ndarray, np.generic, DuckArray)) or getattr(getattr(out, "dtype", None), "kind", "f") not in "fc":
+        if (
+            not isinstance(out, (float, complex, np.ndarray, np.generic, DuckArray))
+            or getattr(getattr(out, "dtype", None), "kind", "f") not in "fc"
+        ):
             return out
         base = base_of(out, args, level)
         if base is None:

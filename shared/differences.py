@@ -136,9 +136,7 @@ def _differentiate_curve(
             table.add(step, difference / (2 * step), rounding)
             if i >= 3:
                 found = table.best()
-                if np.all(
-                    found.error <= np.maximum(_GOAL * np.abs(found.value), 50 * rounding_of_long_steps)
-                ):
+                if np.all(found.error <= np.maximum(_GOAL * np.abs(found.value), 50 * rounding_of_long_steps)):
                     break
             step /= _RATIO
         return table.best()
@@ -364,9 +362,7 @@ def flat_call(
     leaves, structure = tree.flatten(primals)
     directions, given = tree.flatten(tangents)
     if given != structure:
-        raise ShapeError(
-            f"the tangents have the structure {given}, but must have that of the primals, {structure}"
-        )
+        raise ShapeError(f"the tangents have the structure {given}, but must have that of the primals, {structure}")
     numeric = [k for k, leaf in enumerate(leaves) if _is_number(leaf)]
     for k in numeric:
         if np.shape(leaves[k]) != np.shape(directions[k]):

@@ -53,11 +53,7 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if (
-            not name.startswith(_OWN)
-            and os.sep + "numpy" + os.sep not in name
-            and not name.startswith("<__array")
-        ):
+        if not name.startswith(_OWN) and os.sep + "numpy" + os.sep not in name and not name.startswith("<__array"):
             return f" (at {name}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""

@@ -188,8 +188,7 @@ class FirstDerivative:
             allowed = ROUNDINGS * self.precision * np.abs(expected).max(initial=0.0) + self.atol
             if not attempt and not np.all(np.abs(value - expected) <= allowed):
                 raise GradientMismatch(
-                    f"{name} computes another value of {what} than the function itself: {value} instead of "
-                    f"{expected}",
+                    f"{name} computes another value of {what} than the function itself: {value} instead of {expected}",
                     engine=name,
                     actual=value,
                     expected=expected,
@@ -232,9 +231,7 @@ def _of_tangents(push: Callable[..., list[Vector]], reference: _Reference) -> Me
     return measure
 
 
-def _require_form(
-    name: str, kind: str, found: list[Any], wanted: Sequence[Any], paths: Sequence[str]
-) -> list[Vector]:
+def _require_form(name: str, kind: str, found: list[Any], wanted: Sequence[Any], paths: Sequence[str]) -> list[Vector]:
     if len(found) != len(wanted):
         raise GradientMismatch(f"{name} returns {len(found)} {kind}s instead of {len(wanted)}", engine=name)
     arrays = [np.asarray(value) for value in found]

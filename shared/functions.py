@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from shared.levels import Tracer
-from shared.registry import bind
 from shared.rules import special
 
 

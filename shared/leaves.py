@@ -64,9 +64,7 @@ def unpack(value: Any, count: int) -> list[Any]:
     return [value] if count == 1 or not isinstance(value, (tuple, list)) else list(value)
 
 
-def leaf_function(
-    f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int] | None
-) -> LeafFunction:
+def leaf_function(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int] | None) -> LeafFunction:
     """`f` as a function of the leaves of `args` that are differentiated.
 
     With `argnums=None` those are all real and complex ones.  With argnums, those of the arguments named;
@@ -84,9 +82,7 @@ def leaf_function(
         owners = [number for number, arg in enumerate(args) for _ in tree.flatten(arg)[0]]
         chosen = [k for k, owner in enumerate(owners) if owner in wanted]
     if not chosen:
-        raise ValueError(
-            "no argument is a real or complex number or array; pass floats, or name integers in argnums"
-        )
+        raise ValueError("no argument is a real or complex number or array; pass floats, or name integers in argnums")
     leaves = [differentiable(every[k], "args" + names[k]) for k in chosen]
     for k, leaf in zip(chosen, leaves, strict=True):
         every[k] = leaf
@@ -103,9 +99,7 @@ def leaf_function(
         found = tree.flatten(f(*tree.unflatten(structure, replaced)))[0]
         return [found[k] for k in kept]
 
-    return LeafFunction(
-        call, leaves, ["args" + names[k] for k in chosen], ["output" + out_names[k] for k in kept]
-    )
+    return LeafFunction(call, leaves, ["args" + names[k] for k in chosen], ["output" + out_names[k] for k in kept])
 
 
 def _named(value: Any, path: str = "") -> Iterator[tuple[int, str]]:

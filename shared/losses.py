@@ -200,12 +200,8 @@ def matching_target(output: Array, target: Array, integer_labels: bool = False) 
             " shape (batch, outputs), neither empty"
         )
     if not integer_labels or target.shape != output.shape[:-1]:
-        allowed = f"{output.shape}" + (
-            f", or integers of shape {output.shape[:-1]}" if integer_labels else ""
-        )
-        raise ValueError(
-            f"the target has shape {target.shape}; an output of shape {output.shape} needs {allowed}"
-        )
+        allowed = f"{output.shape}" + (f", or integers of shape {output.shape[:-1]}" if integer_labels else "")
+        raise ValueError(f"the target has shape {target.shape}; an output of shape {output.shape} needs {allowed}")
     if target.dtype.kind not in "iu":
         raise TypeError(
             f"one label an example has to be an integer, not {target.dtype}; write labels.astype(int), or"

@@ -186,18 +186,12 @@ class MLP:
         (dtype('float32'), True)
         """
         if scheme not in INITIALISERS:
-            raise ValueError(
-                f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}"
-            )
+            raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
         if not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng is {type(rng).__name__}; give a generator, such as np.random.default_rng(0)"
-            )
+            raise TypeError(f"rng is {type(rng).__name__}; give a generator, such as np.random.default_rng(0)")
         kind = np.dtype(dtype)
         if kind.kind != "f":
-            raise ValueError(
-                f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32"
-            )
+            raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
         draw = INITIALISERS[scheme]
         return [
             (draw(rng, n_in, n_out).astype(kind), np.zeros(n_out, kind))
@@ -263,9 +257,7 @@ class MLP:
         """
         loss_of = find_loss(loss)
         if l2:
-            return lambda parameters, x, target: (
-                loss_of(self(parameters, x), target) + l2_penalty(parameters, l2)
-            )
+            return lambda parameters, x, target: loss_of(self(parameters, x), target) + l2_penalty(parameters, l2)
         return lambda parameters, x, target: loss_of(self(parameters, x), target)
 
     def check(self, parameters: Sequence[Any], x: Array) -> None:
@@ -285,9 +277,7 @@ class MLP:
                 f"there are parameters for {len(parameters)} layers; a network of sizes {self.sizes} has"
                 f" {layers}, each a pair (W, b)"
             )
-        for number, (layer, n_in, n_out) in enumerate(
-            zip(parameters, self.sizes, self.sizes[1:], strict=False)
-        ):
+        for number, (layer, n_in, n_out) in enumerate(zip(parameters, self.sizes, self.sizes[1:], strict=False)):
             if len(layer) != 2 or layer[0].shape != (n_in, n_out) or layer[1].shape != (n_out,):
                 found = ", ".join(str(np.shape(part)) for part in layer)
                 raise ValueError(
@@ -297,8 +287,7 @@ class MLP:
         inputs = self.sizes[0]
         if x.ndim not in (1, 2) or x.shape[-1] != inputs:
             raise ValueError(
-                f"x has shape {x.shape}; a network of sizes {self.sizes} takes ({inputs},) or"
-                f" (batch, {inputs})"
+                f"x has shape {x.shape}; a network of sizes {self.sizes} takes ({inputs},) or (batch, {inputs})"
             )
 
 

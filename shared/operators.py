@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.registry import REGISTRY, Primitive, bind
+from shared.levels import bind
+from shared.registry import REGISTRY, Primitive
 from shared.rules import elementwise, indexing, products, shapes
 from shared.tracer import DuckArray, is_array
 
@@ -47,9 +48,6 @@ def _arithmetic(name: str, primitive: Primitive) -> None:
 
 def _constant(name: str, primitive: Primitive) -> None:
     setattr(DuckArray, f"__{name}__", lambda self, other: bind(primitive, (self, other), {}))
-    if name == "floordiv":
-        setattr(DuckArray, "__rfloordiv__", lambda self, other: bind(primitive, (other, self), {}))
-        setattr(DuckArray, "__ifloordiv__", lambda self, other: self.replace(self // other))
 
 
 def _method(name: str, function: Callable[..., Any]) -> None:
@@ -87,9 +85,8 @@ def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None)
 
 def _transpose(self: Any, *axes: Any) -> Any:
     """As `numpy.transpose`; the axes may be given as several numbers."""
-    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-        axes = axes[0]
-    return np.transpose(self, axes or None)
+    given: Any = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
+    return np.transpose(self, given or None)
 
 
 def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
@@ -171,6 +168,8 @@ def install() -> None:
         "__ipow__": lambda self, other: self.replace(self**other),
         "__neg__": _negative,
         "__pos__": lambda self: bind(elementwise.POSITIVE, (self,), {}),
+        "__rfloordiv__": lambda self, other: bind(elementwise.CONSTANT_OPERATORS["floordiv"], (other, self), {}),
+        "__ifloordiv__": lambda self, other: self.replace(self // other),
         "__divmod__": lambda self, other: (self // other, self % other),
         "__rdivmod__": lambda self, other: (other // self, other % self),
         "__abs__": lambda self: bind(elementwise.ABSOLUTE, (self,), {}),

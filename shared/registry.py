@@ -189,9 +189,7 @@ class Primitive:
         "statics",
     )
 
-    def __init__(
-        self, function: Function, form: str, edges: Sequence[Edge | None], evaluate: Function | None = None
-    ):
+    def __init__(self, function: Function, form: str, edges: Sequence[Edge | None], evaluate: Function | None = None):
         self.function = function
         #: computes the value from plain arguments
         self.raw: Function = evaluate or function
@@ -236,9 +234,7 @@ class Primitive:
             return args[0].linear(self, (), kwargs)
         return bind(self, args, kwargs)
 
-    def normalise(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def normalise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         count, names = self.arguments, self.parameters
         if self.constant:
             for name, value in kwargs.items():
@@ -336,8 +332,8 @@ def elementwise(function: Function, *partials: Any, evaluate: Function | None = 
     """Declare a function that acts element by element, by its local partial derivative per argument.
 
     A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), a ufunc of the
-    first argument, or a function whose parameters are named among `out, x, y, z`: the output and the first, second and third argument.  Only the
-    values it names are kept for the reverse sweep.  Broadcasting and promotion are undone for it.
+    first argument, or a function whose parameters are named among `out, x, y, z`: the output and the first, second and
+    third argument.  Only the values it names are kept for the reverse sweep.  Broadcasting and promotion are undone.
 
     >>> softclip = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x) ** -1.5)
     >>> softclip(np.array([0.0, 1.0]))
@@ -376,7 +372,7 @@ def multilinear(
 
 
 def multilinear_in_all(function: Function, transpose: Function) -> Primitive:
-    """Declare a function of any number of arrays that is linear in each, by `transpose(k, c, arguments, **keywords)`."""
+    """Declare a function of any number of arrays, linear in each, by `transpose(k, c, arguments, **keywords)`."""
 
     def edge(k: int) -> Edge:
         def of_argument_k(c: Any, *arguments: Any, **static: Any) -> Any:
@@ -516,15 +512,10 @@ def _parameters(function: Function) -> tuple[str, ...]:
 
 def _keywords(function: Function, written: Sequence[Function]) -> frozenset[str]:
     """The keywords that the rules take: every rule of a function must take the same ones."""
-    kinds = [
-        {p.name for p in inspect.signature(f).parameters.values() if p.kind is p.KEYWORD_ONLY}
-        for f in written
-    ]
+    kinds = [{p.name for p in inspect.signature(f).parameters.values() if p.kind is p.KEYWORD_ONLY} for f in written]
     for found in kinds:
         if found != kinds[0]:
-            raise RegistrationError(
-                f"{function.__name__}: its rules take different keywords, {kinds[0]} and {found}"
-            )
+            raise RegistrationError(f"{function.__name__}: its rules take different keywords, {kinds[0]} and {found}")
     return frozenset(kinds[0]) if kinds else frozenset()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -130,13 +130,13 @@ class DuckArray(Tracer):
     @property
     def shape(self) -> tuple[int, ...]:
         primal = self.primal
-        return () if type(primal) is float or type(primal) is complex else primal.shape  # type: ignore[no-any-return]
+        return () if type(primal) is float or type(primal) is complex else primal.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype; of a Python number, the one NumPy gives it by itself."""
         primal = self.primal
-        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))  # type: ignore[no-any-return]
+        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))
 
     @property
     def ndim(self) -> int:
@@ -163,7 +163,7 @@ class DuckArray(Tracer):
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over a scalar has no meaning")
-        return (self[k] for k in range(len(self)))
+        return (cast(Any, self)[k] for k in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
@@ -240,9 +240,7 @@ def operand(value: Any) -> Any:
         value = np.asarray(value)
         if value.dtype.kind in "biufc":
             return value
-    raise TypeError(
-        f"{value!r} cannot be an operand of a differentiated operation: expected a number or an array"
-    )
+    raise TypeError(f"{value!r} cannot be an operand of a differentiated operation: expected a number or an array")
 
 
 # --- writing in place -------------------------------------------------------------------------------------------------
@@ -326,9 +324,7 @@ def writable(tracer: DuckArray, slot: str) -> Any:
 
 def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
     """Write into a buffer that the caller owns; returns it, lifted if the value is of a higher level."""
-    if isinstance(value, DuckArray) and (
-        not isinstance(buffer, DuckArray) or buffer.level.number < value.level.number
-    ):
+    if isinstance(value, DuckArray) and (not isinstance(buffer, DuckArray) or buffer.level.number < value.level.number):
         buffer = value.lift(buffer)
     if isinstance(buffer, DuckArray):
         buffer.update(primitive, value, index)
@@ -375,7 +371,7 @@ _NOBODY = _Nobody()
 
 def view_class(engine: type[DuckArray]) -> type:
     """The class of `engine`'s views: reading one that is stale raises, writing one writes through to its base."""
-    slot = DuckArray.primal
+    slot: Any = vars(DuckArray)["primal"]
 
     def read(self: Any) -> Any:
         if self.base.primal is not self.seen:
@@ -383,7 +379,7 @@ def view_class(engine: type[DuckArray]) -> type:
                 f"a view was used after its base array was assigned to{user_line()}; NumPy would show the new "
                 "contents, which this view does not have. Take the view again (x[...]), or copy it: x[...].copy()"
             )
-        return slot.__get__(self)  # type: ignore[attr-defined]
+        return slot.__get__(self)
 
     def update(self: Any, primitive: Updating, value: Any, index: Any) -> None:
         if _is_free(self):
@@ -393,7 +389,7 @@ def view_class(engine: type[DuckArray]) -> type:
             # It may be this very view, or overlap it: take its value before anything changes.
             value = value.twin()  # type: ignore[attr-defined]
         changed = self.twin()
-        slot.__set__(self, None)  # type: ignore[attr-defined]
+        slot.__set__(self, None)
         try:
             changed.update(primitive, value, index)
         finally:
@@ -427,7 +423,7 @@ def view_class(engine: type[DuckArray]) -> type:
     def _write_back(view: Any, changed: DuckArray) -> None:
         base, path = view.base, view.path
         view.seen = None
-        slot.__set__(view, None)  # type: ignore[attr-defined]
+        slot.__set__(view, None)
         base[path] = changed
         fresh = base[path]
         view.seen = base.primal
@@ -440,7 +436,7 @@ def view_class(engine: type[DuckArray]) -> type:
             "__slots__": ("base", "path", "seen"),
             "__doc__": view_class.__doc__,
             "__module__": engine.__module__,
-            "primal": property(read, lambda self, value: slot.__set__(self, value)),  # type: ignore[attr-defined]
+            "primal": property(read, lambda self, value: slot.__set__(self, value)),
             "update": update,
             "become": become,
         },

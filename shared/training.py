@@ -223,9 +223,7 @@ def _check_options(
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}; give at least 1")
     if not 1 <= batch_size <= len(inputs):
-        raise ValueError(
-            f"batch_size is {batch_size}; with {len(inputs)} examples it has to be 1 to {len(inputs)}"
-        )
+        raise ValueError(f"batch_size is {batch_size}; with {len(inputs)} examples it has to be 1 to {len(inputs)}")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate is {learning_rate}; give a number above 0")
     if clip_norm is not None and not clip_norm > 0:
@@ -244,9 +242,7 @@ def _progress_bar(steps: int, shown: bool) -> Iterator[Callable[[float], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError as error:
-        raise ImportError(
-            "a progress bar needs the package rich: pip install rich, or leave progress=False"
-        ) from error
+        raise ImportError("a progress bar needs the package rich: pip install rich, or leave progress=False") from error
     columns = (
         TextColumn("training"),
         BarColumn(),

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.rules.reductions import strong, unwrapped
 from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
+from shared.rules.reductions import strong, unwrapped
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)
 
@@ -88,7 +88,6 @@ elementwise(np.degrees, float(180 / np.pi))
 elementwise(np.rad2deg, float(180 / np.pi))
 elementwise(np.radians, float(np.pi / 180))
 elementwise(np.deg2rad, float(np.pi / 180))
-
 
 
 def _copysign_partial(out: Any, x: Any) -> Any:
@@ -267,5 +266,6 @@ ABSOLUTE = infix(absolute, operator.abs)
 MODULO = infix(remainder, operator.mod)
 #: comparisons and floor division of Python floats stay Python's own
 CONSTANT_OPERATORS = {
-    name: Primitive(getattr(operator, name), "constant", []) for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv")
+    name: Primitive(getattr(operator, name), "constant", [])
+    for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv")
 }

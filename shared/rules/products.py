@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.rules.reductions import strong, unwrapped
 from shared.registry import Like, composite, fit, multilinear, multilinear_in_all
+from shared.rules.reductions import strong, unwrapped
 
 # --- matmul -----------------------------------------------------------------------------------------------------------
 
@@ -70,7 +70,9 @@ EINSUM = multilinear_in_all(_einsum, _einsum_transpose)
 @composite(np.einsum)
 def _einsum_call(subscripts: Any, /, *operands: Any, optimize: Any = False, out: None = None, **rest: Any) -> Any:
     if not isinstance(subscripts, str):
-        raise NoRuleError(f"np.einsum: only the subscript form has a derivative rule{user_line()}: np.einsum('ij,j', a, b)")
+        raise NoRuleError(
+            f"np.einsum: only the subscript form has a derivative rule{user_line()}: np.einsum('ij,j', a, b)"
+        )
     terms, output = _spelled_out(subscripts, [np.ndim(a) for a in operands])
     # In the canonical form no label occurs twice in a term, and every label occurs elsewhere too, so that each
     # transpose is an einsum as well: diagonals are taken and lone labels are summed beforehand.
@@ -160,7 +162,7 @@ def _vdot(a: Any, b: Any, /) -> Any:
     return np.matmul(np.conjugate(a) if np.iscomplexobj(a) else a, np.ravel(b))
 
 
-@composite(np.vecdot) if hasattr(np, "vecdot") else (lambda f: f)
+@composite(np.vecdot)
 def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     return np.sum((np.conjugate(a) if np.iscomplexobj(a) else a) * b, axis=axis)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.registry import Primitive, alias, composite, constant, elementwise, multilinear, rule
 from shared.levels import Tracer
+from shared.registry import Primitive, alias, composite, constant, elementwise, multilinear, rule
 from shared.tracer import METHODS
 
 Axis = int | tuple[int, ...] | None
@@ -163,15 +163,13 @@ def _others(x: Any, axis: Axis) -> Any:
     axes = tuple(range(len(shape))) if axis is None else tuple(np.atleast_1d(axis).tolist())
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(x, axes, last)
-    flat = np.reshape(moved, moved.shape[: len(shape) - len(axes)] + (count_of(shape, axes),))
+    flat = np.reshape(moved, (*moved.shape[: len(shape) - len(axes)], count_of(shape, axes)))
     return np.moveaxis(np.reshape(_products_of_others(flat), moved.shape), last, axes)
 
 
 rule(
     np.prod,
-    vjps=(
-        lambda c, x, *, axis=None, keepdims=False: expanded(c, np.shape(x), axis, keepdims) * _others(x, axis),
-    ),
+    vjps=(lambda c, x, *, axis=None, keepdims=False: expanded(c, np.shape(x), axis, keepdims) * _others(x, axis),),
     jvps=(lambda t, x, *, axis=None, keepdims=False: np.sum(t * _others(x, axis), axis=axis, keepdims=keepdims),),
     because="out / x fails at zeros, so the products of the other factors are formed from pairs",
 )
@@ -299,5 +297,8 @@ METHODS[np.add, "accumulate"] = lambda x, axis=0: np.cumsum(x, axis=axis)
 METHODS[np.multiply, "accumulate"] = lambda x, axis=0: np.cumprod(x, axis=axis)
 for _ufunc in (np.maximum, np.minimum):
     METHODS[_ufunc, "accumulate"] = _accumulate(_running_extremum(_ufunc))
-for _ufunc in (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.hypot, np.arctan2):
-    METHODS[_ufunc, "outer"] = _outer(_ufunc)
+_OUTER: tuple[np.ufunc, ...] = (
+    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.hypot, np.arctan2,
+)  # fmt: skip
+for _outer_ufunc in _OUTER:
+    METHODS[_outer_ufunc, "outer"] = _outer(_outer_ufunc)

@@ -7,6 +7,7 @@ rest rewritten in terms of these and of indexing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -366,7 +367,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
     else:
         cuts = [0, *indices_or_sections, n]
     before = (slice(None),) * axis
-    return [ary[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [ary[(*before, slice(a, b))] for a, b in pairwise(cuts)]
 
 
 @composite(np.split)
@@ -391,9 +392,12 @@ def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return np.split(ary, indices_or_sections, 2)
 
 
-@composite(np.unstack) if hasattr(np, "unstack") else (lambda f: f)
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(np.moveaxis(x, axis, 0))
+
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+    composite(np.unstack)(_unstack)
 
 
 def _diagonal_transpose(c: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -453,7 +457,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append
     return a
 
 
-# --- new arrays like another: they are traced, so that they can be assigned to -----------------------------------------
+# --- new arrays like another: traced, so that they can be assigned to -------------------------------------------------
 
 
 def _like(function: Any) -> Any:

@@ -55,11 +55,7 @@ relu: Primitive = elementwise(_named("relu", "max(x, 0)", _relu), lambda out: ou
 softplus: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: sigmoid(x))
 logsumexp: Primitive = rule(
     _named("logsumexp", "log(sum(exp(x)))", _logsumexp),
-    vjps=(
-        lambda c, out, x, *, axis, keepdims: (
-            _expand(c, axis, keepdims) * np.exp(x - _expand(out, axis, keepdims))
-        ),
-    ),
+    vjps=(lambda c, out, x, *, axis, keepdims: _expand(c, axis, keepdims) * np.exp(x - _expand(out, axis, keepdims)),),
     jvps=(
         lambda t, out, x, *, axis, keepdims: np.sum(
             t * np.exp(x - _expand(out, axis, keepdims)), axis=axis, keepdims=keepdims
@@ -67,8 +63,6 @@ logsumexp: Primitive = rule(
     ),
     because="its weights exp(x - out) reuse the output; a composite of max, exp, sum and log would keep four arrays",
 )
-
-
 
 
 def _log_softmax(x: Any, *, axis: int) -> Any:
@@ -84,7 +78,7 @@ log_softmax: Primitive = rule(
     _named("log_softmax", "x - logsumexp(x)", _log_softmax),
     vjps=(_log_softmax_vjp,),
     jvps=(lambda t, out, *, axis: t - np.add.reduce(t * np.exp(out), axis=axis, keepdims=True),),
-    because="its Jacobian, the identity less the probabilities, needs the output alone; its parts would keep four arrays",
+    because="its Jacobian, the identity less the probabilities, needs the output alone; its parts keep four",
 )
 
 
