@@ -4,6 +4,9 @@ This package never imports an engine; what needs one takes it as an argument.
 """
 
 from shared import operators, rules
+from shared.checking import check_grads
+from shared.counting import count_operations
+from shared.engine import Engine
 from shared.errors import (
     ClosedLevelError,
     DifferentiationError,
@@ -15,15 +18,18 @@ from shared.errors import (
     TracerConversionError,
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.mlp import MLP
 from shared.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.tree import flatten, tree_map, unflatten
 
 operators.install()
 
 __all__ = [
+    "MLP",
     "REGISTRY",
     "ClosedLevelError",
     "DifferentiationError",
+    "Engine",
     "LeafTypeError",
     "NoRuleError",
     "RegistrationError",
@@ -31,8 +37,10 @@ __all__ = [
     "StaleViewError",
     "TracerConversionError",
     "alias",
+    "check_grads",
     "composite",
     "constant",
+    "count_operations",
     "elementwise",
     "flatten",
     "log_softmax",

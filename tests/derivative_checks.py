@@ -80,9 +80,7 @@ def assert_close(what: str, found: Any, expected: Any, relative: float) -> None:
         )
 
 
-def assert_is_estimated(
-    what: str, found: Any, f: Function, primals: Sequence[Any], tangents: Sequence[Any]
-) -> None:
+def assert_is_estimated(what: str, found: Any, f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> None:
     """`found` is the derivative of `f` along `tangents`, as far as differences can tell; which must be far
     enough.
     """
@@ -93,9 +91,7 @@ def assert_is_estimated(
         value, want, uncertainty = np.asarray(value), np.asarray(want), np.asarray(uncertainty)
         assert value.shape == want.shape, f"{what}: shape {value.shape}, expected {want.shape}"
         scale = max(1.0, np.abs(want).max(initial=0.0))
-        assert np.all(uncertainty <= 1e-6 * scale), (
-            f"{what}: differences tell too little here: {uncertainty!r}"
-        )
+        assert np.all(uncertainty <= 1e-6 * scale), f"{what}: differences tell too little here: {uncertainty!r}"
         assert np.all(np.abs(value - want) <= uncertainty + 1e-9 * scale), (
             f"{what}:\n  found       {value!r}\n  differences {want!r}\n  uncertain by {uncertainty!r}"
         )
@@ -104,9 +100,7 @@ def assert_is_estimated(
 # --- arguments alone and together ---------------------------------------------------------------------------
 
 
-def with_constants(
-    f: Function, args: Sequence[Any], active: Sequence[int]
-) -> tuple[Function, tuple[Any, ...]]:
+def with_constants(f: Function, args: Sequence[Any], active: Sequence[int]) -> tuple[Function, tuple[Any, ...]]:
     """`f` as a function of the arguments in `active` alone, and these arguments."""
     args = list(args)
 
@@ -207,9 +201,7 @@ def _floating_point(value: Any) -> bool:
 
 def _check_second_derivative(f: Function, args: Sequence[Any]) -> None:
     sets = list(argument_sets(args))
-    pairs = [(s, s) for s in sets] + [
-        ((i,), (j,)) for i in range(len(args)) for j in range(len(args)) if i != j
-    ]
+    pairs = [(s, s) for s in sets] + [((i,), (j,)) for i in range(len(args)) for j in range(len(args)) if i != j]
     for inner_set, outer_set in pairs:
         _check_compositions(f, args, inner_set, outer_set)
 
@@ -320,9 +312,7 @@ class Witness(DuckArray):
             out = primitive.evaluate(*values, **static)
         if not primitive.constant:
             # A Python float has no precision of its own: it takes that of whatever it meets.
-            self.report.results.append(
-                (primitive.name, getattr(out, "dtype", None), [_dtype(v) for v in values])
-            )
+            self.report.results.append((primitive.name, getattr(out, "dtype", None), [_dtype(v) for v in values]))
         return out if primitive.constant else Witness(out, self.level, self.report)
 
     def lift(self, value: Any) -> Witness:

@@ -79,9 +79,7 @@ def test_results_share_memory_as_in_numpy(sample, program):
     expected = program(sample.function, *args)
     # An empty view shares nothing, but it is one.
     result = expected[-1]
-    shares = not result.size or any(
-        np.shares_memory(a, result) for a in expected[:-1] if isinstance(a, np.ndarray)
-    )
+    shares = not result.size or any(np.shares_memory(a, result) for a in expected[:-1] if isinstance(a, np.ndarray))
     tangents = tuple(direction(args, 1))
     for name, engine in ENGINES.items():
         try:

@@ -44,9 +44,7 @@ def partials(engine, f, *args):
     pulled = engine.jacobian(f, numbers)(*args)
     for k, jacobian in enumerate(pulled):
         tangents = tuple(np.ones_like(a) if j == k else np.zeros_like(a) for j, a in enumerate(args))
-        tangents = tuple(
-            t if isinstance(a, np.ndarray) else type(a)(t) for t, a in zip(tangents, args, strict=True)
-        )
+        tangents = tuple(t if isinstance(a, np.ndarray) else type(a)(t) for t, a in zip(tangents, args, strict=True))
         out, tangent = engine.jvp(f, args, tangents)
         summed = np.sum(jacobian, axis=tuple(range(np.ndim(out), np.ndim(jacobian))))
         np.testing.assert_allclose(tangent, summed, rtol=1e-15, atol=0)
@@ -62,9 +60,7 @@ def assert_partials(engine, f, args, expected):
 
 
 @each_engine
-@pytest.mark.parametrize(
-    "f", [np.abs, np.absolute, np.fabs, abs], ids=["abs", "absolute", "fabs", "builtin abs"]
-)
+@pytest.mark.parametrize("f", [np.abs, np.absolute, np.fabs, abs], ids=["abs", "absolute", "fabs", "builtin abs"])
 def test_abs_has_derivative_zero_at_zero(engine, f):
     assert engine.grad(f)(0.0) == 0.0
     assert engine.grad(f)(-0.0) == 0.0
@@ -83,9 +79,7 @@ def test_softsign_is_smooth_at_zero(engine):
 
 
 @each_engine
-@pytest.mark.parametrize(
-    "f", [np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("f", [np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round], ids=lambda f: f.__name__)
 def test_steps_have_derivative_zero_at_their_jumps(engine, f):
     assert engine.grad(f)(0.0) == 0.0
     assert engine.grad(f)(1.0) == 0.0
@@ -143,9 +137,7 @@ ARRAY_EXTREMA = {
 def test_a_tie_of_an_array_extremum_is_split_equally(engine, name):
     sign = 1.0 if "max" in name else -1.0
     f = ARRAY_EXTREMA[name]
-    assert_partials(
-        engine, f, [sign * np.array([1.0, 3.0, 3.0, 0.0, 3.0])], [[0.0, 1 / 3, 1 / 3, 0.0, 1 / 3]]
-    )
+    assert_partials(engine, f, [sign * np.array([1.0, 3.0, 3.0, 0.0, 3.0])], [[0.0, 1 / 3, 1 / 3, 0.0, 1 / 3]])
     assert_partials(engine, f, [sign * np.full(4, 7.0)], [np.full(4, 0.25)])
 
 
@@ -155,9 +147,7 @@ def test_a_tie_along_an_axis_is_split_along_that_axis(engine):
     expected = np.array([[0.0, 0.5, 0.5], [1 / 3, 1 / 3, 1 / 3]])
     found = engine.grad(lambda x: np.sum(np.max(x, axis=1)))(x)
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(
-        engine.grad(lambda x: np.sum(np.max(x, axis=-1, keepdims=True)))(x), expected
-    )
+    np.testing.assert_array_equal(engine.grad(lambda x: np.sum(np.max(x, axis=-1, keepdims=True)))(x), expected)
     np.testing.assert_array_equal(engine.grad(lambda x: np.max(x, axis=(0, 1)))(x), [[0] * 3, [1 / 3] * 3])
 
 
@@ -241,9 +231,7 @@ def test_the_spectral_norm_splits_equal_singular_values(engine):
 def test_hypot_at_zero(engine):
     assert partials(engine, np.hypot, 0.0, 0.0) == (0.0, 0.0)
     assert partials(engine, np.hypot, 0.0, -2.0) == (0.0, -1.0)
-    assert_partials(
-        engine, np.hypot, [np.zeros(2), np.array([0.0, 1.0])], [np.zeros((2, 2)), np.diag([0.0, 1.0])]
-    )
+    assert_partials(engine, np.hypot, [np.zeros(2), np.array([0.0, 1.0])], [np.zeros((2, 2)), np.diag([0.0, 1.0])])
 
 
 @each_engine
@@ -379,9 +367,7 @@ def test_hessian_of_a_product_with_zeros(outer, inner, form, factors):
 @each_engine
 def test_every_partial_of_a_cumulative_product_with_zeros(engine):
     factors = np.array([2.0, 0.0, 3.0, 0.0, 5.0])
-    expected = [
-        [math.prod(np.delete(factors[: i + 1], j)) if j <= i else 0.0 for j in range(5)] for i in range(5)
-    ]
+    expected = [[math.prod(np.delete(factors[: i + 1], j)) if j <= i else 0.0 for j in range(5)] for i in range(5)]
     assert_partials(engine, np.cumprod, [factors], [expected])
 
 
@@ -476,9 +462,7 @@ def test_derivatives_of_large_arguments_do_not_overflow(outer, inner, name):
 @each_engine
 def test_the_slope_of_sigmoid_keeps_its_digits_on_both_sides(engine):
     for x in (-30.0, 30.0):
-        assert engine.grad(sigmoid)(x) == pytest.approx(
-            math.exp(-30.0) / (1 + math.exp(-30.0)) ** 2, rel=1e-12
-        )
+        assert engine.grad(sigmoid)(x) == pytest.approx(math.exp(-30.0) / (1 + math.exp(-30.0)) ** 2, rel=1e-12)
 
 
 @each_engine
@@ -510,9 +494,7 @@ SINGLE = np.array([0.5, -1.5, 2.0], np.float32)
 
 
 @each_engine
-@pytest.mark.parametrize(
-    "dtype", [np.float16, np.float32, np.float64, np.longdouble], ids=lambda d: d.__name__
-)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble], ids=lambda d: d.__name__)
 def test_a_gradient_has_its_inputs_dtype_and_shape(engine, dtype):
     x = np.array([[0.5, 1.5]], dtype)
     value, gradient = engine.value_and_grad(lambda x: np.sum(np.exp(x) * 2.0 - x / 3))(x)
@@ -551,9 +533,7 @@ def test_arguments_that_are_not_differentiated_stay_what_they_are(engine):
         assert name == "sum"
         return np.sum(x[labels] * scale)
 
-    np.testing.assert_array_equal(
-        engine.grad(f)(np.ones(2), np.array([0, 1, 1], np.int8), 3, True, "sum"), [3.0, 6.0]
-    )
+    np.testing.assert_array_equal(engine.grad(f)(np.ones(2), np.array([0, 1, 1], np.int8), 3, True, "sum"), [3.0, 6.0])
 
 
 WEAK = {

@@ -1,5 +1,4 @@
-"""Assignment in place: a program that writes to traced arrays means what it means in plain NumPy, or says why
-not.
+"""Assignment in place: a program that writes to traced arrays means what it means in plain NumPy, or says why not.
 
 Every program here runs in plain NumPy as well, and its derivatives are compared with differences of that run.
 What an engine may not do is to finish with another number.
@@ -101,9 +100,7 @@ def test_assignment_at_every_index(array, index, value):
     check_program(program, [array.copy()])
 
 
-@pytest.mark.parametrize(
-    "change", ["+= 2.0", "-= x.ravel()[0]", "*= x.ravel()[1]", "/= 3.0 + x.ravel()[2]", "**= 2"]
-)
+@pytest.mark.parametrize("change", ["+= 2.0", "-= x.ravel()[0]", "*= x.ravel()[1]", "/= 3.0 + x.ravel()[2]", "**= 2"])
 @pytest.mark.parametrize(("array", "index"), EVERY_INDEX)
 def test_change_in_place_at_every_index(array, index, change):
     check_program(statement(f"y[{index}] {change}"), [array.copy()])
@@ -443,9 +440,7 @@ def test_writing_through_a_reshape_says_what_to_do(engine):
 
 @each_engine
 @pytest.mark.parametrize("size", [3, 2000], ids=["small", "large"])
-@pytest.mark.parametrize(
-    "code", ["x[0] = 5.0", "x += 1.0", "x[:] = 0.0", "x *= x", "x[1:] += x[:-1]", "x.sort()"]
-)
+@pytest.mark.parametrize("code", ["x[0] = 5.0", "x += 1.0", "x[:] = 0.0", "x *= x", "x[1:] += x[:-1]", "x.sort()"])
 def test_neither_arguments_nor_seeds_are_written(engine, size, code):
     compiled = compile(code, "<program>", "exec")
 

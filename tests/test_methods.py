@@ -61,6 +61,7 @@ CALLS = {
         "x.astype(bool) * x"],
     "copy": ["x.copy()", "x.copy('F')", "x.copy(order='K')"],
     "flatten": ["x.flatten()", "x.flatten('F')", "x.flatten(order='C')"],
+    "tolist": ["np.stack(x.tolist()[1])", "np.stack([a * b for a, b in zip(*x.tolist())])", "x * x[0, 1].tolist()"],
     "conj": ["x.conj()"],
     "conjugate": ["x.conjugate()"],
     "T": ["x.T", "x.T.T", "x[0].T"],
@@ -160,9 +161,7 @@ REFUSED = {"__index__", "__idivmod__"}
 
 
 def test_every_method_and_operator_has_a_call():
-    operators_of_python = {
-        f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")
-    }
+    operators_of_python = {f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")}
     operators_of_python -= {"__doc__"}
     given = {name for name in vars(DuckArray) if not name.startswith("_") or name in operators_of_python}
     missing = (given | set(operators.METHODS)) - set(CALLS) - set(IN_PLACE) - OWN - REFUSED

@@ -173,10 +173,10 @@ def test_one_level(program):
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
-@given(programs(NAMES + OUTER_NAMES, longest=8), programs(OUTER_NAMES, longest=2), st.booleans())
-def test_two_levels(program, afterwards, by_pullback):
-    """The inner program reads arrays of the outer level, and both depend on the argument; then these are changed."""
-    changes = ["w0[0] = 2.0", "w1 *= 3.0", "w2[1:] += w1[1:]"][: len(afterwards)]
+@given(programs(NAMES + OUTER_NAMES, longest=8), st.integers(0, 2), st.booleans())
+def test_two_levels(program, count, by_pullback):
+    """The inner program reads arrays of the outer level, one a view of another; afterwards these are changed."""
+    changes = ["w0[0] = 2.0", "w2[1:] *= w0[1, 1:]"][:count]
     seed = direction(POINT, 3)
 
     def outer_state(x):

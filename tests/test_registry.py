@@ -57,7 +57,7 @@ def key_name(key):
 def sampled():
     """The functions that samples call, and all those that are reached from there."""
     called, reached = set(), set()
-    for sample in [*SAMPLES, *CONSTANTS]:
+    for sample in [*SAMPLES, *COMPLEX, *CONSTANTS]:
         report = Report()
         with contextlib.suppress(Exception):  # a sample that does not run fails its own tests
             witnessed_calls(sample.function, sample.arguments(), report)
@@ -100,9 +100,7 @@ def test_simple_forms_outnumber_explicit_rules():
     assert count["rule"] < count["elementwise"] + count["multilinear"] < len(REGISTRY)
 
 
-@pytest.mark.parametrize(
-    "entry", {e for e in REGISTRY.values() if e.form == "rule"}, ids=lambda entry: entry.name
-)
+@pytest.mark.parametrize("entry", {e for e in REGISTRY.values() if e.form == "rule"}, ids=lambda entry: entry.name)
 def test_every_explicit_rule_says_why_no_simpler_form_fits(entry):
     assert len(entry.reason.split()) >= 4, f"{entry.name}: {entry.reason!r}"
     assert "\n" not in entry.reason

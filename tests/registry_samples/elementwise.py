@@ -17,8 +17,7 @@ UNARY_SHAPES = [(2, 3), (), float, np.float64, (0,)]
 
 BINARY = {
     "spread": (
-        "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign "
-        "nextafter"
+        "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign nextafter"
     ),
     "positive": "power float_power",
 }
@@ -57,17 +56,9 @@ ELEMENTWISE = [
         for name in names.split()
         for x, y in BINARY_SHAPES
     ),
-    *(
-        Sample(f"np.{name}(x, y)", x=x, y=y, domain=QUOTIENT)
-        for name in REMAINDERS.split()
-        for x, y in BINARY_SHAPES
-    ),
+    *(Sample(f"np.{name}(x, y)", x=x, y=y, domain=QUOTIENT) for name in REMAINDERS.split() for x, y in BINARY_SHAPES),
     *(Sample(operator, x=x, y=y, domain="positive") for operator in OPERATORS for x, y in BINARY_SHAPES),
-    *(
-        Sample(operator, x=x, y=y, domain=QUOTIENT)
-        for operator in QUOTIENT_OPERATORS
-        for x, y in BINARY_SHAPES
-    ),
+    *(Sample(operator, x=x, y=y, domain=QUOTIENT) for operator in QUOTIENT_OPERATORS for x, y in BINARY_SHAPES),
     *over(["-x", "+x", "abs(x)", "2 - x", "3.0 / x", "x + 1", "1 + x", "x * 2.5", "x - 1.5"], UNARY_SHAPES),
     *over(
         ["x ** 0", "x ** 1", "x ** 2", "x ** 3", "x ** -1", "x ** -2.0", "x ** 2.0", "2.0 ** x"],
@@ -113,9 +104,7 @@ ELEMENTWISE = [
     Sample("np.clip(x, min=-1.0, max=1.0)", x=(2, 3)),
     Sample("np.clip(0.7, x, 5.0)", x=(3,)),
     Sample("np.clip(x, -1, 1)", x=float),
-    Sample(
-        "np.clip(np.array([0.5, 1.5, 1.0]), x, y)", x=(3,), y=(3,), domain={"x": "unit", "y": "above one"}
-    ),
+    Sample("np.clip(np.array([0.5, 1.5, 1.0]), x, y)", x=(3,), y=(3,), domain={"x": "unit", "y": "above one"}),
     Sample("np.modf(x)[0] * y", x=(3,), y=(3,)),
     Sample("np.fmax(x, np.array([np.nan, 0.1, 5.0]))", x=(3,)),
     Sample("np.fmin(np.array([np.nan, 0.1, 5.0]), x)", x=(2, 3)),

@@ -15,11 +15,7 @@ def _calls(name: str) -> list[Sample]:
         Sample(f"np.{name}(x, {axis + ', ' if axis else ''}keepdims=True)", x=(2, 3))
         for axis in ("", "axis=0", "axis=-1", "axis=(0, 1)")
     ]
-    three = [
-        Sample(f"np.{name}(x, {axis}{k})", x=(2, 2, 2))
-        for axis in AXES_OF_THREE
-        for k in ("", ", keepdims=True")
-    ]
+    three = [Sample(f"np.{name}(x, {axis}{k})", x=(2, 2, 2)) for axis in AXES_OF_THREE for k in ("", ", keepdims=True")]
     scalars = over([f"np.{name}(x)"], [(), (4,), (1,), float, np.float64])
     rest = [Sample(f"np.{name}(x, 1)", x=(2, 3)), Sample(f"np.{name}(x, axis=1)", x=(0, 3))]
     return two + kept + three + scalars + rest
@@ -44,9 +40,7 @@ def _methods(name: str) -> list[Sample]:
             ", 1",
         )
     ]
-    accumulate = [
-        Sample(f"np.{name}.accumulate(x{rest})", x=(3, 2)) for rest in ("", ", axis=1", ", axis=-1", ", 0")
-    ]
+    accumulate = [Sample(f"np.{name}.accumulate(x{rest})", x=(3, 2)) for rest in ("", ", axis=1", ", axis=-1", ", 0")]
     return [
         *reduce,
         Sample(f"np.{name}.reduce(x)", x=(3,)),

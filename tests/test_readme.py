@@ -1,0 +1,52 @@
+"""The README's examples run, and say what is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dualad
+import reversead
+from shared.registry import REGISTRY
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_whole_api_fits_in_25_lines():
+    assert len(EXAMPLES[0].strip().splitlines()) < 25
+    for name in set(reversead.__all__) & set(dualad.__all__) - {"stop_gradient", "grad"}:
+        assert f"ad.{name}(" in EXAMPLES[0], name
+
+
+def test_the_api_example_gives_the_same_numbers_with_either_engine():
+    results = {}
+    for name in ("reversead", "dualad"):
+        scope: dict = {}
+        exec(EXAMPLES[0].replace("import reversead as ad", f"import {name} as ad"), scope)
+        results[name] = scope
+    for key in ("value", "tangent", "J", "H", "Hv"):
+        np.testing.assert_allclose(results["dualad"][key], results["reversead"][key], rtol=1e-12)
+    for key in ("in", "out"):
+        np.testing.assert_allclose(
+            results["dualad"]["gradient"][key], results["reversead"]["gradient"][key], rtol=1e-12
+        )
+
+
+def test_an_operation_declared_as_in_the_readme_works_in_both_engines(ad):
+    scope: dict = {}
+    exec(EXAMPLES[1], scope)
+    softclip = scope["softclip"]
+    try:
+        assert ad.derivative(softclip)(1.0) == pytest.approx(2**-1.5)
+        assert ad.derivative(ad.derivative(softclip))(1.0) == pytest.approx(-3 * 2**-2.5)
+    finally:
+        del REGISTRY[softclip.function]
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (Path(__file__).parent.parent / target).exists(), target
