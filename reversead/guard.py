@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 #: Copying this many bytes costs about as much as locking and releasing does; a constant may be met again and again.
-SMALL = 4096
+SMALL = 1 << 14
 SMALL_LEAF = 1 << 16
 
 _lock = threading.Lock()

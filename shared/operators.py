@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.levels import bind
+from shared.levels import Tracer, bind
 from shared.registry import REGISTRY, Primitive
 from shared.rules import elementwise, indexing, products, shapes
 from shared.tracer import DuckArray, is_array
@@ -135,7 +135,10 @@ def _getitem(self: Any, index: Any) -> Any:
         index = (index,)
     for part in index:
         if part.__class__ not in _BASIC:
-            return bind(indexing.GETITEM, (self, *[_as_index(part) for part in index]), {})
+            index = [_as_index(part) for part in index]
+            if any([isinstance(part, Tracer) for part in index]):
+                return bind(indexing.GETITEM, (self, *index), {})
+            return self.process(indexing.GETITEM, (self, *index), {})
     return self.linear(indexing.GETITEM, index, {})
 
 

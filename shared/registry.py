@@ -221,6 +221,8 @@ class Primitive:
         self.kept: frozenset[int] | None = self._kept()
 
     def __call__(self, *args: Any, **static: Any) -> Any:
+        if len(args) == 1 and isinstance(args[0], Tracer):
+            return args[0].process(self, args, static)
         return bind(self, args, static)
 
     def __repr__(self) -> str:

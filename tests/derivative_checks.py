@@ -81,9 +81,7 @@ def assert_close(what: str, found: Any, expected: Any, relative: float) -> None:
 
 
 def assert_is_estimated(what: str, found: Any, f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> None:
-    """`found` is the derivative of `f` along `tangents`, as far as differences can tell; which must be far
-    enough.
-    """
+    """`found` is the derivative of `f` along `tangents`, as far as differences can tell: far enough."""
     estimate, error = difference_jvp(f, tuple(primals), tuple(tangents))
     rows = [flatten(tree)[0] for tree in (found, estimate, error)]
     assert len({len(row) for row in rows}) == 1, f"{what}: {len(rows[0])} results, expected {len(rows[1])}"
@@ -285,8 +283,7 @@ def _in_double(value: Any) -> Any:
 
 
 class Witness(DuckArray):
-    """A traced value that differentiates nothing: it reports the operations made of it, at a level of its
-    own.
+    """A traced value that differentiates nothing: it reports the operations made of it, at a level of its own.
 
     Inside an engine it witnesses the operations of the engine's rules, so the precision of every intermediate
     result of a sweep can be seen.

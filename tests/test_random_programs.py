@@ -10,12 +10,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from derivative_checks import assert_close, assert_is_estimated, direction, pairing
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import dualad
 import reversead
-from derivative_checks import assert_close, assert_is_estimated, direction, pairing
 from shared import StaleViewError
 
 ENGINES = {"dualad": dualad, "reversead": reversead}
