@@ -29,6 +29,7 @@ from shared.assembly import (
     require_elementwise,
     require_same_shape,
     scalar_input,
+    seeded,
     split_aux,
     strip,
     zero_like,
@@ -56,7 +57,9 @@ class _Pass:
     ):
         level = Level(name)
         try:
-            duals = [new_dual(level, leaf, seed) for leaf, seed in zip(selection.leaves, seeds, strict=True)]
+            duals = [
+                new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
+            ]
             out, aux = split_aux(name, f(*selection.call_with(duals), **(kwargs or {})), has_aux)
             leaves, self.structure = flatten(out)
             self.outputs = [primal_of(o, level) for o in leaves]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.registry import Edge, fit
-from shared.tracer import SETITEM, duplicate, write
+from shared.tracer import SETITEM, duplicate, located, write
 
 _ndarray = np.ndarray
 
@@ -22,7 +22,8 @@ _ndarray = np.ndarray
 def _gather(c: Any, kept: Any) -> Any:
     like, index, _, _, stays = kept
     # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    c = np.copy(c[index]) if stays is None else np.where(stays, c[index], 0)
+    part, index = located(c, index)
+    c = np.copy(part[index]) if stays is None else np.where(stays, part[index], 0)
     surplus = like.ndim - c.ndim
     return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
 

@@ -34,6 +34,7 @@ from shared.tracer import (
     DuckArray,
     Updating,
     base_of,
+    lasting,
     operand,
     view_class,
     winners,
@@ -277,6 +278,8 @@ class Variable(DuckArray):
         tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
+        if index.__class__ is not int:
+            index = lasting(index)
         parent = -1
         if isinstance(value, Variable) and value.level is tape:
             if value.index == self.index >= 0:

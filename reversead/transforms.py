@@ -24,10 +24,12 @@ from shared.assembly import (
     require_elementwise,
     require_same_shape,
     scalar_input,
+    seeded,
     split_aux,
     strip,
 )
 from shared.registry import Like
+from shared.tracer import DuckArray
 from shared.tree import flatten, unflatten
 
 Function = Callable[..., Any]
@@ -58,6 +60,7 @@ class _Run:
 
     def pull(self, seeds: list[Any]) -> list[Any]:
         # The tape keeps what it needs for the next call, so results that it might share are copied.
+        seeds = [seeded(output, seed) for output, seed in zip(self.outputs, seeds, strict=True)]
         return as_leaves(self.tape.sweep(self.nodes, seeds), self.selection.leaves)
 
 
@@ -89,7 +92,9 @@ def _value_and_grad(f: Function, argnums: int | Sequence[int], has_aux: bool, na
             traced = isinstance(out, Variable) and out.level is tape
             if not (traced and out.primal.__class__ in _REAL):
                 scalar_output(name, out)
-            seed = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
+            seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
+            if traced and isinstance(out.primal, DuckArray):
+                seed = out.primal.seed(seed)
             if has_aux:
                 aux = strip(aux, tape)
             tape.close()
@@ -164,6 +169,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 def _push(run: _Run, name: str, tangents: tuple[Any, ...]) -> Any:
     seeds = same_structure(name, "tangent", list(tangents), run.selection.structure, run.selection.leaves)
+    seeds = [seeded(leaf, seed) for leaf, seed in zip(run.selection.leaves, seeds, strict=True)]
     reached = run.tape.push(seeds, run.nodes)
     return unflatten(run.structure, [as_leaf(t, o) for t, o in zip(reached, map(floating, run.outputs), strict=True)])
 

@@ -16,6 +16,7 @@ from shared.errors import ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
 from shared.registry import Like
+from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
 
 
@@ -56,6 +57,11 @@ def basis(leaves: Sequence[Any], real: bool = False) -> Iterator[list[Any]]:
 def is_complex(leaf: Any) -> bool:
     dtype = Like(leaf).dtype
     return isinstance(leaf, complex) if dtype is None else dtype.kind == "c"
+
+
+def seeded(value: Any, seed: Any) -> Any:
+    """A plain seed of a traced value, at the levels that count what is done to it."""
+    return value.seed(seed) if isinstance(value, DuckArray) and not isinstance(seed, DuckArray) else seed
 
 
 def stack(entries: Sequence[Any], shape: tuple[int, ...], leaf: Any) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 from shared.levels import Level, bind
 from shared.registry import Primitive
 from shared.rules import indexing, linear_algebra, products, shapes, special
-from shared.tracer import DuckArray, Updating, base_of, operand, view_class, writable, write
+from shared.tracer import DuckArray, Updating, base_of, located, operand, view_class, writable, write
 from shared.tree import tree_map
 
 #: What an elementary function costs, in arithmetic operations.
@@ -119,6 +119,9 @@ class Counted(DuckArray):
     def lift(self, value: Any) -> Counted:
         return Counted(self.level, value)
 
+    def seed(self, value: Any) -> Any:
+        return Counted(self.level, value)
+
     def twin(self) -> Counted:
         return Counted(self.level, self.primal)
 
@@ -128,7 +131,8 @@ class Counted(DuckArray):
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         if isinstance(value, Counted):
             value = value.primal
-        self.level.total += int(np.size(self.primal[index]))
+        part, last = located(self.primal, index)
+        self.level.total += int(np.size(part[last]))
         self.primal = write(writable(self, "primal"), primitive, index, value)
 
 

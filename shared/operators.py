@@ -116,9 +116,17 @@ def _tolist(self: Any) -> Any:
     return [_tolist(row) for row in self] if self.shape else self
 
 
+def _item(self: Any, *index: Any) -> Any:
+    """As `ndarray.item`: one element, here as a traced number."""
+    if not index and self.size != 1:
+        raise ValueError("can only convert an array of size 1 to a Python scalar")
+    flat = np.ravel(self)
+    return self[index] if len(index) > 1 else flat[index[0] if index else 0]
+
+
 def _copy(self: Any, order: str = "C") -> Any:
     """As `ndarray.copy`."""
-    return np.copy(self)
+    return bind(shapes.COPY_C if order == "C" else shapes.COPY, (self,), {})
 
 
 def _fill(self: Any, value: Any) -> None:
@@ -153,8 +161,8 @@ def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> No
 
 
 def _conjugate(self: Any) -> Any:
-    """As `numpy.conjugate`."""
-    return np.conjugate(self)
+    """As `ndarray.conj`, which returns the array itself where it is real."""
+    return np.conjugate(self) if np.iscomplexobj(self) else self
 
 
 def install() -> None:
@@ -185,6 +193,7 @@ def install() -> None:
         "__deepcopy__": lambda self, memo: np.copy(self) if is_array(self.primal) else self,
         "compress": _compress,
         "tolist": _tolist,
+        "item": _item,
         "fill": _fill,
         "sort": _sort,
         "conj": _conjugate,

@@ -46,6 +46,11 @@ class DuckArray(Tracer):
         """`value`, of a lower level, as a tracer of this one whose derivative is zero."""
         raise NotImplementedError
 
+    def seed(self, value: Any) -> Any:
+        """`value`, which is not traced, as the seed of a derivative of this: a level that counts counts it too."""
+        primal = self.primal
+        return primal.seed(value) if isinstance(primal, DuckArray) else value
+
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
         raise NotImplementedError
@@ -124,6 +129,12 @@ class DuckArray(Tracer):
 
     def __bool__(self) -> bool:
         return bool(self.primal)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            instead = f"np.{name}(x)" if hasattr(np, name) else "another method, or x.ravel() for its elements"
+            raise AttributeError(f"traced arrays have no method or attribute {name!r}: use {instead}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # --- shape and type, which carry no derivative ---
 
@@ -259,14 +270,48 @@ class Updating:
         return f"<updating primitive {self.name}>"
 
 
+class Through:
+    """An index into a view: `x[path][index]`, so that a write to a view costs what is written, not the view's size."""
+
+    __slots__ = ("index", "path")
+
+    def __init__(self, path: Any, index: Any):
+        self.path = path
+        self.index = index
+
+
+def located(x: Any, index: Any) -> tuple[Any, Any]:
+    """The array, or view of it, that a possibly nested index refers into, and the last index."""
+    while index.__class__ is Through:
+        x, index = x[index.path], index.index
+    return x, index
+
+
 def _assign(buffer: Any, index: Any, value: Any) -> None:
+    buffer, index = located(buffer, index)
     buffer[index] = value
+
+
+def _add_at(buffer: Any, index: Any, value: Any) -> None:
+    np.add.at(*located(buffer, index), value)
 
 
 #: `x[index] = value`
 SETITEM = Updating("setitem", _assign)
 #: `np.add.at(x, index, value)`: an index that occurs twice is added to twice
-ADD_AT = Updating("add_at", np.add.at)
+ADD_AT = Updating("add_at", _add_at)
+
+
+def lasting(index: Any) -> Any:
+    """An index that may be kept: arrays and lists in it are copied, since their owner may change them."""
+    kind = index.__class__
+    if kind is tuple:
+        return tuple([lasting(part) for part in index])
+    if kind is Through:
+        return Through(index.path, lasting(index.index))
+    if kind is list:
+        return np.array(index, np.intp if not index else None)
+    return np.array(index) if isinstance(index, np.ndarray) else index
 
 
 def winners(shape: tuple[int, ...], index: Any) -> Any:
@@ -274,6 +319,10 @@ def winners(shape: tuple[int, ...], index: Any) -> Any:
 
     Where an index array names an element twice, the last value assigned stays.  Cost: the size of the values.
     """
+    if index.__class__ is Through:
+        # Shapes of views are read off an array without memory of its own.
+        view, index = located(np.broadcast_to(np.empty((), bool), shape), index)
+        shape = view.shape
     parts = index if isinstance(index, tuple) else (index,)
     if all(not isinstance(p, (np.ndarray, list)) or np.asarray(p).dtype.kind == "b" for p in parts):
         return None
@@ -388,18 +437,13 @@ def view_class(engine: type[DuckArray]) -> type:
         if isinstance(value, ViewOf):
             # It may be this very view, or overlap it: take its value before anything changes.
             value = value.twin()  # type: ignore[attr-defined]
-        changed = self.twin()
-        slot.__set__(self, None)
-        try:
-            changed.update(primitive, value, index)
-        finally:
-            _write_back(self, changed)
+        _write_through(self, lambda base, path: base.update(primitive, value, Through(path, index)))
 
     def become(self: Any, other: DuckArray) -> None:
         if _is_free(self):
             engine.become(self, other)
         else:
-            _write_back(self, other)
+            _write_through(self, lambda base, path: base.update(SETITEM, other, path))
 
     def _is_free(view: Any) -> bool:
         """Whether nobody can see the base change; if somebody can and it cannot be written, raise."""
@@ -420,14 +464,19 @@ def view_class(engine: type[DuckArray]) -> type:
             )
         return False
 
-    def _write_back(view: Any, changed: DuckArray) -> None:
+    def _write_through(view: Any, change: Callable[[Any, Any], None]) -> None:
         base, path = view.base, view.path
+        # A view that held the base's buffer would make the base move to another one.
         view.seen = None
         slot.__set__(view, None)
-        base[path] = changed
-        fresh = base[path]
-        view.seen = base.primal
-        engine.become(view, fresh.twin())
+        for name in engine.__slots__:
+            setattr(view, name, None)
+        try:
+            change(base, path)
+        finally:
+            fresh = base[path]
+            view.seen = base.primal
+            engine.become(view, fresh.twin())
 
     return type(
         engine.__name__,

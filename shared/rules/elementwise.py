@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import unsupported_keyword
 from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
 from shared.rules.reductions import strong, unwrapped
 
@@ -240,6 +241,8 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 @composite(np.nan_to_num)
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not copy:
+        raise unsupported_keyword("np.nan_to_num", "copy=False")
     limits = np.finfo(x.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
     finite = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))

@@ -69,7 +69,9 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     if mode != "raise":
         n = np.shape(a)[axis]
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
-    return a[(slice(None),) * axis + (indices[()],)]
+    taken = a[(slice(None),) * axis + (indices[()],)]
+    # One index gives a view of the array, but np.take always copies.
+    return taken if indices.ndim or not np.ndim(taken) else np.copy(taken)
 
 
 @composite(np.take_along_axis)

@@ -275,7 +275,7 @@ def _multi_dot(arrays: Any, *, out: None = None) -> Any:
 def _matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         a, n = np.linalg.inv(a), -n
-    result = np.broadcast_to(np.eye(np.shape(a)[-1], dtype=a.dtype), np.shape(a)) if n == 0 else None
+    result = np.array(np.broadcast_to(np.eye(np.shape(a)[-1], dtype=a.dtype), np.shape(a))) if n == 0 else None
     while n:
         if n & 1:
             result = a if result is None else result @ a

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import unsupported_keyword
 from shared.levels import Tracer
 from shared.registry import Primitive, alias, composite, constant, elementwise, multilinear, rule
 from shared.tracer import METHODS
@@ -216,8 +217,6 @@ def _std(a: Any, axis: Axis = None, dtype: None = None, out: None = None, ddof: 
 
 
 def _only_defaults(name: str, **given: Any) -> None:
-    from shared.errors import unsupported_keyword
-
     for keyword, value in given.items():
         if value is not None:
             raise unsupported_keyword(name, keyword)

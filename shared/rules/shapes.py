@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Like, composite, constant, elementwise, multilinear, rule, variadic_rule
+from shared.registry import Like, composite, constant, elementwise, infix, multilinear, rule, variadic_rule
 from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
 from shared.tracer import DuckArray
@@ -92,10 +92,17 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values:
 
 
 def _copy(x: Any) -> Any:
-    return np.array(x)
+    return np.array(x, order="K")
 
 
-elementwise(np.copy, 1, evaluate=_copy)
+def _copy_c(x: Any) -> Any:
+    return np.array(x, order="C")
+
+
+COPY = elementwise(np.copy, 1, evaluate=_copy)
+#: what the method does: its default is C order, which decides whether a later ravel is a view
+COPY_C = infix(COPY, _copy_c)
+COPY_C.evaluate = COPY_C
 
 # --- joining ----------------------------------------------------------------------------------------------------------
 
@@ -189,13 +196,21 @@ def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
     return np.concatenate([arr, values], axis=axis)
 
 
-rule(
+def _chosen_tangent(out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
+    # A zero of the output's dtype, beside which the tangent of a Python float stays weak.
+    zero = out.dtype.type(0)
+    first, second = (zero if t is None else t for t in tangents[1:])
+    return np.where(values[0], first, second)
+
+
+_where = rule(
     np.where,
     vjps=(None, lambda c, x: np.where(x, c, 0), lambda c, x: np.where(x, 0, c)),
     jvps=(None, lambda t, x: np.where(x, t, 0), lambda t, x: np.where(x, 0, t)),
     broadcasts=True,
     because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
 )
+_where.joint_push = _chosen_tangent
 constant(np.result_type, np.can_cast, np.may_share_memory, np.shares_memory)
 composite(np.shape)(lambda a: a.shape)
 composite(np.ndim)(lambda a: len(a.shape))

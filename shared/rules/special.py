@@ -50,7 +50,7 @@ def _expand(c: Any, axis: Any, keepdims: bool) -> Any:
     return c if keepdims or axis is None else np.expand_dims(c, axis)
 
 
-sigmoid: Primitive = elementwise(_named("sigmoid", "1 / (1 + exp(-x))", _sigmoid), lambda out: out * (1 - out))
+sigmoid: Primitive = elementwise(_named("sigmoid", "1 / (1 + exp(-x))", _sigmoid), lambda out, x: out * sigmoid(-x))
 relu: Primitive = elementwise(_named("relu", "max(x, 0)", _relu), lambda out: out > 0)
 softplus: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: sigmoid(x))
 logsumexp: Primitive = rule(

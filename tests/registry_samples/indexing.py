@@ -56,8 +56,7 @@ GETITEM = [
 ]
 
 FUNCTIONS = [
-    *over(["np.take(x, 2)", "np.take(x, [0, 5, 5])", "np.take(x, [[0, 1], [2, 0]])", "np.take(x, -1)"], [(2,
-        3)]),
+    *over(["np.take(x, 2)", "np.take(x, [0, 5, 5])", "np.take(x, [[0, 1], [2, 0]])", "np.take(x, -1)"], [(2, 3)]),
     *over(["np.take(x, 1, axis=0)", "np.take(x, [2, 0, 0], axis=1)", "np.take(x, [[0, 1], [1, 0]], axis=-1)"],
         [(2, 3)]),
     *over(["np.take(x, np.array([1, 0]), 0)", "np.take(x, indices=[1], axis=1)"], [(2, 3)]),

@@ -3,8 +3,8 @@
 from registry_samples.sample import Sample, over
 
 SQUARE = [
-    *over(["np.linalg.inv(x)", "np.linalg.det(x)", "np.linalg.slogdet(x)[1]", "np.linalg.slogdet(x)"], [(2,
-        2), (3, 3), (2, 2, 2), (1, 1)], "matrix"),
+    *over(["np.linalg.inv(x)", "np.linalg.det(x)", "np.linalg.slogdet(x)[1]", "np.linalg.slogdet(x)"],
+          [(2, 2), (3, 3), (2, 2, 2), (1, 1)], "matrix"),
     *over(["np.linalg.slogdet(x).logabsdet * 2.0", "np.linalg.slogdet(-x).sign * np.linalg.det(x)"], [(3, 3)],
         "matrix"),
     *over([f"np.linalg.matrix_power(x, {n})" for n in (0, 1, 2, 3, 5, -1, -2)], [(2, 2)], "matrix"),
@@ -56,8 +56,7 @@ NORMS = [
 
 # Singular vectors have an arbitrary sign, which LAPACK keeps over a short step; a singular value needs none.
 SINGULAR = [
-    *over([f"np.linalg.svd(x, full_matrices=False)[{k}]" for k in (0, 1, 2)], [(2, 3), (3, 2), (2, 2), (2, 3,
-        2)]),
+    *over([f"np.linalg.svd(x, full_matrices=False)[{k}]" for k in (0, 1, 2)], [(2, 3), (3, 2), (2, 2), (2, 3, 2)]),
     *over(["np.linalg.svd(x, compute_uv=False)"], [(2, 3), (3, 2)]),
     *over(["np.linalg.svd(x).S", "np.linalg.svd(x).U @ np.linalg.svd(x).Vh"], [(2, 2), (3, 3)]),
 ]  # fmt: skip

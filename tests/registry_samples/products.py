@@ -37,8 +37,8 @@ PRODUCTS = [
         ((3,), float)]),
     *(Sample("np.vdot(x, y)", x=x, y=y) for x, y in [((3,), (3,)), ((2, 3), (2, 3)), ((2, 3), (6,)), ((),
         ())]),
-    *(Sample("np.vecdot(x, y)", x=x, y=y) for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1,
-        3), (2, 3))]),
+    *(Sample("np.vecdot(x, y)", x=x, y=y)
+      for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (2, 3))]),
     Sample("np.vecdot(x, y, axis=0)", x=(3, 2), y=(3, 2)),
     Sample("np.matmul(np.arange(6.0).reshape(2, 3), x)", x=(3, 2)),
     Sample("x @ np.arange(3)", x=(2, 3)),
@@ -54,8 +54,8 @@ PRODUCTS = [
     Sample("np.tensordot(x, y, axes=(-1, -2))", x=(2, 3), y=(3, 2)),
     Sample("np.tensordot(x, y, 0)", x=(2,), y=(3,)),
     Sample("np.tensordot(x, y, 1)", x=(3,), y=(3,)),
-    *(Sample("np.kron(x, y)", x=x, y=y) for x, y in [((2,), (3,)), ((2, 2), (2, 1)), ((2,), (2, 2)), ((2, 1,
-        2), (2,)), (float, (3,)), ((), ())]),
+    *(Sample("np.kron(x, y)", x=x, y=y)
+      for x, y in [((2,), (3,)), ((2, 2), (2, 1)), ((2,), (2, 2)), ((2, 1, 2), (2,)), (float, (3,)), ((), ())]),
     *(Sample(f"np.cross(x, y{rest})", x=(3,), y=(3,)) for rest in ("", ", axis=0")),
     Sample("np.cross(x, y)", x=(2, 3), y=(3,)),
     Sample("np.cross(x, y)", x=(2, 3), y=(2, 3)),
