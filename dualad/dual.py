@@ -16,7 +16,18 @@ from shared.errors import ShapeError, closed
 from shared.levels import Level, bind
 from shared.registry import UNARY, Primitive
 from shared.scalars import constant_operand
-from shared.tracer import CONSTANT_TYPES, DuckArray, Updating, base_of, operand, view_class, writable, write
+from shared.tracer import (
+    CONSTANT_TYPES,
+    DuckArray,
+    Updating,
+    ViewOf,
+    attach,
+    base_of,
+    operand,
+    view_class,
+    writable,
+    write,
+)
 
 _ndarray = np.ndarray
 
@@ -62,7 +73,8 @@ class Dual(DuckArray):
             kept = (value, out)[keep]
         else:
             kept = None if keep is None else primitive.keep(edge, 0, out, (value,), {})
-        return new_dual(level, out, edge.push(self.tangent, kept))
+        tangent = edge.push(self.tangent, kept)
+        return new_dual(level, out, tangent if tangent.__class__ is _ndarray else like_output(tangent, out))
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -86,32 +98,16 @@ class Dual(DuckArray):
         if level.closed:
             raise closed(x if isinstance(x, Dual) else y)
         out = primitive.evaluate(x_value, y_value)
-        tangent = None
         if out.__class__ is _ndarray:
             # A rule that chooses among elements would make a Python float's tangent float64, whatever the output.
             if x_tangent.__class__ is float:
                 x_tangent = out.dtype.type(x_tangent)
             if y_tangent.__class__ is float:
                 y_tangent = out.dtype.type(y_tangent)
-        if x_tangent is not None:
-            edge: Any = primitive.edges[0]
-            if edge is not None:
-                keep = edge.keep
-                if keep.__class__ is int:
-                    kept = (x_value, y_value, out)[keep]
-                else:
-                    kept = None if keep is None else primitive.keep(edge, 0, out, (x_value, y_value), {})
-                tangent = edge.push(x_tangent, kept)
-        if y_tangent is not None:
-            edge = primitive.edges[1]
-            if edge is not None:
-                keep = edge.keep
-                if keep.__class__ is int:
-                    kept = (x_value, y_value, out)[keep]
-                else:
-                    kept = None if keep is None else primitive.keep(edge, 1, out, (x_value, y_value), {})
-                term = edge.push(y_tangent, kept)
-                tangent = term if tangent is None else tangent + term
+        if primitive.joint_push is not None:
+            tangent = primitive.joint_push(out, (x_value, y_value), (x_tangent, y_tangent), {})
+        else:
+            tangent = _sum_of_pushes(primitive, out, x_value, y_value, x_tangent, y_tangent)
         if out.__class__ is _ndarray:
             if tangent.__class__ is not _ndarray or tangent.shape != out.shape or tangent.dtype is not out.dtype:
                 tangent = like_output(tangent, out)
@@ -189,6 +185,30 @@ def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
     return dual
 
 
+def _sum_of_pushes(primitive: Primitive, out: Any, x_value: Any, y_value: Any, x_tangent: Any, y_tangent: Any) -> Any:
+    tangent = None
+    if x_tangent is not None:
+        edge: Any = primitive.edges[0]
+        if edge is not None:
+            keep = edge.keep
+            if keep.__class__ is int:
+                kept = (x_value, y_value, out)[keep]
+            else:
+                kept = None if keep is None else primitive.keep(edge, 0, out, (x_value, y_value), {})
+            tangent = edge.push(x_tangent, kept)
+    if y_tangent is not None:
+        edge = primitive.edges[1]
+        if edge is not None:
+            keep = edge.keep
+            if keep.__class__ is int:
+                kept = (x_value, y_value, out)[keep]
+            else:
+                kept = None if keep is None else primitive.keep(edge, 1, out, (x_value, y_value), {})
+            term = edge.push(y_tangent, kept)
+            tangent = term if tangent is None else tangent + term
+    return tangent
+
+
 _allocate: Any = object.__new__
 _View: Any = view_class(Dual)
 _set_primal: Any = vars(DuckArray)["primal"].__set__
@@ -199,16 +219,16 @@ def _view(level: Any, out: Any, tangent: Any, base: Any, path: Any) -> Any:
     view.level = level
     _set_primal(view, out)
     view.tangent = tangent
-    view.base = base
-    view.seen = base.primal
-    view.path = path
-    return view
+    return attach(view, base, path)
 
 
 def like_output(tangent: Any, out: Any) -> Any:
     """`tangent` in the shape and dtype of `out`; zeros where there is none."""
     if out.__class__ is float or out.__class__ is complex:
         return 0.0 if tangent is None else tangent
+    if isinstance(tangent, ViewOf):
+        # A lower level's view would go stale with its base, which this result does not share.
+        tangent = tangent.twin()  # type: ignore[attr-defined]
     if tangent is None:
         return np.zeros_like(out)
     shape = out.shape

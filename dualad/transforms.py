@@ -27,6 +27,7 @@ from shared.assembly import (
     one_of,
     primal_of,
     require_elementwise,
+    require_numbers,
     require_same_shape,
     scalar_input,
     seeded,
@@ -62,6 +63,7 @@ class _Pass:
             ]
             out, aux = split_aux(name, f(*selection.call_with(duals), **(kwargs or {})), has_aux)
             leaves, self.structure = flatten(out)
+            require_numbers(name, leaves)
             self.outputs = [primal_of(o, level) for o in leaves]
             self.tangents = [
                 as_leaf(o.tangent if isinstance(o, Dual) and o.level is level else None, floating(primal))

@@ -17,7 +17,8 @@ import numpy as np
 SMALL = 1 << 14
 SMALL_LEAF = 1 << 16
 
-_lock = threading.Lock()
+# Re-entrant: the cyclic collector may run inside it, and release a tape that it finds.
+_lock = threading.RLock()
 _locked: dict[int, list[Any]] = {}
 
 

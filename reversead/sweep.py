@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from shared.registry import Edge, fit
-from shared.tracer import SETITEM, duplicate, located, write
+from shared.tracer import SETITEM, DuckArray, duplicate, located, write
 
 _ndarray = np.ndarray
+_ARRAYS = (np.ndarray, DuckArray)
 
 
 def _gather(c: Any, kept: Any) -> Any:
@@ -112,18 +113,23 @@ def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], 
     old = cotangents[parent]
     if edge is OVERWRITE:
         # The node that was just taken is numbered len(cotangents).
-        if len(cotangents) not in owned:
-            c = duplicate(c)
+        if len(cotangents) not in owned or not isinstance(c, _ARRAYS):
+            c = _array(c)
         c = write(c, SETITEM, kept, 0.0)
         cotangents[parent] = c if old is None else old + c
     else:
         if old is None:
             old = kept[0].zeros()
-        elif parent not in owned:
-            old = duplicate(old)
+        elif parent not in owned or not isinstance(old, _ARRAYS):
+            old = _array(old)
         assert edge.accumulate is not None
         cotangents[parent] = edge.accumulate(old, c, kept)
     owned.add(parent)
+
+
+def _array(value: Any) -> Any:
+    """A copy to write into: sums of 0-d arrays are NumPy scalars, which cannot be written to."""
+    return duplicate(value) if isinstance(value, DuckArray) else np.array(value)
 
 
 def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int]) -> list[Any]:
@@ -157,9 +163,14 @@ def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[in
             owned.add(node)
         else:
             term = edge.push(t, kept)
-            if term is t or getattr(term, "base", None) is not None:
-                # The node shares its parent's memory, which therefore must not be written in place.
+            if term is t:
                 owned.discard(parent)
+            elif term.__class__ is _ndarray and term.base is not None and parent in owned:
+                # Where a node shares its parent's memory, that must not be written in place; a small part is copied.
+                if 2 * term.nbytes <= term.base.nbytes:
+                    term = term.copy()
+                else:
+                    owned.discard(parent)
             values[node] = term if values[node] is None else values[node] + term
         if last_use[parent] == position:
             values[parent] = None

@@ -5,10 +5,10 @@ that argument (an edge of the registry), the few values it needs, and the node i
 nodes in reverse and pulls each node's cotangent through its edges, so the gradient costs a small multiple of the
 program, whatever the number of inputs (Linnainmaa 1976; Speelpenning 1980; Griewank & Walther 2008, section 3.2).
 
-The tape is one flat list, of which every record is three items: edge, kept values, parent.  The last record of a node
-has its parent complemented (~parent), which is how the sweep finds the ends of nodes.  A list of numbers and arrays
-costs Python's cyclic collector nothing; an object a node would.  This module knows the form of the registry's edges,
-no calculus, and nothing of forward mode.
+The tape is one flat list, of which every record is three items: edge, kept values, parent.  The first record of a node
+has its parent complemented (~parent): read backwards it is the last, which is how the sweep finds the ends of nodes.
+A list of numbers and arrays costs Python's cyclic collector nothing; an object a node would.  This module knows the
+form of the registry's edges, no calculus, and nothing of forward mode.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from shared.tracer import (
     SETITEM,
     DuckArray,
     Updating,
+    attach,
     base_of,
     lasting,
     operand,
@@ -192,6 +193,8 @@ class Variable(DuckArray):
         if tape.thread != get_ident():
             raise tape.refusal()
         value = self.primal
+        if self.__class__ is _View:
+            value = detached(value)
         out = primitive.evaluate(value)
         index = self.index
         if index < 0:
@@ -238,7 +241,7 @@ class Variable(DuckArray):
         active, nested, kept = 0, False, primitive.kept
         for a in args:
             if isinstance(a, Variable) and a.level is tape:
-                value = a.primal
+                value = a.primal if a.__class__ is Variable else detached(a.primal)
                 parents.append(a.index)
                 active += a.index >= 0
             else:
@@ -308,10 +311,7 @@ def _view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:
     view.level = tape
     _set_primal(view, out)
     view.index = node
-    view.base = base
-    view.seen = base.primal
-    view.path = path
-    return view
+    return attach(view, base, path)
 
 
 @cache
@@ -328,6 +328,7 @@ def operation(primitive: Primitive) -> Any:
     simple_first, simple_second = isinstance(keep_first, int), isinstance(keep_second, int)
     factored: Any = primitive.factored
     keeps_factored = [edge.keep for edge in (*factored, common)] if common else []
+    simple_factored = all(keep is None or isinstance(keep, int) for keep in keeps_factored)
     guards_first, guards_second = (primitive.kept is None or k in primitive.kept for k in (0, 1))
 
     def operate(x: Any, y: Any) -> Any:
@@ -338,13 +339,13 @@ def operation(primitive: Primitive) -> Any:
                 y_value, j = y.primal, y.index
             elif kind is float or kind in CONSTANT_TYPES:
                 y_value, j = y, -1
-                if x_value.__class__ is _ndarray:
-                    if kind is not _ndarray:
-                        y_value = constant_operand(y, x_value)
-                    elif guards_second:
+                if kind is _ndarray:
+                    if guards_second:
                         y_value = tape.guard.constant(y)
+                elif x_value.__class__ is _ndarray:
+                    y_value = constant_operand(y, x_value)
             elif isinstance(y, Variable) and y.level is tape:
-                y_value, j = y.primal, y.index
+                y_value, j = detached(y.primal), y.index
             else:
                 return bind(primitive, (x, y), {})
         elif x.__class__ in CONSTANT_TYPES:
@@ -359,6 +360,8 @@ def operation(primitive: Primitive) -> Any:
             return bind(primitive, (x, y), {})
         if tape.thread != get_ident():
             raise tape.refusal()
+        if x.__class__ is _View:
+            x_value = detached(x_value)
         out = evaluate(x_value, y_value)
         kind = out.__class__
         values = (x_value, y_value, out)
@@ -366,7 +369,7 @@ def operation(primitive: Primitive) -> Any:
         # Of two floats nothing can have been broadcast or promoted; of arrays it shows in shape and dtype.
         unfitted = exempt or kind is float or kind is _float64
         if common is not None and i >= 0 and j >= 0:
-            if not unfitted:
+            if not unfitted or not simple_factored:
                 return Variable(tape, out, record_all(tape, primitive, out, values[:2], (i, j), {}))
             node = tape.count
             tape.count = node + 2
@@ -416,6 +419,19 @@ def operation(primitive: Primitive) -> Any:
         return made
 
     return operate
+
+
+def detached(value: Any) -> Any:
+    """The value of a view as a rule may keep it: copied if it is a small part of its base.
+
+    Kept as it is, it would hold the whole base, which the next assignment to that would have to copy: in a loop over
+    the rows of a matrix, each time the matrix and not the row.
+    """
+    if value.__class__ is _ndarray:
+        base = value.base
+        if base.__class__ is _ndarray and 2 * value.nbytes <= base.nbytes:
+            return value.copy("K")
+    return value
 
 
 def record_all(

@@ -22,6 +22,7 @@ from shared.assembly import (
     one_of,
     primal_of,
     require_elementwise,
+    require_numbers,
     require_same_shape,
     scalar_input,
     seeded,
@@ -49,11 +50,14 @@ class _Run:
             variables = tape.inputs(self.selection.leaves, copy=True)
             out, aux = split_aux(name, f(*self.selection.call_with(variables), **kwargs), has_aux)
             leaves, self.structure = flatten(out)
+            require_numbers(name, leaves)
             self.nodes = [o.index if isinstance(o, Variable) and o.level is tape else -1 for o in leaves]
             self.outputs = [primal_of(o, tape) for o in leaves]
             self.aux = strip(aux, tape)
-        finally:
-            tape.close()
+        except BaseException:
+            tape.release()
+            raise
+        tape.close()
 
     def output(self) -> Any:
         return unflatten(self.structure, self.outputs)

@@ -29,8 +29,9 @@ def differentiable(leaf: Any, name: str = "variable", position: int | None = Non
     if isinstance(leaf, (np.ndarray, np.generic, Tracer)):
         letter = leaf.dtype.kind  # type: ignore[union-attr]
         if letter in "fc":
-            if isinstance(leaf, np.ma.MaskedArray):
-                raise _not_differentiable(name, position, "is a masked array", "pass .filled(value), or .data")
+            if isinstance(leaf, (np.ma.MaskedArray, np.matrix)):
+                kind = type(leaf).__name__
+                raise _not_differentiable(name, position, f"is a {kind}", "pass np.asarray of it, or .filled(value)")
             # The user may assign to an outer tracer later; what is differentiated is its present value.
             return leaf.twin() if isinstance(leaf, DuckArray) else leaf
         if letter in "iu":
@@ -134,7 +135,8 @@ _ALONE = _count_alone()
 def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
     if isinstance(value, Tracer):
-        return in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)  # type: ignore[attr-defined]
+        value = value.twin() if isinstance(value, DuckArray) else value
+        return in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
     if isinstance(leaf, Tracer):
         return np.zeros_like(leaf) if value is None else value
     if leaf.__class__ is float:

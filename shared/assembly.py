@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.arguments import as_leaf
-from shared.errors import ShapeError, user_line
+from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
 from shared.registry import Like
@@ -138,6 +138,18 @@ def strip(tree: Any, level: Any) -> Any:
     return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
 
 
+def require_numbers(name: str, leaves: Sequence[Any]) -> None:
+    """Refuse an output that is no number, array or container of them: a derivative inside it would be lost."""
+    for leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if not isinstance(leaf, (bool, int, float, complex)) and (dtype is None or dtype.kind not in "biufc"):
+            kind = type(leaf).__name__ if dtype is None else f"array of {dtype}"
+            raise LeafTypeError(
+                f"{name}: the function returned a {kind}{user_line()}; return numbers or arrays, in nested lists, "
+                "tuples, dicts or named tuples (grad and value_and_grad return anything else with has_aux=True)"
+            )
+
+
 def primal_of(leaf: Any, level: Any) -> Any:
     if isinstance(leaf, Tracer) and leaf.level is level:
         return independent(leaf.primal)  # type: ignore[attr-defined]
@@ -145,7 +157,9 @@ def primal_of(leaf: Any, level: Any) -> Any:
 
 
 def independent(value: Any) -> Any:
-    """A copy of a plain array, so that neither it nor what it came from can change the other."""
+    """A copy of an array, so that neither it nor what it came from can change the other."""
+    if isinstance(value, DuckArray):
+        return value.twin()
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from shared.levels import Level, bind
 from shared.registry import Primitive
 from shared.rules import indexing, linear_algebra, products, shapes, special
-from shared.tracer import DuckArray, Updating, base_of, located, operand, view_class, writable, write
+from shared.tracer import DuckArray, Updating, attach, base_of, located, operand, view_class, writable, write
 from shared.tree import tree_map
 
 #: What an elementary function costs, in arithmetic operations.
@@ -32,6 +32,14 @@ _ARITHMETIC = {
     shapes.ASTYPE.function,
 }  # fmt: skip
 _FREE = {shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to, special.stop_gradient.function}
+
+
+#: What some functions are made of, per element: a comparison and a choice; a quotient, its floor, a product and a
+#: difference; an exponential, a difference and a sum.
+_WEIGHTS = {
+    np.maximum: 2, np.minimum: 2, np.fmax: 4, np.fmin: 4, np.remainder: 4, np.fmod: 4, np.floor_divide: 2,
+    special.logsumexp.function: ELEMENTARY + 3, special.log_softmax.function: ELEMENTARY + 4,
+}  # fmt: skip
 
 
 def _matmul(out: Any, values: Any, static: Any) -> int:
@@ -68,6 +76,9 @@ def cost(primitive: Primitive, out: Any, values: Any, static: dict[str, Any]) ->
     function = primitive.function
     if function in _FREE:
         return 0
+    weight = _WEIGHTS.get(function)
+    if weight is not None:
+        return weight * max(int(np.size(v)) for v in (out, *values))
     special_cost = _SPECIAL.get(function)
     if special_cost is not None:
         return special_cost(out, values, static)
@@ -112,9 +123,7 @@ class Counted(DuckArray):
         base = base_of(out, args, level)
         if base is None:
             return Counted(level, out)
-        view = _View(level, out)
-        view.base, view.seen, view.path = base, base.primal, primitive.path(args)
-        return view
+        return attach(_View(level, out), base, primitive.path(args))
 
     def lift(self, value: Any) -> Counted:
         return Counted(self.level, value)

@@ -66,7 +66,7 @@ _POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 
 
 def _power(self: Any, other: Any) -> Any:
-    if other.__class__ in (int, float) and other in _POWERS and isinstance(self.primal, np.ndarray):
+    if other.__class__ in (int, float) and other in _POWERS and is_array(self.primal):
         return _POWERS[other](self)
     return self.binary(elementwise.POWER, self, other)
 
@@ -80,6 +80,8 @@ def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None)
     """As `numpy.reshape`; the shape may be given as several numbers."""
     if copy:
         self = np.copy(self)
+    if order != "C":
+        return REGISTRY[np.reshape].call((self, shape[0] if len(shape) == 1 else shape), {"order": order})
     return self.linear(shapes.RESHAPE, (), {"shape": shape[0] if len(shape) == 1 else shape, "order": order})
 
 
@@ -206,4 +208,3 @@ def install() -> None:
     }
     for name, attribute in named.items():
         setattr(DuckArray, name, attribute)
-    DuckArray.__hash__ = None  # type: ignore[assignment]

@@ -308,7 +308,7 @@ class Primitive:
 class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
-    __slots__ = ("form", "function", "name", "rewrite")
+    __slots__ = ("form", "function", "name", "refused", "rewrite")
     elementwise = is_binary = False
 
     def __init__(self, function: Function, rewrite: Function):
@@ -316,12 +316,20 @@ class Composite:
         self.rewrite = rewrite
         self.name: str = getattr(function, "__name__", repr(function))
         self.form = "composite"
+        #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
+        self.refused = [
+            (k, p.name) for k, p in enumerate(inspect.signature(rewrite).parameters.values()) if p.annotation == "None"
+        ]
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for k, name in self.refused:
+            value = args[k] if k < len(args) else kwargs.get(name)
+            if value is not None and value is not np._NoValue and not (name == "where" and value is True):
+                raise unsupported_keyword(self.name, name)
         return self.rewrite(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.rewrite(*args, **kwargs)
+        return self.call(args, kwargs)
 
     def __repr__(self) -> str:
         return f"<composite {self.name}>"

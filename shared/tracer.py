@@ -37,8 +37,6 @@ class DuckArray(Tracer):
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
     primal: Any
-    #: the class of this engine's tracers that are views of another; see `view_class`
-    View: type
 
     # --- what an engine provides ---
 
@@ -76,7 +74,7 @@ class DuckArray(Tracer):
             if entry is None:
                 raise no_rule(f"np.{ufunc.__name__}")
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
-        if kwargs.pop("out", None) not in (None, (None,)):
+        if any(o is not None for o in kwargs.pop("out", ())):
             raise _output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
             entry = METHODS.get((ufunc, method))
@@ -106,6 +104,11 @@ class DuckArray(Tracer):
         """A new array at this level, with derivative zero, so that it can be assigned to."""
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
+        if function is np.full and isinstance(args[1] if len(args) > 1 else kwargs.get("fill_value"), DuckArray):
+            shape, value, *dtype = (*args, *kwargs.values())
+            filled = self._created(np.empty, (shape, *dtype), {})
+            filled[...] = value
+            return filled
         new = function(*args, **kwargs)
         return self.lift(new) if new.dtype.kind in "fc" else new
 
@@ -125,7 +128,20 @@ class DuckArray(Tracer):
             "np.zeros_like(x) or np.zeros(n, like=x); or say stop_gradient(x) if the derivative must be dropped.",
         )
 
-    __int__ = __index__ = __complex__ = __float__
+    __complex__ = __float__
+
+    def __index__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain integer", "An index or a count has no derivative: write int(stop_gradient(x)) for its value."
+        )
+
+    __int__ = __index__
+
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_a_number("a pickle", "Send plain arrays to another process, and differentiate there.")
 
     def __bool__(self) -> bool:
         return bool(self.primal)
@@ -243,6 +259,11 @@ def _output_refused(name: str) -> Exception:
 
 def operand(value: Any) -> Any:
     """A constant argument as rules take it: lists become arrays, what is no number is refused."""
+    if isinstance(value, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(
+            f"a {type(value).__name__} cannot be an operand of a differentiated operation{user_line()}: its operators or "
+            "its mask mean something else; use np.asarray(x), or x.filled(value)"
+        )
     if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
         return value
     if hasattr(value, "__array_ufunc__"):
@@ -306,7 +327,8 @@ def lasting(index: Any) -> Any:
     """An index that may be kept: arrays and lists in it are copied, since their owner may change them."""
     kind = index.__class__
     if kind is tuple:
-        return tuple([lasting(part) for part in index])
+        # A tuple inside a tuple is an index array.
+        return tuple([np.array(part) if part.__class__ is tuple else lasting(part) for part in index])
     if kind is Through:
         return Through(index.path, lasting(index.index))
     if kind is list:
@@ -324,7 +346,7 @@ def winners(shape: tuple[int, ...], index: Any) -> Any:
         view, index = located(np.broadcast_to(np.empty((), bool), shape), index)
         shape = view.shape
     parts = index if isinstance(index, tuple) else (index,)
-    if all(not isinstance(p, (np.ndarray, list)) or np.asarray(p).dtype.kind == "b" for p in parts):
+    if all(not isinstance(p, (np.ndarray, list, tuple)) or np.asarray(p).dtype.kind == "b" for p in parts):
         return None
     # Only elements that were written are read, so the scratch array needs no initial values.
     last = np.empty(shape, np.intp)
@@ -386,20 +408,22 @@ def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
 
 
 class ViewOf:
-    """Mixed into an engine's tracer: a view of `base`, valid as long as the base still stands for `seen`.
+    """Mixed into an engine's tracer: a view of `base`, which may be a view itself; `root` is none.
 
-    While a view lives it holds the base's buffer, so any assignment to the base has to move it to another buffer:
-    that the base still has the buffer it had is therefore the whole test of freshness.
+    It is valid as long as the root still stands for `seen`: while a view lives it holds the root's buffer, so any
+    assignment to the root has to move it to another buffer.  `path` is the index that the view was taken by, None if it
+    is of another kind (a transpose), which cannot be written through.
     """
 
     __slots__ = ()
     base: Any
+    root: Any
     seen: Any
     path: Any
 
     def writes_back(self, base: DuckArray, index: Any) -> bool:
         same = self.base is base and self.path is not None and _same_index(self.path, index)
-        return same and base.primal is self.seen
+        return bool(same and self.root.primal is self.seen)
 
 
 def _same_index(a: Any, b: Any) -> bool:
@@ -423,7 +447,7 @@ def view_class(engine: type[DuckArray]) -> type:
     slot: Any = vars(DuckArray)["primal"]
 
     def read(self: Any) -> Any:
-        if self.base.primal is not self.seen:
+        if self.root.primal is not self.seen:
             raise StaleViewError(
                 f"a view was used after its base array was assigned to{user_line()}; NumPy would show the new "
                 "contents, which this view does not have. Take the view again (x[...]), or copy it: x[...].copy()"
@@ -437,13 +461,13 @@ def view_class(engine: type[DuckArray]) -> type:
         if isinstance(value, ViewOf):
             # It may be this very view, or overlap it: take its value before anything changes.
             value = value.twin()  # type: ignore[attr-defined]
-        _write_through(self, lambda base, path: base.update(primitive, value, Through(path, index)))
+        _write_through(self, primitive, value, index)
 
     def become(self: Any, other: DuckArray) -> None:
         if _is_free(self):
             engine.become(self, other)
         else:
-            _write_through(self, lambda base, path: base.update(SETITEM, other, path))
+            _write_through(self, SETITEM, other, Ellipsis)
 
     def _is_free(view: Any) -> bool:
         """Whether nobody can see the base change; if somebody can and it cannot be written, raise."""
@@ -456,7 +480,7 @@ def view_class(engine: type[DuckArray]) -> type:
                 # The base was an intermediate value, such as what a transpose was taken of.
                 link = link.base
                 if not isinstance(link, ViewOf) or link.base is _NOBODY:
-                    view.base, view.seen = _NOBODY, None
+                    view.base, view.root, view.seen = _NOBODY, _NOBODY, None
                     return True
             raise StaleViewError(
                 f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
@@ -464,25 +488,31 @@ def view_class(engine: type[DuckArray]) -> type:
             )
         return False
 
-    def _write_through(view: Any, change: Callable[[Any, Any], None]) -> None:
-        base, path = view.base, view.path
-        # A view that held the base's buffer would make the base move to another one.
-        view.seen = None
-        slot.__set__(view, None)
-        for name in engine.__slots__:
-            setattr(view, name, None)
+    def _write_through(view: Any, primitive: Updating, value: Any, index: Any) -> None:
+        links: list[Any] = []
+        while isinstance(view, ViewOf) and not _is_free(view):
+            index = Through(view.path, index)
+            links.append(view)
+            view = view.base
+        for link in links:
+            # A view that held the root's buffer would make the root move to another one.
+            link.seen = None
+            slot.__set__(link, None)
+            for name in engine.__slots__:
+                setattr(link, name, None)
         try:
-            change(base, path)
+            view.update(primitive, value, index)
         finally:
-            fresh = base[path]
-            view.seen = base.primal
-            engine.become(view, fresh.twin())
+            for link in reversed(links):
+                fresh = link.base[link.path]
+                link.seen = link.root.primal
+                engine.become(link, fresh.twin())
 
     return type(
         engine.__name__,
         (ViewOf, engine),
         {
-            "__slots__": ("base", "path", "seen"),
+            "__slots__": ("base", "path", "root", "seen"),
             "__doc__": view_class.__doc__,
             "__module__": engine.__module__,
             "primal": property(read, lambda self, value: slot.__set__(self, value)),
@@ -490,6 +520,14 @@ def view_class(engine: type[DuckArray]) -> type:
             "become": become,
         },
     )
+
+
+def attach(view: Any, base: Any, path: Any) -> Any:
+    """Make a fresh instance of a view class a view of `base`."""
+    root = base.root if isinstance(base, ViewOf) and base.base is not _NOBODY else base
+    view.base, view.root, view.path = base, root, path
+    view.seen = root.primal
+    return view
 
 
 def base_of(out: Any, args: tuple[Any, ...], level: Any) -> DuckArray | None:

@@ -172,7 +172,8 @@ def test_constant_shared_by_threads_is_writable_at_the_end() -> None:
     def task(k: int) -> float:
         total = 0.0
         for turn in range(20):
-            def f(x: Any) -> Any:
+
+            def f(x: Any, turn: int = turn) -> Any:
                 y = x
                 for constant in constants:
                     y = y * constant

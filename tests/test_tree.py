@@ -19,7 +19,7 @@ class Layer(NamedTuple):
     biases: Any
 
 
-Pair = namedtuple("Pair", "first second")  # noqa: PYI024 - the form without types must work, too
+Pair = namedtuple("Pair", "first second")
 
 leaves = st.integers() | st.floats(allow_nan=False) | st.text(max_size=2)
 trees = st.recursive(
@@ -55,7 +55,7 @@ def test_unflatten_undoes_flatten(tree: Any) -> None:
 
 @given(trees)
 def test_structures_compare_by_how_they_nest(tree: Any) -> None:
-    found, structure = flatten(tree)
+    _, structure = flatten(tree)
     again = flatten(tree_map(lambda leaf: 0, tree))[1]
     assert structure == again
     assert hash(structure) == hash(again)
@@ -86,7 +86,7 @@ def test_keys_of_mixed_types_that_cannot_be_sorted() -> None:
 def test_insertion_order_of_keys_that_cannot_be_sorted_does_not_mix_up_leaves() -> None:
     first, second = {"a": 1, 2: 3}, {2: 3, "a": 1}
     try:
-        total = tree_map(lambda a, b: (a == b), first, second)
+        total = tree_map(lambda a, b: a == b, first, second)
     except ShapeError:
         return
     assert total == {"a": True, 2: True}

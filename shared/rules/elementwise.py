@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import unsupported_keyword
+from shared.errors import NoRuleError, unsupported_keyword, user_line
 from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
 from shared.rules.reductions import strong, unwrapped
 
@@ -36,6 +36,16 @@ divide = rule(
     broadcasts=True,
     because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
 )
+
+
+def _quotient_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    first, second = tangents
+    if second is None:
+        return first / values[1]
+    return (-(out * second) if first is None else first - out * second) / values[1]
+
+
+divide.joint_push = _quotient_tangent
 square = elementwise(np.square, lambda x: x + x)
 reciprocal = elementwise(np.reciprocal, lambda out: -out * out)
 
@@ -44,7 +54,8 @@ def _power_partial(x: Any, y: Any) -> Any:
     # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
-    return y * np.power(x, np.where(y == 0, 1, y - 1))
+    # The exponent stays y - 1, on which the second derivative depends; the base is replaced where 0 * inf would arise.
+    return y * np.power(np.where((x == 0) & (y == 0), 1, x), y - 1)
 
 
 def _exponent_partial(out: Any, x: Any) -> Any:
@@ -82,8 +93,8 @@ elementwise(np.arctan, lambda x: 1 / (1 + x * x))
 elementwise(np.sinh, np.cosh)
 elementwise(np.cosh, np.sinh)
 tanh = elementwise(np.tanh, lambda out: 1 - out * out)
-elementwise(np.arcsinh, lambda x: 1 / np.hypot(1, x))
-elementwise(np.arccosh, lambda x: 1 / np.sqrt((x - 1) * (x + 1)))
+elementwise(np.arcsinh, lambda x: 1 / (np.sqrt(1 + x * x) if np.iscomplexobj(x) else np.hypot(1, x)))
+elementwise(np.arccosh, lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 elementwise(np.arctanh, lambda x: np.divide(1, (1 - x) * (1 + x)))
 elementwise(np.degrees, float(180 / np.pi))
 elementwise(np.rad2deg, float(180 / np.pi))
@@ -106,8 +117,16 @@ def _nonzero(x: Any) -> Any:
 
 elementwise(np.hypot, lambda out, x: x / _nonzero(out), lambda out, y: y / _nonzero(out))
 # The first argument of arctan2 is the ordinate; the rule calls it x like every first argument.
-elementwise(
-    np.arctan2, lambda x, y: y / np.hypot(x, y) / np.hypot(x, y), lambda x, y: -x / np.hypot(x, y) / np.hypot(x, y)
+rule(
+    np.arctan2,
+    common=lambda c, x, y: c / np.hypot(x, y),
+    vjps=(lambda c, x, y: c * (y / np.hypot(x, y)), lambda c, x, y: -c * (x / np.hypot(x, y))),
+    jvps=(
+        lambda t, x, y: t * (y / np.hypot(x, y)) / np.hypot(x, y),
+        lambda t, x, y: -t * (x / np.hypot(x, y)) / np.hypot(x, y),
+    ),
+    broadcasts=True,
+    because="both cotangents share a quotient; divided twice, and not by a square, they cannot overflow",
 )
 elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
 elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
@@ -152,7 +171,7 @@ _extremum(np.minimum, operator.lt, ignores_nan=False)
 _extremum(np.fmax, operator.gt, ignores_nan=True)
 _extremum(np.fmin, operator.lt, ignores_nan=True)
 
-elementwise(np.fabs, np.sign)
+elementwise(np.fabs, lambda x: np.sign(x))
 
 
 def _abs_vjp(c: Any, out: Any, x: Any) -> Any:
@@ -207,7 +226,7 @@ rule(
 # --- zero derivative --------------------------------------------------------------------------------------------------
 
 constant(
-    np.sign, np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
+    np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.isnat,
@@ -215,6 +234,21 @@ constant(
     np.isposinf, np.isneginf, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal,
 )  # fmt: skip
 alias(np.around, np.round)
+
+
+def _sign(x: Any) -> Any:
+    return np.sign(x)
+
+
+SIGN = Primitive(_sign, "constant", [])
+
+
+@composite(np.sign)
+def _sign_call(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise NoRuleError(f"np.sign of a complex number has no derivative rule{user_line()}; write z / np.abs(z)")
+    return SIGN(x)
+
 
 # --- rewritten in terms of others -------------------------------------------------------------------------------------
 

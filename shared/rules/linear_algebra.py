@@ -99,6 +99,8 @@ constant(np.linalg.matrix_rank)
 
 @composite(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
+    if np.iscomplexobj(a):
+        raise NoRuleError(f"np.linalg.slogdet of a complex matrix has no derivative rule{user_line()}; use det")
     return _SlogdetResult(SIGN_OF_DETERMINANT(a), LOGABSDET(a))
 
 
@@ -132,6 +134,8 @@ def _beyond(u: Any, c: Any) -> Any:
 
 
 def _decomposed(x: Any) -> tuple[Any, Any, Any]:
+    if np.iscomplexobj(x):
+        raise NoRuleError(f"np.linalg.svd of a complex matrix has no derivative rule{user_line()}")
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     return u, s, _transposed(vt)
 
@@ -140,38 +144,36 @@ def _columns(s: Any) -> Any:
     return np.expand_dims(s, -2)
 
 
-def _left_vjp(c: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
+def _vectors_vjp(c: Any, u: Any, s: Any, v: Any) -> Any:
     turning = _transposed(u) @ c
     inner = (_gaps(s) * (turning - _transposed(turning))) * _columns(s)
     return (u @ inner + _beyond(u, c) / _columns(s)) @ _transposed(v)
 
 
-def _left_jvp(t: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
-    projected = _transposed(u) @ t @ v
-    scaled = projected * _columns(s)
+def _vectors_jvp(t: Any, u: Any, s: Any, v: Any) -> Any:
+    scaled = (_transposed(u) @ t @ v) * _columns(s)
     return u @ (_gaps(s) * (scaled + _transposed(scaled))) + _beyond(u, t @ v) / _columns(s)
 
 
+def _left_vjp(c: Any, x: Any) -> Any:
+    return _vectors_vjp(c, *_decomposed(x))
+
+
+def _left_jvp(t: Any, x: Any) -> Any:
+    return _vectors_jvp(t, *_decomposed(x))
+
+
+# The right singular vectors of x are the left ones of its transpose.
+
+
 def _right_vjp(c: Any, x: Any) -> Any:
-    # The right singular vectors of x are the left ones of its transpose.
-    return _transposed(_left_vjp_of_transpose(_transposed(c), x))
-
-
-def _left_vjp_of_transpose(c: Any, x: Any) -> Any:
-    v, s, u = _decomposed(x)
-    turning = _transposed(u) @ c
-    inner = (_gaps(s) * (turning - _transposed(turning))) * _columns(s)
-    return (u @ inner + _beyond(u, c) / _columns(s)) @ _transposed(v)
+    u, s, v = _decomposed(x)
+    return _transposed(_vectors_vjp(_transposed(c), v, s, u))
 
 
 def _right_jvp(t: Any, x: Any) -> Any:
     u, s, v = _decomposed(x)
-    projected = _transposed(v) @ _transposed(t) @ u
-    scaled = projected * _columns(s)
-    change = v @ (_gaps(s) * (scaled + _transposed(scaled))) + _beyond(v, _transposed(t) @ u) / _columns(s)
-    return _transposed(change)
+    return _transposed(_vectors_jvp(_transposed(t), v, s, u))
 
 
 # A singular value is never negative, so zero is a kink, where the least subgradient is zero.
@@ -212,7 +214,13 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if axis is None and (ord is None or (ord == 2 and np.ndim(x) == 1) or (ord == "fro" and np.ndim(x) == 2)):
         result = norm_sqrt(np.sum(_squares(x)))
         return np.reshape(result, (1,) * np.ndim(x)) if keepdims else result
-    axes = tuple(range(np.ndim(x))) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = (
+        tuple(range(np.ndim(x)))
+        if axis is None
+        else (int(axis),)
+        if isinstance(axis, (int, np.integer))
+        else tuple(axis)
+    )
     if len(axes) == 1:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) == 2:
@@ -234,7 +242,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         raise ValueError(f"Invalid norm order {ord!r} for vectors")
     if ord == 1:
         return np.sum(size, axis=axis, keepdims=keepdims)
-    # Scaled by the largest entry, so that at zero the root, whose derivative is infinite there, is of a constant.
+    # At zero the root, whose derivative is infinite there, is taken of a constant: the least subgradient is 0.
     total = np.sum(size**ord, axis=axis, keepdims=True)
     safe = np.where(total == 0, 1, total)
     result = np.where(total == 0, 0, safe ** (1.0 / ord))

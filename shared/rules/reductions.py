@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.errors import unsupported_keyword
 from shared.levels import Tracer
-from shared.registry import Primitive, alias, composite, constant, elementwise, multilinear, rule
+from shared.registry import Composite, Primitive, alias, composite, constant, elementwise, multilinear, rule
 from shared.tracer import METHODS
 
 Axis = int | tuple[int, ...] | None
@@ -26,7 +26,7 @@ def expanded(c: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     if axis is None:
         return np.reshape(c, (1,) * len(shape))
     wanted = list(shape)
-    for k in (axis,) if axis.__class__ is int else axis:  # type: ignore[union-attr]
+    for k in axis if isinstance(axis, (tuple, list)) else (axis,):
         wanted[k] = 1
     return c.reshape(wanted)
 
@@ -77,6 +77,8 @@ SUM = multilinear(
 
 
 def _mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    if x.dtype == np.float16:
+        return np.mean(x, axis=axis, keepdims=keepdims)  # which adds up in float32
     return np.add.reduce(x, axis=axis, keepdims=keepdims) / count_of(np.shape(x), axis)
 
 
@@ -176,15 +178,47 @@ rule(
 )
 
 
-@composite(np.cumprod)
-def _cumprod(a: Any, axis: int | None = None, dtype: None = None, out: None = None) -> Any:
-    # Doubling: after step k each element is the product of the 2^k elements up to it.
-    x = np.copy(np.ravel(a) if axis is None else np.moveaxis(a, axis, 0))
+def _recurrence(a: Any, b: Any) -> Any:
+    """u with u[0] = b[0] and u[i] = a[i] u[i-1] + b[i], along the first axis.
+
+    By doubling: after step k each element accounts for the 2^k elements up to it, so it takes log2(n) array operations.
+    """
     step = 1
-    while step < x.shape[0]:
-        x = np.concatenate([x[:step], x[step:] * x[:-step]])
+    while step < b.shape[0]:
+        b = np.concatenate([b[:step], b[step:] + a[step:] * b[:-step]])
+        a = np.concatenate([a[:step], a[step:] * a[:-step]])
         step *= 2
-    return x if axis is None else np.moveaxis(x, 0, axis)
+    return b
+
+
+def _before(x: Any) -> Any:
+    """The products of the elements before each, along the first axis."""
+    return np.concatenate([np.ones_like(x[:1]), np.cumprod(x[:-1], axis=0)])
+
+
+def _cumprod(x: Any) -> Any:
+    return np.cumprod(x, axis=0)
+
+
+def _cumprod_vjp(c: Any, x: Any) -> Any:
+    # The sum over i >= k of c[i] x[k+1] ... x[i] is a recurrence from the end.
+    factors = np.concatenate([np.ones_like(x[:1]), np.flip(x[1:], 0)])
+    return np.flip(_recurrence(factors, np.flip(c, 0)), 0) * _before(x)
+
+
+CUMPROD = rule(
+    _cumprod,
+    vjps=(_cumprod_vjp,),
+    jvps=(lambda t, x: _recurrence(x, t * _before(x)),),
+    because="a quotient of products fails at zeros; both maps are linear recurrences, which do not",
+)
+
+
+@composite(np.cumprod)
+def _cumprod_call(a: Any, axis: int | None = None, dtype: None = None, out: None = None) -> Any:
+    if axis is None or not np.ndim(a):
+        return CUMPROD(np.ravel(a))
+    return CUMPROD(a) if axis == 0 else np.moveaxis(CUMPROD(np.moveaxis(a, axis, 0)), 0, axis)
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------
@@ -233,30 +267,35 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
 
     evaluate.__name__ = f"{ufunc.__name__}.accumulate"
 
-    def runs(out: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-        # A run is a stretch of equal outputs; its members are the places that attain it.
-        n = x.shape[0]
-        position = np.arange(n).reshape((n,) + (1,) * (x.ndim - 1))
-        starts = np.concatenate([np.ones_like(x[:1], dtype=bool), out[1:] != out[:-1]])
-        start = np.maximum.accumulate(np.where(starts, position, 0), axis=0)
-        ends = np.concatenate([starts[1:], np.ones_like(x[:1], dtype=bool)])
-        end = np.flip(np.minimum.accumulate(np.flip(np.where(ends, position, n - 1), 0), axis=0), 0)
-        member = x == out
-        before = np.concatenate([np.zeros_like(member[:1], dtype=int), np.cumsum(member, axis=0)])
-        count = np.maximum(before[1:] - np.take_along_axis(before, start, 0), 1)
-        return member, start, end, count
+    # A run is a stretch of equal outputs, whose derivative its members share: the places up to it that attain it.  The
+    # sums stay within a run, since differences of sums over all of the array would cancel.
+
+    def members(out: Any, x: Any) -> tuple[Any, Any, Any]:
+        starts = np.concatenate([np.ones_like(out[:1], dtype=bool), out[1:] != out[:-1]])
+        member = (x == out).astype(int)
+        count = member[:1]
+        counts = [count[0]]
+        for k in range(1, x.shape[0]):
+            counts.append(np.where(starts[k], 0, counts[-1]) + member[k])
+        return starts, member == 1, np.maximum(np.stack(counts), 1)
 
     def vjp(c: Any, out: Any, x: Any) -> Any:
-        member, _, end, count = runs(out, x)
-        shares = _divided(c, count)
-        after = np.concatenate([np.flip(np.cumsum(np.flip(shares, 0), 0), 0), 0 * shares[:1]])
-        return np.where(member, after[:-1] - np.take_along_axis(after, end + 1, 0), 0)
+        starts, member, count = members(out, x)
+        shares, sums = _divided(c, count), []
+        total: Any = 0
+        for k in range(x.shape[0] - 1, -1, -1):
+            total = shares[k] + total
+            sums.append(total)
+            total = np.where(starts[k], 0, total)
+        return np.where(member, np.stack(sums[::-1]), 0)
 
     def jvp(t: Any, out: Any, x: Any) -> Any:
-        member, start, _, count = runs(out, x)
-        sums = np.cumsum(np.where(member, t, 0), 0)
-        sums = np.concatenate([0 * sums[:1], sums])
-        return _divided(sums[1:] - np.take_along_axis(sums, start, 0), count)
+        starts, member, count = members(out, x)
+        chosen = np.where(member, t, 0)
+        sums: list[Any] = []
+        for k in range(x.shape[0]):
+            sums.append(chosen[k] if k == 0 else np.where(starts[k], 0, sums[-1]) + chosen[k])
+        return _divided(np.stack(sums), count)
 
     return rule(
         evaluate,
@@ -266,11 +305,11 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
     )
 
 
-def _accumulate(primitive: Primitive) -> Callable[..., Any]:
-    def along(x: Any, axis: int = 0, dtype: None = None) -> Any:
-        return np.moveaxis(primitive(np.moveaxis(x, axis, 0)), 0, axis)
+def _accumulate(scan: Callable[[Any], Any]) -> Composite:
+    def accumulate(x: Any, axis: int = 0, dtype: None = None, out: None = None) -> Any:
+        return np.moveaxis(scan(np.moveaxis(x, axis, 0)), 0, axis)
 
-    return along
+    return Composite(accumulate, accumulate)
 
 
 def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -282,18 +321,21 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
-    def reduce(x: Any, axis: Axis = 0, dtype: None = None, out: None = None, keepdims: bool = False) -> Any:
+    def reduce(
+        x: Any, axis: Axis = 0, dtype: None = None, out: None = None, keepdims: bool = False,
+        initial: None = None, where: None = None,
+    ) -> Any:  # fmt: skip
         return function(x, axis=axis, keepdims=keepdims)
 
-    return reduce
+    return Composite(function, reduce)
 
 
 METHODS[np.add, "reduce"] = _reduce(SUM)
 METHODS[np.multiply, "reduce"] = _reduce(np.prod)
 METHODS[np.maximum, "reduce"] = _reduce(np.max)
 METHODS[np.minimum, "reduce"] = _reduce(np.min)
-METHODS[np.add, "accumulate"] = lambda x, axis=0: np.cumsum(x, axis=axis)
-METHODS[np.multiply, "accumulate"] = lambda x, axis=0: np.cumprod(x, axis=axis)
+METHODS[np.add, "accumulate"] = _accumulate(lambda x: np.cumsum(x, axis=0))
+METHODS[np.multiply, "accumulate"] = _accumulate(lambda x: np.cumprod(x, axis=0))
 for _ufunc in (np.maximum, np.minimum):
     METHODS[_ufunc, "accumulate"] = _accumulate(_running_extremum(_ufunc))
 _OUTER: tuple[np.ufunc, ...] = (

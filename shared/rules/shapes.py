@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Like, composite, constant, elementwise, infix, multilinear, rule, variadic_rule
+from shared.registry import Like, composite, constant, elementwise, fit, infix, multilinear, rule, variadic_rule
 from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
 from shared.tracer import DuckArray
@@ -30,9 +30,15 @@ def _reshape(x: Any, *, shape: Any, order: str = "C") -> Any:
 RESHAPE = multilinear(_reshape, lambda c, x, *, shape, order="C": np.reshape(c, x.shape, order))
 
 
+def _only_c_or_f(name: str, order: str) -> str:
+    if order not in ("C", "F"):
+        raise NoRuleError(f"{name}: order={order!r} depends on the memory layout{user_line()}; say order='C' or 'F'")
+    return order
+
+
 @composite(np.reshape)
 def _reshape_call(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:
-    result = RESHAPE(a, shape=shape, order=order)
+    result = RESHAPE(a, shape=shape, order=_only_c_or_f("np.reshape", order))
     return np.copy(result) if copy else result
 
 
@@ -52,13 +58,7 @@ def _transpose_call(a: Any, axes: Any = None) -> Any:
     return TRANSPOSE(a, axes=None if axes is None else tuple(axes))
 
 
-def _unbroadcast(c: Any, x: Any, *, shape: Any) -> Any:
-    from shared.registry import fit
-
-    return fit(c, x)
-
-
-multilinear(np.broadcast_to, _unbroadcast)
+multilinear(np.broadcast_to, lambda c, x, *, shape: fit(c, x))
 
 
 def _roll_back(c: Any, x: Any, *, shift: Axes, axis: Axes | None = None) -> Any:
@@ -86,9 +86,14 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values:
     shape = np.shape(array)
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width), (len(shape), 2)))
     padded = PAD(array, widths=widths)
-    if np.any(constant_values):
-        padded = padded + np.pad(np.zeros(shape, array.dtype), widths, constant_values=constant_values)
-    return padded
+    if isinstance(constant_values, (int, float)) and constant_values == 0:
+        return padded
+    if np.ndim(constant_values):
+        if isinstance(constant_values, DuckArray):
+            raise NoRuleError(f"np.pad: traced constant_values must be one number{user_line()}")
+        return padded + np.pad(np.zeros(shape, array.dtype), widths, constant_values=constant_values)
+    inside = np.pad(np.ones(shape, bool), widths)
+    return np.where(inside, padded, constant_values)
 
 
 def _copy(x: Any) -> Any:
@@ -242,7 +247,7 @@ def _normal(axis: int, ndim: int) -> int:
 
 @composite(np.ravel)
 def _ravel(a: Any, order: str = "C") -> Any:
-    return RESHAPE(a, shape=(-1,), order=order)
+    return RESHAPE(a, shape=(-1,), order=_only_c_or_f("np.ravel", order))
 
 
 @composite(np.swapaxes)
@@ -461,6 +466,8 @@ def _triu(m: Any, k: int = 0) -> Any:
 @composite(np.diff)
 def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
     axis = _normal(axis, np.ndim(a))
+    if n == 0:
+        return a
     around = [prepend, a, append]
     edge = tuple(1 if k == axis else m for k, m in enumerate(np.shape(a)))
     parts = [np.broadcast_to(p, edge) if np.ndim(p) == 0 else p for p in around if p is not np._NoValue]

@@ -15,6 +15,8 @@ from shared.registry import Primitive, elementwise, rule
 
 
 def _sigmoid(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise TypeError("sigmoid takes real numbers; write 1 / (1 + np.exp(-z)) for complex ones")
     # exp is only ever taken of a negative number, so it cannot overflow, and the small values keep their digits.
     decay = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, decay) / (1 + decay)
@@ -51,7 +53,12 @@ def _expand(c: Any, axis: Any, keepdims: bool) -> Any:
 
 
 sigmoid: Primitive = elementwise(_named("sigmoid", "1 / (1 + exp(-x))", _sigmoid), lambda out, x: out * sigmoid(-x))
-relu: Primitive = elementwise(_named("relu", "max(x, 0)", _relu), lambda out: out > 0)
+relu: Primitive = rule(
+    _named("relu", "max(x, 0)", _relu),
+    vjps=(lambda c, out: np.where(out > 0, c, 0),),
+    jvps=(lambda t, out: np.where(out > 0, t, 0),),
+    because="a choice: multiplied by 0, an infinite cotangent would become NaN",
+)
 softplus: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: sigmoid(x))
 logsumexp: Primitive = rule(
     _named("logsumexp", "log(sum(exp(x)))", _logsumexp),
@@ -83,6 +90,8 @@ log_softmax: Primitive = rule(
 
 
 def _softsign(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise TypeError("softsign takes real numbers")
     return x / (1 + np.abs(x))
 
 
