@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import differentiable
-from shared.errors import ShapeError, closed
-from shared.levels import Level, bind
+from shared.arguments import differentiable, in_dtype_of
+from shared.errors import LeafTypeError, ShapeError, closed, user_line
+from shared.levels import Level, Tracer, bind
 from shared.registry import UNARY, Primitive
 from shared.scalars import constant_operand
 from shared.tracer import (
@@ -243,10 +243,17 @@ def like_output(tangent: Any, out: Any) -> Any:
 def _checked(primal: Any, tangent: Any) -> tuple[Any, Any]:
     """What a person gave to `Dual(...)`, as floating-point values of one shape."""
     primal, tangent = (np.asarray(v) if isinstance(v, list) else v for v in (primal, tangent))
+    if isinstance(primal, Tracer) or isinstance(tangent, Tracer):
+        raise LeafTypeError(
+            f"Dual: the parts of a dual number made by hand are plain numbers and arrays{user_line()}; inside a "
+            "differentiated function nest dualad.jvp instead"
+        )
     primal, tangent = differentiable(primal, "Dual"), differentiable(tangent, "Dual")
     if isinstance(primal, np.ndarray) or isinstance(tangent, np.ndarray):
         primal = np.array(primal)
         tangent = np.array(tangent, dtype=primal.dtype)
         if primal.shape != tangent.shape:
             raise ShapeError(f"Dual: the primal has shape {primal.shape} but the tangent {tangent.shape}")
+    else:
+        tangent = in_dtype_of(tangent, primal)
     return primal, tangent

@@ -30,6 +30,7 @@ from shared.assembly import (
     require_numbers,
     require_same_shape,
     scalar_input,
+    scattered_powers,
     seeded,
     split_aux,
     strip,
@@ -249,7 +250,7 @@ def elementwise_grad(f: Function) -> Function:
         shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
         done = _Pass("elementwise_grad", f, selection, [np.ones(shape, dtype)[()]], kwargs)
         require_same_shape("elementwise_grad", selection.leaves, done.outputs)
-        direction = np.random.default_rng(0).uniform(1.0, 2.0, shape).astype(dtype)[()]
+        direction = scattered_powers(shape, dtype)
         response = _Pass("elementwise_grad", f, selection, [direction], kwargs).tangents[0]
         require_elementwise("elementwise_grad", response, done.tangents[0], direction)
         return done.tangents[0]
@@ -271,9 +272,11 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     @wraps(f, updated=())
     def df(*args: Any, **kwargs: Any) -> Any:
         selection = Selection("jacobian", args, argnums)
-        passes = [_Pass("jacobian", f, selection, direction, kwargs) for direction in basis(selection.leaves)]
+        passes = [
+            _Pass("jacobian", f, selection, direction, kwargs) for direction in basis(selection.leaves, real=True)
+        ]
         first = passes[0] if passes else _Pass("jacobian", f, selection, selection.leaves, kwargs)
-        blocks = matrices_of([p.tangents for p in passes], first.outputs, selection.leaves)
+        blocks = matrices_of("jacobian", [p.tangents for p in passes], first.outputs, selection.leaves)
         return nest(blocks, first.structure, selection.pack)
 
     return df

@@ -9,6 +9,7 @@ open: a write through another view, made before the lock, of a locked array.  Th
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ import numpy as np
 SMALL = 1 << 14
 SMALL_LEAF = 1 << 16
 
-# Re-entrant: the cyclic collector may run inside it, and release a tape that it finds.
-_lock = threading.RLock()
+_lock = threading.Lock()
 _locked: dict[int, list[Any]] = {}
+#: What tapes that the collector freed held.  It may run inside the lock, so it leaves the release to whoever has that.
+_abandoned: deque[dict[int, np.ndarray]] = deque()
 
 
 class Guard:
@@ -47,6 +49,8 @@ class Guard:
             else:
                 return array
         self.held[key] = array
+        if _abandoned:
+            _collect()
         return array
 
     def leaf(self, array: np.ndarray) -> np.ndarray:
@@ -55,16 +59,33 @@ class Guard:
 
     def release(self) -> None:
         """Give every locked array back for writing, unless another tape still needs it."""
-        if not self.held:
-            return
-        with _lock:
-            for key in self.held:
-                entry = _locked[key]
-                entry[1] -= 1
-                if not entry[1]:
-                    entry[0].flags.writeable = True
-                    del _locked[key]
-            self.held.clear()
+        if self.held:
+            held, self.held = self.held, {}
+            with _lock:
+                _give_back(held)
+        if _abandoned:
+            _collect()
 
     def __del__(self) -> None:
-        self.release()
+        if self.held:
+            _abandoned.append(self.held)
+            _collect()
+
+
+def _give_back(held: dict[int, np.ndarray]) -> None:
+    for key in held:
+        entry = _locked[key]
+        entry[1] -= 1
+        if not entry[1]:
+            entry[0].flags.writeable = True
+            del _locked[key]
+
+
+def _collect() -> None:
+    """Release what was abandoned, unless somebody has the lock, who will do so afterwards."""
+    while _abandoned and _lock.acquire(blocking=False):
+        try:
+            while _abandoned:
+                _give_back(_abandoned.popleft())
+        finally:
+            _lock.release()

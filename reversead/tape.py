@@ -22,7 +22,7 @@ import numpy as np
 
 from reversead.guard import Guard
 from reversead.sweep import GATHER, KEEP, LEAF, OVERWRITE, forward, reverse
-from shared.arguments import as_leaf, differentiable
+from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.operators import ARITHMETIC
@@ -42,6 +42,7 @@ from shared.tracer import (
     writable,
     write,
 )
+from shared.tree import LEAF as SINGLE
 
 _ndarray = np.ndarray
 _float64 = np.float64
@@ -122,10 +123,13 @@ class Tape(Level):
         """
         if not isinstance(output, Variable) or output.level is not self:
             raise ShapeError(f"gradient: the output {output!r} was not computed on this tape")
+        if self.count and not self.records:
+            raise ClosedLevelError(f"gradient: this tape was released{user_line()}; ask for gradients before that")
         if cotangent is None:
             if output.shape:
                 raise ShapeError(f"gradient: give the cotangent of an output of shape {output.shape}")
             cotangent = 1.0
+        cotangent = same_structure("gradient", "cotangent", cotangent, SINGLE, [output.primal])[0]
         many = isinstance(variables, (list, tuple))
         asked = list(variables) if many else [variables]
         numbers = [self._leaf_number(v) for v in asked]

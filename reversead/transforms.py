@@ -25,6 +25,7 @@ from shared.assembly import (
     require_numbers,
     require_same_shape,
     scalar_input,
+    scattered_powers,
     seeded,
     split_aux,
     strip,
@@ -173,9 +174,13 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 def _push(run: _Run, name: str, tangents: tuple[Any, ...]) -> Any:
     seeds = same_structure(name, "tangent", list(tangents), run.selection.structure, run.selection.leaves)
+    return unflatten(run.structure, _pushed(run, seeds))
+
+
+def _pushed(run: _Run, seeds: list[Any]) -> list[Any]:
     seeds = [seeded(leaf, seed) for leaf, seed in zip(run.selection.leaves, seeds, strict=True)]
     reached = run.tape.push(seeds, run.nodes)
-    return unflatten(run.structure, [as_leaf(t, o) for t, o in zip(reached, map(floating, run.outputs), strict=True)])
+    return [as_leaf(t, o) for t, o in zip(reached, map(floating, run.outputs), strict=True)]
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -213,8 +218,8 @@ def derivative(f: Function) -> Function:
 def elementwise_grad(f: Function) -> Function:
     """The derivative of a function that acts on each element of its first argument alone, as an array of its shape.
 
-    Cost: one evaluation and two reverse sweeps, the second of which checks with a random cotangent that the function
-    is elementwise; raises ShapeError if it is not.
+    Cost: one evaluation and two forward sweeps over the tape, the second of which checks with another direction that
+    the function is elementwise; raises ShapeError if it is not.
 
     >>> elementwise_grad(np.sin)(np.array([0.0, np.pi]))
     array([ 1., -1.])
@@ -225,9 +230,9 @@ def elementwise_grad(f: Function) -> Function:
         run = _Run("elementwise_grad", f, (x, *args), kwargs, 0)
         leaf = require_same_shape("elementwise_grad", run.selection.leaves, run.outputs)
         shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
-        found = run.pull([np.ones(shape, dtype)[()]])[0]
-        direction = np.random.default_rng(0).uniform(1.0, 2.0, shape).astype(dtype)[()]
-        require_elementwise("elementwise_grad", run.pull([direction])[0], found, direction)
+        found = _pushed(run, [np.ones(shape, dtype)[()]])[0]
+        direction = scattered_powers(shape, dtype)
+        require_elementwise("elementwise_grad", _pushed(run, [direction])[0], found, direction)
         return found
 
     return df
@@ -247,8 +252,8 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     @wraps(f, updated=())
     def df(*args: Any, **kwargs: Any) -> Any:
         run = _Run("jacobian", f, args, kwargs, argnums)
-        rows = [run.pull(seeds) for seeds in basis(run.outputs)]
-        blocks = matrices_of_rows(rows, run.outputs, run.selection.leaves)
+        rows = [run.pull(seeds) for seeds in basis(run.outputs, real=True)]
+        blocks = matrices_of_rows("jacobian", rows, run.outputs, run.selection.leaves)
         return nest(blocks, run.structure, run.selection.pack)
 
     return df

@@ -195,12 +195,14 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
         return value if dtype is None or value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
+    if np.iscomplexobj(value) and _is_real(like):
+        raise LeafTypeError(
+            f"a complex tangent or cotangent was given for a real value{user_line()}; give its real part"
+        )
     if dtype is None:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.item() if isinstance(like, complex) else float(value)
         return value
     if getattr(value, "dtype", None) == dtype:
         return value
-    if np.iscomplexobj(value) and dtype.kind != "c":
-        raise LeafTypeError(f"a complex tangent or cotangent was given for a real value{user_line()}")
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)

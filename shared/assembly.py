@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.arguments import as_leaf
-from shared.errors import LeafTypeError, ShapeError, user_line
+from shared.errors import ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
 from shared.registry import Like
@@ -96,35 +96,72 @@ def gradient_of(entries: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
     return gradients
 
 
-def matrices_of(columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
-    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the output tangents per unit direction."""
+def matrices_of(
+    name: str, columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
+) -> list[list[Any]]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the output tangents per real unit direction."""
     blocks: list[list[Any]] = []
     for k, output in enumerate(outputs):
         row, start = [], 0
         for leaf in leaves:
-            like = Like(leaf)
-            mine = [column[k] for column in columns[start : start + like.size]]
-            start += like.size
-            row.append(stack(mine, Like(output).shape + like.shape, output))
+            like, step = Like(leaf), 2 if is_complex(leaf) else 1
+            mine = [column[k] for column in columns[start : start + step * like.size]]
+            start += step * like.size
+            if step == 2:
+                along, across = mine[::2], mine[1::2]
+                if is_complex(output):
+                    for a, b in zip(along, across, strict=True):
+                        require_holomorphic(name, a, b)
+                    mine = along
+                else:
+                    mine = [a - 1j * b for a, b in zip(along, across, strict=True)]
+            row.append(stack(mine, Like(output).shape + like.shape, _jacobian_type(output, leaf)))
         blocks.append(row)
     return blocks
 
 
-def matrices_of_rows(rows: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[list[Any]]:
-    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the leaf cotangents per unit seed."""
+def matrices_of_rows(
+    name: str, rows: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
+) -> list[list[Any]]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the leaf cotangents per real unit seed."""
     blocks: list[list[Any]] = []
     start = 0
     for output in outputs:
-        like = Like(output)
-        mine = rows[start : start + like.size]
-        start += like.size
+        like, step = Like(output), 2 if is_complex(output) else 1
+        mine = rows[start : start + step * like.size]
+        start += step * like.size
         block = []
         for k, leaf in enumerate(leaves):
+            entries = [row[k] for row in mine]
+            if step == 2:
+                # Re(i dy) is minus the imaginary part of dy.
+                along, across = entries[::2], entries[1::2]
+                if is_complex(leaf):
+                    for a, b in zip(along, across, strict=True):
+                        require_holomorphic(name, a, b)
+                    entries = along
+                else:
+                    entries = [a - 1j * b for a, b in zip(along, across, strict=True)]
             shape = Like(leaf).shape
-            last = stack([row[k] for row in mine], (*shape, like.size), leaf)
+            last = stack(entries, (*shape, like.size), _jacobian_type(output, leaf))
             block.append(np.reshape(np.moveaxis(last, -1, 0), like.shape + shape) if like.shape or shape else last[0])
         blocks.append(block)
     return blocks
+
+
+def _jacobian_type(output: Any, leaf: Any) -> Any:
+    """A value of the dtype of a Jacobian block: the output's, made floating, and complex if the leaf is complex."""
+    dtype = Like(floating(output)).dtype or np.dtype(type(floating(output)))
+    return np.zeros((), np.result_type(dtype, np.complex64) if is_complex(leaf) else dtype)
+
+
+def require_holomorphic(name: str, along: Any, across: Any) -> None:
+    """Refuse a complex derivative that is not one number: its values in the directions 1 and i must differ by i."""
+    if not np.allclose(stop_gradient(across), stop_gradient(1j * along), rtol=1e-6, atol=1e-12, equal_nan=True):
+        raise ShapeError(
+            f"{name}: a complex function of complex numbers must be holomorphic to have one Jacobian{user_line()}; "
+            "differentiate its real and imaginary parts, or use jvp or vjp"
+        )
 
 
 def nest(blocks: list[list[Any]], outputs: Structure, pack: Callable[[Sequence[Any]], Any]) -> Any:
@@ -144,7 +181,7 @@ def require_numbers(name: str, leaves: Sequence[Any]) -> None:
         dtype = getattr(leaf, "dtype", None)
         if not isinstance(leaf, (bool, int, float, complex)) and (dtype is None or dtype.kind not in "biufc"):
             kind = type(leaf).__name__ if dtype is None else f"array of {dtype}"
-            raise LeafTypeError(
+            raise ShapeError(
                 f"{name}: the function returned a {kind}{user_line()}; return numbers or arrays, in nested lists, "
                 "tuples, dicts or named tuples (grad and value_and_grad return anything else with has_aux=True)"
             )
@@ -209,14 +246,22 @@ def require_same_shape(name: str, leaves: Sequence[Any], outputs: Sequence[Any] 
     return leaves[0]
 
 
+def scattered_powers(shape: tuple[int, ...], dtype: Any) -> Any:
+    """A direction of powers of two, no two of which are equal among up to eight elements."""
+    size = int(np.prod(shape, dtype=np.int64))
+    powers = 2.0 ** (np.random.default_rng(0).permutation(size) % 8)
+    return powers.reshape(shape).astype(dtype)[()]
+
+
 def require_elementwise(name: str, response: Any, derivative: Any, direction: Any) -> None:
-    """Refuse a function whose response to a random direction is not its derivative times that direction."""
-    expected = derivative * direction
-    tolerance = 1e3 * np.finfo(Like(derivative).dtype or np.float64).eps
-    scale = np.max(np.abs(stop_gradient(expected))) if Like(expected).size else 0.0
-    # Entries that are infinite (a pole) or NaN in both are equal for this purpose.
-    if not np.allclose(response, expected, rtol=tolerance, atol=tolerance * (scale if np.isfinite(scale) else 1.0),
-                       equal_nan=True):  # fmt: skip
+    """Refuse a function whose response to a direction of powers of two is not its derivative times that direction.
+
+    For an elementwise function the two are equal to the last bit, since such factors go through it without rounding;
+    only subnormal numbers may lose some.
+    """
+    response, expected = stop_gradient(response), stop_gradient(derivative * direction)
+    limits = np.finfo(Like(expected).dtype or np.float64)
+    if not np.allclose(response, expected, rtol=8 * limits.eps, atol=256 * limits.tiny, equal_nan=True):
         raise ShapeError(
             f"{name}: the function is not elementwise{user_line()}: its output at one place depends on the input at "
             "another; use jacobian"

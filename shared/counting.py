@@ -31,12 +31,16 @@ _ARITHMETIC = {
     np.rad2deg, np.deg2rad, special.relu.function, np.maximum, np.minimum, np.fmax, np.fmin, np.where,
     shapes.ASTYPE.function,
 }  # fmt: skip
-_FREE = {shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to, special.stop_gradient.function}
+_FREE = {
+    shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to, special.stop_gradient.function,
+    np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast,
+}  # fmt: skip
 
 
 #: What some functions are made of, per element: a comparison and a choice; a quotient, its floor, a product and a
 #: difference; an exponential, a difference and a sum.
 _WEIGHTS = {
+    np.arctan2: ELEMENTARY, special.spherical_bessel.function: ELEMENTARY,
     np.maximum: 2, np.minimum: 2, np.fmax: 4, np.fmin: 4, np.remainder: 4, np.fmod: 4, np.floor_divide: 2,
     special.logsumexp.function: ELEMENTARY + 3, special.log_softmax.function: ELEMENTARY + 4,
 }  # fmt: skip

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -242,6 +243,9 @@ class Primitive:
             for name, value in kwargs.items():
                 if isinstance(value, Tracer):
                     raise TypeError(f"{self.name}: pass {name!r} by position")
+            place = names.index("out") if "out" in names else sys.maxsize
+            if kwargs.get("out") is not None or (place < len(args) and args[place] is not None):
+                raise unsupported_keyword(self.name, "out")
         if self.constant or count is None:
             return args, kwargs
         if len(args) > count:
@@ -318,7 +322,9 @@ class Composite:
         self.form = "composite"
         #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
         self.refused = [
-            (k, p.name) for k, p in enumerate(inspect.signature(rewrite).parameters.values()) if p.annotation == "None"
+            (k if p.kind is not p.KEYWORD_ONLY else sys.maxsize, p.name)
+            for k, p in enumerate(inspect.signature(rewrite).parameters.values())
+            if p.annotation == "None"
         ]
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -480,7 +486,7 @@ def infix(primitive: Primitive, evaluate: Function) -> Primitive:
     """The twin of `primitive` that Python's operator stands for: same edges, evaluated by the operator itself."""
     twin = Primitive(primitive.function, primitive.form, primitive.edges, evaluate)
     twin.evaluate = evaluate
-    for name in ("broadcasts", "common", "factored", "reason", "statics", "name", "arguments"):
+    for name in ("broadcasts", "common", "factored", "joint_push", "reason", "statics", "name", "arguments"):
         setattr(twin, name, getattr(primitive, name))
     return twin
 

@@ -225,6 +225,10 @@ class DuckArray(Tracer):
                 raise TypeError(f"cannot assign a result of dtype {result.dtype} in place to {self.dtype}")
             result = result.astype(self.dtype)
         self.become(result)
+        for name in ("primal", "tangent"):
+            # NumPy's sum of two arrays without axes is a scalar, but in place it stays an array.
+            if isinstance(getattr(self, name, None), np.generic):
+                setattr(self, name, np.asarray(getattr(self, name)))
         return self
 
     def __repr__(self) -> str:
@@ -261,8 +265,8 @@ def operand(value: Any) -> Any:
     """A constant argument as rules take it: lists become arrays, what is no number is refused."""
     if isinstance(value, (np.matrix, np.ma.MaskedArray)):
         raise TypeError(
-            f"a {type(value).__name__} cannot be an operand of a differentiated operation{user_line()}: its operators or "
-            "its mask mean something else; use np.asarray(x), or x.filled(value)"
+            f"a {type(value).__name__} cannot be an operand of a differentiated operation{user_line()}: its operators "
+            "or its mask mean something else; use np.asarray(x), or x.filled(value)"
         )
     if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
         return value

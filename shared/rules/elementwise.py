@@ -55,7 +55,8 @@ def _power_partial(x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
     # The exponent stays y - 1, on which the second derivative depends; the base is replaced where 0 * inf would arise.
-    return y * np.power(np.where((x == 0) & (y == 0), 1, x), y - 1)
+    both = np.asarray((x == 0) & (y == 0)).astype(np.result_type(x, y))
+    return y * np.power(x + both, y - 1)
 
 
 def _exponent_partial(out: Any, x: Any) -> Any:
@@ -65,8 +66,20 @@ def _exponent_partial(out: Any, x: Any) -> Any:
     return out * np.log(np.where(x == 0, 1, x))
 
 
+def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    (x, y), (first, second) = values, tangents
+    if first is None:
+        return second * _exponent_partial(out, x)
+    if second is None:
+        return first * _power_partial(x, y)
+    zero = x == 0
+    both = np.asarray(zero & (y == 0)).astype(np.result_type(x, y))
+    return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(np.where(zero, 1, x)))
+
+
 power = elementwise(np.power, _power_partial, _exponent_partial)
-elementwise(np.float_power, _power_partial, _exponent_partial)
+float_power = elementwise(np.float_power, _power_partial, _exponent_partial)
+power.joint_push = float_power.joint_push = _power_tangent
 sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
 elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
@@ -157,13 +170,23 @@ def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
     def second(c: Any, x: Any, y: Any) -> Any:
         return _share(c, (beats(y, x) | np.isnan(x)) if ignores_nan else beats(y, x), x, y)
 
-    rule(
+    def joint(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+        (x, y), (of_x, of_y) = values, tangents
+        if of_x is None:
+            return second(of_y, x, y)
+        if of_y is None:
+            return first(of_x, x, y)
+        wins = (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y)
+        return np.where(x == y, 0.5 * (of_x + of_y), np.where(wins, of_x, of_y))
+
+    primitive = rule(
         function,
         vjps=(first, second),
         jvps=(first, second),
         broadcasts=True,
         because="the partial is a choice between operands: multiplying by it would make NaN of an infinite cotangent",
     )
+    primitive.joint_push = joint
 
 
 _extremum(np.maximum, operator.gt, ignores_nan=False)
@@ -265,7 +288,10 @@ def _modf(x: Any) -> Any:
 
 
 @composite(np.clip)
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def _clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *,
+    min: Any = None, max: Any = None, dtype: None = None, where: None = None,
+) -> Any:  # fmt: skip
     a = strong(a)
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if low is not None:

@@ -77,7 +77,7 @@ SUM = multilinear(
 
 
 def _mean(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    if x.dtype == np.float16:
+    if getattr(x, "dtype", None) == np.float16:
         return np.mean(x, axis=axis, keepdims=keepdims)  # which adds up in float32
     return np.add.reduce(x, axis=axis, keepdims=keepdims) / count_of(np.shape(x), axis)
 
