@@ -76,9 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="where to write the picture; the suffix chooses the format (default: gradient-cost.png)",
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="a small network, few images, few sizes: seconds"
-    )
+    parser.add_argument("--quick", action="store_true", help="a small network, few images, few sizes: seconds")
     parser.add_argument(
         "--seed",
         type=seed,
@@ -103,9 +101,7 @@ def network_sizes(text: str) -> tuple[int, ...]:
     allowed = {str(2**log2_inputs): log2_inputs for log2_inputs in range(smallest, largest + 1)}
     for size in text.split(","):
         if size.strip() not in allowed:
-            raise argparse.ArgumentTypeError(
-                f"{size!r} is not a power of two from {2**smallest} to {2**largest}"
-            )
+            raise argparse.ArgumentTypeError(f"{size!r} is not a power of two from {2**smallest} to {2**largest}")
     chosen = sorted({allowed[size.strip()] for size in text.split(",")})
     if len(chosen) < 2:
         raise argparse.ArgumentTypeError("a slope needs two different sizes or more, as in 64,256")
@@ -163,9 +159,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if agree else 1
 
 
-def compare_on_digits(
-    console: Console, progress: Progress, options: argparse.Namespace, modes: Sequence[str]
-) -> bool:
+def compare_on_digits(console: Console, progress: Progress, options: argparse.Namespace, modes: Sequence[str]) -> bool:
     """Print how the gradients on the digits compare, and return whether every pair agrees."""
     images, labels = digits.load()
     hidden = HIDDEN_UNITS
@@ -193,9 +187,7 @@ def sweep(progress: Progress, options: argparse.Namespace, modes: Sequence[str])
     """A row for every network size, measured under the progress bar."""
     log2_sizes = options.sizes or (QUICK_LOG2_INPUTS if options.quick else workloads.LOG2_INPUTS)
     # The bar counts parameters, not sizes: the largest network takes as long as all the others.
-    bar = progress.add_task(
-        "networks of growing size", total=sum(2**log2_inputs for log2_inputs in log2_sizes)
-    )
+    bar = progress.add_task("networks of growing size", total=sum(2**log2_inputs for log2_inputs in log2_sizes))
     rows = []
     for log2_inputs in log2_sizes:
         rows.append(scaling.measure_row(log2_inputs, modes))

@@ -71,8 +71,7 @@ def perceptron(sizes: tuple[int, ...], batch: int, dtype: DTypeLike = np.float64
     random = np.random.default_rng(20)
     network = MLP(sizes, "tanh")
     parameters = [
-        (weights.astype(dtype), biases.astype(dtype))
-        for weights, biases in network.initialise("xavier_normal", random)
+        (weights.astype(dtype), biases.astype(dtype)) for weights, biases in network.initialise("xavier_normal", random)
     ]
     images = random.uniform(0.0, 1.0, (batch, sizes[0])).astype(dtype)
     labels = random.integers(0, sizes[-1], batch)
@@ -228,9 +227,7 @@ def rosenbrock_gradient(x: FloatArray) -> tuple[Any, FloatArray]:
 
 def rosenbrock(length: int) -> Problem:
     """Rosenbrock's function by whole slices, away from its minimum."""
-    return Problem(
-        rosenbrock_value, (np.random.default_rng(23).uniform(-1.5, 1.5, length),), rosenbrock_gradient
-    )
+    return Problem(rosenbrock_value, (np.random.default_rng(23).uniform(-1.5, 1.5, length),), rosenbrock_gradient)
 
 
 GAS_CONSTANT_TIMES_TEMPERATURE = 8.314462618e-3 * 300.0
@@ -246,9 +243,7 @@ def helmholtz_energy(x: Any, covolumes: FloatArray, attraction: FloatArray) -> A
     return ideal - (x @ (attraction @ x)) / (math.sqrt(8.0) * filled) * np.log(ratio)
 
 
-def helmholtz_gradient(
-    x: FloatArray, covolumes: FloatArray, attraction: FloatArray
-) -> tuple[float, FloatArray]:
+def helmholtz_gradient(x: FloatArray, covolumes: FloatArray, attraction: FloatArray) -> tuple[float, FloatArray]:
     """Value and gradient of `helmholtz_energy`; plain floats for scalars, `attraction` known symmetric."""
     filled = float(covolumes @ x)
     free = 1.0 - filled
@@ -325,9 +320,7 @@ def multiply_add(length: int, rounds: int) -> Problem:
 WORKLOADS: list[Workload] = [
     Workload("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 1.6),
     Workload("MLP 784-15-10 tanh, batch 32", perceptron, ((784, 15, 10), 32), ((6, 4, 3), 5), 1.4),
-    Workload(
-        "MLP 784-256-256-10, batch 128", perceptron, ((784, 256, 256, 10), 128), ((7, 5, 4, 3), 4), 1.05
-    ),
+    Workload("MLP 784-256-256-10, batch 128", perceptron, ((784, 256, 256, 10), 128), ((7, 5, 4, 3), 4), 1.05),
     Workload("MLP of 50 layers of 32, batch 16", perceptron, ((32,) * 51, 16), ((3,) * 11, 4), 1.6),
     Workload("chain of 1000 operations, length 10", vector_chain, (10, 125), (4, 2), 3.0, 1.9),
     Workload("chain of 1000 operations, Python float", float_chain, (125,), (3,), 25.0, 0.75),

@@ -58,9 +58,7 @@ class Measurement:
         an_operation = self.microseconds_an_operation
         slow = self.target is not None and self.ratio > self.target
         slow_operation = (
-            self.operation_target is not None
-            and an_operation is not None
-            and an_operation > self.operation_target
+            self.operation_target is not None and an_operation is not None and an_operation > self.operation_target
         )
         return not (slow or slow_operation)
 
@@ -98,8 +96,7 @@ def least_seconds(calls: Sequence[Callable[[], Any]], repeat: int) -> list[float
     """Return the least duration of each call, of `repeat` samples taken in turns."""
     numbers = [max(1, round(SHORTEST_SAMPLE / seconds_a_call(call, 2))) for call in calls]
     samples = [
-        [seconds_a_call(call, number) for call, number in zip(calls, numbers, strict=True)]
-        for _ in range(repeat)
+        [seconds_a_call(call, number) for call, number in zip(calls, numbers, strict=True)] for _ in range(repeat)
     ]
     return [min(column) for column in zip(*samples, strict=True)]
 

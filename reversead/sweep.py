@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.registry import Edge, fit
-from shared.tracer import SETITEM, DuckArray, duplicate, located, write
+from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, write
 
 _ndarray = np.ndarray
 _ARRAYS = (np.ndarray, DuckArray)
@@ -23,7 +23,7 @@ _ARRAYS = (np.ndarray, DuckArray)
 def _gather(c: Any, kept: Any) -> Any:
     like, index, _, _, stays = kept
     # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    part, index = located(c, index)
+    part, index = located(np.asarray(c) if c.__class__ is float else c, index)
     c = np.copy(part[index]) if stays is None else np.where(stays, part[index], 0)
     surplus = like.ndim - c.ndim
     return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
@@ -163,6 +163,9 @@ def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[in
             owned.add(node)
         else:
             term = edge.push(t, kept)
+            if isinstance(term, ViewOf):
+                # An outer level's view would go stale when its base is written; its present value does not.
+                term = term.twin()  # type: ignore[attr-defined]
             if term is t:
                 owned.discard(parent)
             elif term.__class__ is _ndarray and term.base is not None and parent in owned:

@@ -245,7 +245,7 @@ class Variable(DuckArray):
         active, nested, kept = 0, False, primitive.kept
         for a in args:
             if isinstance(a, Variable) and a.level is tape:
-                value = a.primal if a.__class__ is Variable else detached(a.primal)
+                value = a.primal
                 parents.append(a.index)
                 active += a.index >= 0
             else:
@@ -263,7 +263,11 @@ class Variable(DuckArray):
         out = bind(primitive, tuple(values), static) if nested else primitive.raw(*values, **static)
         if primitive.constant:
             return out
-        node = record_all(tape, primitive, out, values, parents, static) if active else -1
+        if active:
+            # Only now, because what was evaluated may be a view of these values.
+            node = record_all(tape, primitive, out, [detached(value) for value in values], parents, static)
+        else:
+            node = -1
         if (out.base is not None) if out.__class__ is _ndarray else nested:
             base = base_of(out, args, tape)
             if base is not None:

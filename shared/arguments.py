@@ -179,7 +179,7 @@ def same_structure(name: str, what: str, given: Any, structure: Structure, likes
     """The leaves of a tangent or cotangent, checked against what it belongs to."""
     leaves, found = flatten(given)
     if found != structure:
-        raise ShapeError(f"{name}: the {what} has the structure {found}, but must have {structure}{user_line()}")
+        raise ShapeError(f"{name}: the {what} has the structure {found}, not the shape of {structure}{user_line()}")
     result = []
     for leaf, like in zip(leaves, likes, strict=True):
         value = differentiable(leaf, f"{name}: the {what}")

@@ -118,7 +118,8 @@ class DuckArray(Tracer):
         raise not_a_number(
             "a plain NumPy array",
             "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
-            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to.",
+            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to. A method of a "
+            "plain array takes no traced value: write A @ x for A.dot(x).",
         )
 
     def __float__(self) -> NoReturn:
@@ -479,10 +480,12 @@ def view_class(engine: type[DuckArray]) -> type:
         if view.base is _NOBODY:
             return True
         if view.path is None:
-            link = view
-            while sys.getrefcount(link.base) <= _ALONE:
+            link, visited = view, 1
+            # Besides `base` of one view, the root is referred to by `root` of every view on the way.
+            while sys.getrefcount(link.base) <= _ALONE + (visited if link.base is view.root else 0):
                 # The base was an intermediate value, such as what a transpose was taken of.
                 link = link.base
+                visited += 1
                 if not isinstance(link, ViewOf) or link.base is _NOBODY:
                     view.base, view.root, view.seen = _NOBODY, _NOBODY, None
                     return True

@@ -32,9 +32,7 @@ def problem(activation, loss, integer_labels, batch, output="identity", dtype=np
     rng = np.random.default_rng(seed)
     mlp = MLP(SIZES, activation, output)
     zeros = mlp.initialise("zeros", rng)
-    parameters = [
-        tuple((0.7 * rng.standard_normal(part.shape)).astype(dtype) for part in layer) for layer in zeros
-    ]
+    parameters = [tuple((0.7 * rng.standard_normal(part.shape)).astype(dtype) for part in layer) for layer in zeros]
     rows = 1 if batch is None else batch
     x = rng.standard_normal((rows, SIZES[0])).astype(dtype)
     labels = rng.integers(0, SIZES[-1], rows)
@@ -142,9 +140,7 @@ def test_backprop_keeps_float32(activation, loss, integer_labels):
     assert value.dtype == np.float32
     wide = [tuple(part.astype(np.float64) for part in layer) for layer in parameters]
     _, expected = backprop(mlp, wide, x.astype(np.float64), target, loss, l2=0.3)
-    assert_same_gradient(
-        gradient, [tuple(part.astype(np.float32) for part in layer) for layer in expected], 1e-5
-    )
+    assert_same_gradient(gradient, [tuple(part.astype(np.float32) for part in layer) for layer in expected], 1e-5)
 
 
 def test_float32_parameters_get_a_float32_gradient_from_float64_data():

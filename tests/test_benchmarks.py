@@ -38,18 +38,14 @@ def first_of_each_last_parameter(candidate: type) -> list[tuple[Any, ...]]:
 
 
 CALLS = [
-    pytest.param(
-        candidate, method, parameters, id="-".join(map(str, (candidate.__name__, method, *parameters)))
-    )
+    pytest.param(candidate, method, parameters, id="-".join(map(str, (candidate.__name__, method, *parameters))))
     for candidate, method in asv_benchmarks()
     for parameters in first_of_each_last_parameter(candidate)
 ]
 
 
 @pytest.mark.parametrize(("candidate", "method", "parameters"), CALLS)
-def test_every_benchmark_runs_on_its_smallest_size(
-    candidate: type, method: str, parameters: tuple[Any, ...]
-) -> None:
+def test_every_benchmark_runs_on_its_smallest_size(candidate: type, method: str, parameters: tuple[Any, ...]) -> None:
     result = getattr(candidate(), method)(*parameters)
     if method.startswith("track_"):
         assert np.isfinite(result) and result > 0
@@ -165,9 +161,7 @@ def test_reverse_memory_grows_with_depth_and_forward_memory_does_not() -> None:
     inputs = 2**14
     array = 8 * inputs
     peak = {
-        (mode, log2_depth): measure.peak_bytes(
-            workloads.one_derivative(workloads.chain(log2_depth, inputs), mode)
-        )
+        (mode, log2_depth): measure.peak_bytes(workloads.one_derivative(workloads.chain(log2_depth, inputs), mode))
         for mode in ("reverse", "forward")
         for log2_depth in (4, 6)
     }

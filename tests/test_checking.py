@@ -149,9 +149,7 @@ def test_difference_gradient() -> None:
     assert gradient["b"] == pytest.approx(1e-6, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "difference", [finite_difference_gradient, difference_gradient, complex_step_gradient]
-)
+@pytest.mark.parametrize("difference", [finite_difference_gradient, difference_gradient, complex_step_gradient])
 def test_gradient_of_a_vector_function_is_refused(difference: Callable[..., Any]) -> None:
     with pytest.raises(ShapeError, match="scalar"):
         difference(lambda x: x * x, X)
@@ -351,20 +349,14 @@ def test_right_derivatives_pass(name: str) -> None:
     report = check_grads(f, *args, engines=ENGINES, order=2)
     kinds = {comparison.engine for comparison in report.comparisons}
     assert {
-        f"{o.__name__}.{m} over {i.__name__}.{k}"
-        for o in ENGINES
-        for i in ENGINES
-        for m in MODES
-        for k in MODES
+        f"{o.__name__}.{m} over {i.__name__}.{k}" for o in ENGINES for i in ENGINES for m in MODES for k in MODES
     } < kinds
 
 
 MODES = ("jvp", "vjp")
 
 
-@pytest.mark.parametrize(
-    "name", ["tiny and large elements", "float32", "network", "softmax of large numbers"]
-)
+@pytest.mark.parametrize("name", ["tiny and large elements", "float32", "network", "softmax of large numbers"])
 def test_right_derivatives_pass_whatever_the_direction(name: str) -> None:
     f, args = RIGHT[name]
     for seed in range(10):
@@ -554,9 +546,7 @@ def test_wrong_engine_is_caught(name: str) -> None:
         check_grads(product, ARGUMENT, engines=(dualad, engine), order=1)
 
 
-@pytest.mark.parametrize(
-    "name", ["sign of vjp", "vjp at one index", "not a number", "infinite", "shape of cotangents"]
-)
+@pytest.mark.parametrize("name", ["sign of vjp", "vjp at one index", "not a number", "infinite", "shape of cotangents"])
 def test_wrong_pullback_is_caught_without_a_jvp(name: str) -> None:
     engine = (
         WRONG_ENGINES[name][0]

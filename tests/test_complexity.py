@@ -235,8 +235,10 @@ def test_one_direction_of_an_array_program_costs_at_most_four(name: str, n: int)
 @pytest.mark.parametrize("name", list(COMPOUND_PROGRAMS))
 def test_derivatives_of_reductions_cost_a_constant(name: str) -> None:
     f = COMPOUND_PROGRAMS[name]
-    assert reverse_ratio(f, vector(400)) <= 1.05 * reverse_ratio(f, vector(100)) <= 1.05 * 8
-    assert forward_ratio(f, vector(400)) <= 1.05 * forward_ratio(f, vector(100)) <= 1.05 * 8
+    # A product's derivative is safe at zeros at every order, for which it forms and moves pairs of pairs of factors.
+    limit = 13 if "product" in name else 8
+    assert reverse_ratio(f, vector(400)) <= 1.05 * reverse_ratio(f, vector(100)) <= 1.05 * limit
+    assert forward_ratio(f, vector(400)) <= 1.05 * forward_ratio(f, vector(100)) <= 1.05 * limit
 
 
 def test_square_costs_a_multiplication_at_every_level() -> None:

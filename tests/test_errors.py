@@ -103,7 +103,6 @@ OUTPUTS = [
     pytest.param(lambda x, out: np.concatenate([x[:1], x[1:]], 0, out), id="concatenate by position"),
     pytest.param(lambda x, out: np.stack([x[0], x[1], x[2]], 0, out), id="stack by position"),
     pytest.param(lambda x, out: np.dot(np.eye(3), x, out), id="dot by position"),
-    pytest.param(lambda x, out: np.eye(3).dot(x, out=out), id="dot method of a plain array"),
     pytest.param(lambda x, out: np.matmul(np.eye(3), x, out=out), id="matmul"),
     pytest.param(lambda x, out: np.einsum("i->i", x, out=out), id="einsum"),
     pytest.param(lambda x, out: np.trace(x * np.ones((2, 2, 1)), 0, 0, 1, None, out), id="trace by position"),

@@ -195,7 +195,6 @@ STATEMENTS = [
     "z = np.maximum(y, 0.1); y[:] = 0.0; y += z",
     "z = [y, y]; z[0][0] = x[1]; y += z[1]",
     # a copy made of transposes or reversals is laid out as NumPy lays it out
-    "a = np.reshape(y, (2, 2)).T.copy(); r = a.ravel(); r[1] = 7.0; y += np.reshape(a, 4)",
     "a = np.copy(np.reshape(y, (2, 2)).T); r = np.ravel(a); r[1] = 7.0; y += np.reshape(a, 4)",
     "a = np.reshape(y, (2, 2)).T * 1.0; r = a.ravel(); r[1] = 7.0; y += np.reshape(a, 4)",
     "a = np.reshape(y, (2, 2)).T; r = a.ravel(); r[1] = 7.0; y += np.reshape(a, 4)",
@@ -297,6 +296,7 @@ LOOKING_AGAIN = [
     "v = y.real; y[0] = x[3]; out = v",
     "v = y.conj(); v[0] = x[3]; out = y",
     "v = y.astype(float, copy=False); v[0] = x[3]; out = y",
+    "a = np.reshape(y, (2, 2)).T.copy(); v = a.ravel(); v[1] = x[3]; out = np.ravel(a)",
     "v = np.nan_to_num(y, copy=False); v[0] = x[3]; out = y",
     "v = np.squeeze(y[None]); v[0] = x[3]; out = y",
     "v = np.expand_dims(y, 0); v[0, 0] = x[3]; out = y",

@@ -64,9 +64,7 @@ def test_activations_are_finite_and_keep_the_dtype_at_plus_minus_1000(name, dtyp
 
 
 def test_sigmoid_is_0_and_1_far_out():
-    np.testing.assert_array_equal(
-        ACTIVATIONS["sigmoid"].function(np.array([-1000.0, 0.0, 1000.0])), [0, 0.5, 1]
-    )
+    np.testing.assert_array_equal(ACTIVATIONS["sigmoid"].function(np.array([-1000.0, 0.0, 1000.0])), [0, 0.5, 1])
 
 
 def test_relu_has_slope_0_at_its_kink():
@@ -95,9 +93,7 @@ def test_initial_weights_have_mean_0_and_the_deviation_of_their_scheme(scheme):
     assert not bias.any()
 
 
-@pytest.mark.parametrize(
-    ("scheme", "bound"), [("xavier_uniform", math.sqrt(6 / 500)), ("scaled_uniform", 0.05)]
-)
+@pytest.mark.parametrize(("scheme", "bound"), [("xavier_uniform", math.sqrt(6 / 500)), ("scaled_uniform", 0.05)])
 def test_uniform_weights_fill_their_interval_and_stay_inside(scheme, bound):
     [(weights, _)] = MLP([400, 100]).initialise(scheme, np.random.default_rng(2))
     assert 0.999 * bound < np.abs(weights).max() <= bound
@@ -139,9 +135,7 @@ def test_from_equal_weights_the_hidden_units_stay_identical_while_random_ones_pa
         parameters = mlp.initialise(scheme, np.random.default_rng(2))
         for _ in range(30):
             _, gradient = backprop(mlp, parameters, x, labels)
-            parameters = [
-                (w - 0.5 * dw, b - 0.5 * db) for (w, b), (dw, db) in zip(parameters, gradient, strict=True)
-            ]
+            parameters = [(w - 0.5 * dw, b - 0.5 * db) for (w, b), (dw, db) in zip(parameters, gradient, strict=True)]
         hidden = parameters[0][0]
         assert hidden.any()
         return np.ptp(hidden, axis=1).max()
@@ -157,18 +151,14 @@ def test_from_equal_weights_the_hidden_units_stay_identical_while_random_ones_pa
 def test_forward_is_its_formula_for_one_example_and_for_a_batch():
     mlp = MLP([3, 5, 4, 2], "tanh", output="sigmoid")
     rng = np.random.default_rng(5)
-    parameters = [
-        (rng.standard_normal(w.shape), rng.standard_normal(b.shape)) for w, b in mlp.initialise("zeros", rng)
-    ]
+    parameters = [(rng.standard_normal(w.shape), rng.standard_normal(b.shape)) for w, b in mlp.initialise("zeros", rng)]
     batch = rng.standard_normal((7, 3))
     outputs = mlp(parameters, batch)
     assert outputs.shape == (7, 2)
     for example, output in zip(batch, outputs, strict=True):
         a = example
         for number, (weights, bias) in enumerate(parameters):
-            z = np.array(
-                [sum(weights[i, j] * a[i] for i in range(len(a))) + bias[j] for j in range(len(bias))]
-            )
+            z = np.array([sum(weights[i, j] * a[i] for i in range(len(a))) + bias[j] for j in range(len(bias))])
             a = FORMULAS["sigmoid" if number == 2 else "tanh"](z)
         np.testing.assert_allclose(output, a, rtol=1e-13)
         np.testing.assert_allclose(mlp(parameters, example), a, rtol=1e-13)
@@ -213,9 +203,7 @@ def test_softmax_cross_entropy_is_its_formula_in_all_forms_of_labels():
     for labels in ([2, 0], np.array([2, 0], np.uint8), one_hot, one_hot.astype(float)):
         assert softmax_cross_entropy(OUTPUT, labels) == pytest.approx(expected, rel=1e-14)
     assert softmax_cross_entropy(OUTPUT[0], 2) == pytest.approx(-math.log(probabilities[0, 2]), rel=1e-14)
-    assert softmax_cross_entropy(OUTPUT[0], one_hot[0]) == pytest.approx(
-        -math.log(probabilities[0, 2]), rel=1e-14
-    )
+    assert softmax_cross_entropy(OUTPUT[0], one_hot[0]) == pytest.approx(-math.log(probabilities[0, 2]), rel=1e-14)
 
 
 def test_softmax_cross_entropy_takes_a_distribution_as_a_label():

@@ -139,9 +139,7 @@ class TestForwardDiffClosures:
     """Closures over vectors, as in the issues that ForwardDiff.jl's confusion tests collect."""
 
     @two_engines
-    def test_gradient_of_a_derivative_that_closes_over_the_vector(
-        self, outer: ModuleType, inner: ModuleType
-    ) -> None:
+    def test_gradient_of_a_derivative_that_closes_over_the_vector(self, outer: ModuleType, inner: ModuleType) -> None:
         v = np.array([1.0, 2.0, -2.0])
 
         def f(v: Any) -> Any:
@@ -150,9 +148,7 @@ class TestForwardDiffClosures:
         np.testing.assert_allclose(outer.grad(f)(v), 3.0 + np.sum(v) * v / 3.0, rtol=1e-14)
 
     @two_engines
-    def test_gradient_of_a_gradient_that_closes_over_the_vector(
-        self, outer: ModuleType, inner: ModuleType
-    ) -> None:
+    def test_gradient_of_a_gradient_that_closes_over_the_vector(self, outer: ModuleType, inner: ModuleType) -> None:
         # grad_y sum(v y^2) = 2 v y, at y = v: the sum of 2 v^2.
         v = np.array([1.0, 2.0, -2.0])
         result = outer.grad(lambda v: np.sum(inner.grad(lambda y: np.sum(v * y * y))(v)))(v)
@@ -184,9 +180,7 @@ class TestInnerVariableUnused:
         assert outer(lambda x: x * inner(lambda y: x)(1.0))(3.0) == 0.0
 
     @two_scalar_transforms
-    def test_inner_value_is_a_function_of_the_outer_variable(
-        self, outer: Transform, inner: Transform
-    ) -> None:
+    def test_inner_value_is_a_function_of_the_outer_variable(self, outer: Transform, inner: Transform) -> None:
         assert outer(lambda x: inner(lambda y: x * x)(x) + x)(3.0) == 1.0
 
     @two_scalar_transforms
@@ -241,12 +235,8 @@ HESSIAN_VECTOR_PRODUCTS = {
     "linearize of grad": lambda outer, inner: outer.linearize(inner.grad(energy), POINT)[1](DIRECTION),
     "grad of jvp": lambda outer, inner: outer.grad(lambda x: inner.jvp(energy, (x,), (DIRECTION,))[1])(POINT),
     "grad of grad . v": lambda outer, inner: outer.grad(lambda x: inner.grad(energy)(x) @ DIRECTION)(POINT),
-    "grad of linearize": lambda outer, inner: outer.grad(lambda x: inner.linearize(energy, x)[1](DIRECTION))(
-        POINT
-    ),
-    "grad of vjp": lambda outer, inner: outer.grad(lambda x: inner.vjp(energy, x)[1](1.0)[0] @ DIRECTION)(
-        POINT
-    ),
+    "grad of linearize": lambda outer, inner: outer.grad(lambda x: inner.linearize(energy, x)[1](DIRECTION))(POINT),
+    "grad of vjp": lambda outer, inner: outer.grad(lambda x: inner.vjp(energy, x)[1](1.0)[0] @ DIRECTION)(POINT),
 }
 
 
@@ -375,9 +365,7 @@ def test_inner_value_used_by_the_outer_function_is_refused(outer: ModuleType, in
 
 
 @two_engines
-def test_closure_over_an_inner_variable_is_refused_once_it_has_ended(
-    outer: ModuleType, inner: ModuleType
-) -> None:
+def test_closure_over_an_inner_variable_is_refused_once_it_has_ended(outer: ModuleType, inner: ModuleType) -> None:
     def f(x: Any) -> Any:
         later: list[Callable[[], Any]] = []
 
@@ -517,9 +505,7 @@ class TestStopGradient:
 
 
 @two_engines
-def test_exception_in_the_inner_transform_leaves_the_outer_usable(
-    outer: ModuleType, inner: ModuleType
-) -> None:
+def test_exception_in_the_inner_transform_leaves_the_outer_usable(outer: ModuleType, inner: ModuleType) -> None:
     def f(x: Any) -> Any:
         def fails(y: Any) -> Any:
             _ = x * y

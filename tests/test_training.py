@@ -57,18 +57,14 @@ def test_an_engine_and_backprop_train_alike(ad):
 @pytest.mark.parametrize("clip_norm", [None, 0.1])
 def test_float32_parameters_stay_float32_whatever_the_options_are(clip_norm):
     points, labels = two_clouds(np.float32)
-    changed = options(
-        learning_rate=np.float64(0.3), clip_norm=None if clip_norm is None else np.float64(clip_norm)
-    )
+    changed = options(learning_rate=np.float64(0.3), clip_norm=None if clip_norm is None else np.float64(clip_norm))
     trained, _ = sgd(partial(backprop, MLP_2_3_2), start(np.float32), points, labels, **changed)
     assert {part.dtype for layer in trained for part in layer} == {np.dtype(np.float32)}
 
 
 def test_a_step_subtracts_the_rate_times_the_gradient():
     points, labels = two_clouds()
-    trained, history = sgd(
-        partial(backprop, MLP_2_3_2), start(), points, labels, **options(epochs=1, batch_size=60)
-    )
+    trained, history = sgd(partial(backprop, MLP_2_3_2), start(), points, labels, **options(epochs=1, batch_size=60))
     value, gradient = backprop(MLP_2_3_2, start(), points, labels)
     assert history.losses.shape == (1, 1)
     assert history.losses[0, 0] == pytest.approx(value, rel=1e-12)

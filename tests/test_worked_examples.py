@@ -23,9 +23,7 @@ def test_a_logistic_neuron_with_two_inputs(ad):
     def neuron(w, x):
         return sigmoid(w[0] * x[0] + w[1] * x[1] + w[2])
 
-    value, (dw, dx) = ad.value_and_grad(neuron, argnums=(0, 1))(
-        np.array([2.0, -3.0, -3.0]), np.array([-1.0, -2.0])
-    )
+    value, (dw, dx) = ad.value_and_grad(neuron, argnums=(0, 1))(np.array([2.0, -3.0, -3.0]), np.array([-1.0, -2.0]))
     assert value == pytest.approx(0.731, abs=5e-4)
     np.testing.assert_allclose(dw, [-0.197, -0.393, 0.197], atol=5e-4)
     np.testing.assert_allclose(dx, [0.393, -0.590], atol=5e-4)
@@ -36,9 +34,7 @@ def test_a_logistic_neuron_with_two_inputs(ad):
 
 def test_logarithm_product_and_sine(ad):
     """f(x1, x2) = ln x1 + x1 x2 - sin x2 at (2, 5) (Baydin et al. 2018, tables 2 and 3)."""
-    value, gradient = ad.value_and_grad(lambda x: np.log(x[0]) + x[0] * x[1] - np.sin(x[1]))(
-        np.array([2.0, 5.0])
-    )
+    value, gradient = ad.value_and_grad(lambda x: np.log(x[0]) + x[0] * x[1] - np.sin(x[1]))(np.array([2.0, 5.0]))
     assert value == pytest.approx(11.652, abs=5e-4)
     np.testing.assert_allclose(gradient, [5.5, 1.716], atol=5e-4)
     np.testing.assert_allclose(gradient, [1 / 2 + 5, 2 - np.cos(5.0)], rtol=1e-15)
@@ -61,9 +57,7 @@ def test_stacked_linear_layers_are_one_matrix(ad):
     for seed in (2, 3):
         x = np.random.default_rng(seed).standard_normal(4)
         np.testing.assert_allclose(mlp(parameters, x), x @ product, rtol=1e-13, atol=1e-15)
-        np.testing.assert_allclose(
-            ad.jacobian(lambda x: mlp(parameters, x))(x), product.T, rtol=1e-13, atol=1e-15
-        )
+        np.testing.assert_allclose(ad.jacobian(lambda x: mlp(parameters, x))(x), product.T, rtol=1e-13, atol=1e-15)
 
 
 # -------------------------------------------------- a network for handwritten digits
@@ -98,14 +92,10 @@ def test_forward_derivatives_of_the_digits_network_are_the_slopes_of_backprop():
         direction = [(rng.standard_normal(w.shape), rng.standard_normal(b.shape)) for w, b in parameters]
         value, slope = dualad.jvp(lambda p: objective(p, images, labels), (parameters,), (direction,))
         expected = sum(
-            np.vdot(g, d)
-            for layer in zip(gradient, direction, strict=True)
-            for g, d in zip(*layer, strict=True)
+            np.vdot(g, d) for layer in zip(gradient, direction, strict=True) for g, d in zip(*layer, strict=True)
         )
         size = sum(
-            np.abs(g * d).sum()
-            for layer in zip(gradient, direction, strict=True)
-            for g, d in zip(*layer, strict=True)
+            np.abs(g * d).sum() for layer in zip(gradient, direction, strict=True) for g, d in zip(*layer, strict=True)
         )
         assert value == pytest.approx(expected_value, rel=1e-13)
         assert slope == pytest.approx(expected, abs=1e-12 * size)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import NoRuleError, unsupported_keyword, user_line
+from shared.errors import NoRuleError, user_line
 from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
 from shared.rules.reductions import strong, unwrapped
 
@@ -63,7 +63,8 @@ def _exponent_partial(out: Any, x: Any) -> Any:
     # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.
     if isinstance(x, (int, float)):
         return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
-    return out * np.log(np.where(x == 0, 1, x))
+    # Added, and not chosen by np.where, which beside a Python float x would make float64 of any output.
+    return out * np.log(x + np.asarray(x == 0).astype(np.result_type(out)))
 
 
 def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -72,9 +73,9 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         return second * _exponent_partial(out, x)
     if second is None:
         return first * _power_partial(x, y)
-    zero = x == 0
-    both = np.asarray(zero & (y == 0)).astype(np.result_type(x, y))
-    return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(np.where(zero, 1, x)))
+    zero, dtype = np.asarray(x == 0), np.result_type(x, y)
+    both = (zero & (y == 0)).astype(dtype)
+    return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
 
 
 power = elementwise(np.power, _power_partial, _exponent_partial)
@@ -129,8 +130,19 @@ def _nonzero(x: Any) -> Any:
 
 
 elementwise(np.hypot, lambda out, x: x / _nonzero(out), lambda out, y: y / _nonzero(out))
+
+
 # The first argument of arctan2 is the ordinate; the rule calls it x like every first argument.
-rule(
+def _angle_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    (x, y), (first, second) = values, tangents
+    radius = np.hypot(x, y)
+    if second is None:
+        return first * (y / radius) / radius
+    across = second * (x / radius)
+    return (-across if first is None else first * (y / radius) - across) / radius
+
+
+arctan2 = rule(
     np.arctan2,
     common=lambda c, x, y: c / np.hypot(x, y),
     vjps=(lambda c, x, y: c * (y / np.hypot(x, y)), lambda c, x, y: -c * (x / np.hypot(x, y))),
@@ -141,6 +153,7 @@ rule(
     broadcasts=True,
     because="both cotangents share a quotient; divided twice, and not by a square, they cannot overflow",
 )
+arctan2.joint_push = _angle_tangent
 elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
 elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
 remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
@@ -301,12 +314,13 @@ def _clip(
 
 @composite(np.nan_to_num)
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    if not copy:
-        raise unsupported_keyword("np.nan_to_num", "copy=False")
     limits = np.finfo(x.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
     finite = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
-    return unwrapped(finite)
+    if copy or not np.ndim(x):
+        return unwrapped(finite)
+    x[...] = finite
+    return x
 
 
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
