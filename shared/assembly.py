@@ -261,7 +261,7 @@ def require_elementwise(name: str, response: Any, derivative: Any, direction: An
     """
     response, expected = stop_gradient(response), stop_gradient(derivative * direction)
     limits = np.finfo(Like(expected).dtype or np.float64)
-    if not np.allclose(response, expected, rtol=8 * limits.eps, atol=1024 * limits.smallest_subnormal, equal_nan=True):
+    if not np.allclose(response, expected, rtol=2 * limits.eps, atol=1024 * limits.smallest_subnormal, equal_nan=True):
         raise ShapeError(
             f"{name}: the function is not elementwise{user_line()}: its output at one place depends on the input at "
             "another; use jacobian"

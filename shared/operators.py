@@ -167,6 +167,16 @@ def _conjugate(self: Any) -> Any:
     return np.conjugate(self) if np.iscomplexobj(self) else self
 
 
+def _missing(name: str) -> property:
+    """An attribute of ndarray that traced arrays lack, saying what to use; a __getattr__ would slow down all others."""
+    instead = f"np.{name}(x)" if hasattr(np, name) else "another method, or x.ravel() for its elements"
+
+    def refuse(self: Any) -> Any:
+        raise AttributeError(f"traced arrays have no method or attribute {name!r}: use {instead}")
+
+    return property(refuse)
+
+
 def install() -> None:
     """Give the duck array all of them."""
     for name, primitive in ARITHMETIC.items():
@@ -208,3 +218,6 @@ def install() -> None:
     }
     for name, attribute in named.items():
         setattr(DuckArray, name, attribute)
+    for name in dir(np.ndarray):
+        if not name.startswith("_") and not hasattr(DuckArray, name):
+            setattr(DuckArray, name, _missing(name))

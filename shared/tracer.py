@@ -147,12 +147,6 @@ class DuckArray(Tracer):
     def __bool__(self) -> bool:
         return bool(self.primal)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if not name.startswith("_") and hasattr(np.ndarray, name):
-            instead = f"np.{name}(x)" if hasattr(np, name) else "another method, or x.ravel() for its elements"
-            raise AttributeError(f"traced arrays have no method or attribute {name!r}: use {instead}")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     # --- shape and type, which carry no derivative ---
 
     @property

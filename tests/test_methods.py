@@ -16,6 +16,7 @@ from registry_samples import Sample
 
 import dualad
 import reversead
+from dualad import Dual
 from shared import operators
 from shared.tracer import DuckArray
 
@@ -160,13 +161,22 @@ OWN = {
     "ptp",
 }
 REFUSED = {"__index__", "__idivmod__"}
+MISSING = {
+    name for name in dir(np.ndarray) if not name.startswith("_") and not hasattr(Dual(np.ones(2), np.ones(2)), name)
+}
+
+
+@pytest.mark.parametrize("name", sorted(MISSING))
+def test_a_method_that_is_missing_says_what_to_use(name):
+    with pytest.raises(AttributeError, match=f"no method or attribute '{name}': use"):
+        getattr(Dual(np.ones(2), np.ones(2)), name)
 
 
 def test_every_method_and_operator_has_a_call():
     operators_of_python = {f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")}
     operators_of_python -= {"__doc__"}
     given = {name for name in vars(DuckArray) if not name.startswith("_") or name in operators_of_python}
-    missing = (given | set(operators.METHODS)) - set(CALLS) - set(IN_PLACE) - OWN - REFUSED
+    missing = (given | set(operators.METHODS)) - set(CALLS) - set(IN_PLACE) - OWN - REFUSED - MISSING
     assert not missing, f"no call of {sorted(missing)} in CALLS or IN_PLACE"
 
 
