@@ -100,7 +100,11 @@ def test_simple_forms_outnumber_explicit_rules():
     assert count["rule"] < count["elementwise"] + count["multilinear"] < len(REGISTRY)
 
 
-@pytest.mark.parametrize("entry", {e for e in REGISTRY.values() if e.form == "rule"}, ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry",
+    sorted({e for e in REGISTRY.values() if e.form == "rule"}, key=lambda e: e.name),
+    ids=lambda entry: entry.name,
+)
 def test_every_explicit_rule_says_why_no_simpler_form_fits(entry):
     assert len(entry.reason.split()) >= 4, f"{entry.name}: {entry.reason!r}"
     assert "\n" not in entry.reason
