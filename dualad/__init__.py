@@ -1,5 +1,6 @@
 """Forward mode automatic differentiation of plain NumPy code, by dual numbers.
 
+>>> import numpy as np
 >>> import dualad as ad
 >>> ad.derivative(np.sin)(0.0)
 np.float64(1.0)

@@ -1,5 +1,6 @@
 """Reverse mode automatic differentiation of plain NumPy code, by a tape.
 
+>>> import numpy as np
 >>> import reversead as ad
 >>> ad.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
 array([2., 4.])

@@ -1,10 +1,9 @@
-"""What the tests share: the two engines, as a parameter of a test, and NumPy's name in the doctests."""
+"""What the tests share: the two engines, as a parameter of a test."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 import dualad
@@ -17,8 +16,3 @@ ENGINES = (dualad, reversead)
 def ad(request: pytest.FixtureRequest) -> Any:
     """Either engine."""
     return request.param
-
-
-@pytest.fixture(autouse=True)
-def _numpy_in_doctests(doctest_namespace: dict[str, Any]) -> None:
-    doctest_namespace["np"] = np
