@@ -8,11 +8,11 @@ NumPy operations on values that may be tracers of other levels, which is all tha
 from __future__ import annotations
 
 from operator import mul
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
+from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.registry import Edge, fit
 from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, write
 
@@ -34,7 +34,7 @@ LEAF = Edge(None, None, lambda t, kept: t)
 #: From a changed array to the array before an assignment: zero where it was assigned to.
 OVERWRITE = Edge(None, None, lambda t, kept: t)
 #: From a changed array to the array before an addition.
-KEEP = Edge(None, lambda c, kept: c, lambda t, kept: t)
+UNCHANGED = Edge(None, lambda c, kept: c, lambda t, kept: t)
 #: From a changed array to the value that was assigned or added.
 GATHER = Edge(None, _gather, lambda t, kept: t)
 
@@ -48,7 +48,7 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
     """
     pop, take = records.pop, cotangents.pop
     owned: set[int] = set()
-    alone = _ALONE
+    alone = ALONE_AS_LOCAL
     while cotangents:
         c = take()
         while True:
@@ -93,15 +93,6 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
 
 #: From this many bytes on, a new array costs the operating system's fresh pages, many times a call's overhead.
 _LARGE = 1 << 17
-
-
-def _count_alone() -> int:
-    # How many references a local variable shows differs between interpreters, so it is counted, not assumed.
-    c = np.zeros(1)
-    return getrefcount(c)
-
-
-_ALONE = _count_alone()
 
 
 def _may_hold_product(c: np.ndarray, kept: np.ndarray) -> bool:
@@ -152,7 +143,7 @@ def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[in
         t = values[parent]
         if t is None:
             continue
-        if edge is OVERWRITE or edge is KEEP:
+        if edge is OVERWRITE or edge is UNCHANGED:
             if parent not in owned or last_use[parent] != position:
                 t = duplicate(t)
             values[node] = write(t, SETITEM, kept, 0.0) if edge is OVERWRITE else t

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from reversead.guard import Guard
-from reversead.sweep import GATHER, KEEP, LEAF, OVERWRITE, forward, reverse
+from reversead.sweep import GATHER, LEAF, OVERWRITE, UNCHANGED, forward, reverse
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
 from shared.levels import Level, Tracer, bind
@@ -233,7 +233,7 @@ class Variable(DuckArray):
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
-                return _view(tape, out, node, self, rest if primitive.name == "getitem" else None)
+                return _view(tape, out, node, self, rest if primitive.is_index else None)
         return Variable(tape, out, node)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
@@ -299,7 +299,7 @@ class Variable(DuckArray):
         primal = write(writable(self, "primal"), primitive, index, value)
         base = self.index
         if base >= 0:
-            tape.record((OVERWRITE if primitive is SETITEM else KEEP, index, ~base))
+            tape.record((OVERWRITE if primitive is SETITEM else UNCHANGED, index, ~base))
         if parent >= 0:
             stays = winners(primal.shape, index) if primitive is SETITEM else None
             kept = (Like(value), index, Like(primal), primitive, stays)

@@ -5,7 +5,6 @@ It knows containers, dtypes and error messages; it knows nothing of tangents, ta
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.levels import Tracer
+from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.registry import Like
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
@@ -113,7 +113,7 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
     results, array = [], np.ndarray
     for k, leaf in enumerate(leaves):
         # An array that this list alone refers to and that owns its memory can be handed out without a copy.
-        alone = sys.getrefcount(values[k]) <= _ALONE
+        alone = getrefcount(values[k]) <= ALONE_AS_ITEM
         value = values[k]
         plain = alone and value.__class__ is array is leaf.__class__
         if plain and value.base is None and value.dtype is leaf.dtype and value.flags.writeable:
@@ -121,15 +121,6 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
         else:
             results.append(as_leaf(value, leaf))
     return results
-
-
-# How many references an item of a list shows differs between interpreters, so it is counted, not assumed.
-def _count_alone() -> int:
-    values = [np.zeros(1)]
-    return sys.getrefcount(values[0])
-
-
-_ALONE = _count_alone()
 
 
 def as_leaf(value: Any, leaf: Any) -> Any:

@@ -179,6 +179,7 @@ class Primitive:
         "form",
         "function",
         "is_binary",
+        "is_index",
         "joint_push",
         "kept",
         "linear_in_one",
@@ -201,6 +202,8 @@ class Primitive:
         self.edges: tuple[Edge | None, ...] = tuple(edges)
         self.constant = form == "constant"
         self.elementwise = form == "elementwise"
+        #: whether its further arguments are an index, by which a view can be written through
+        self.is_index = False
         #: whether an engine's fast path for two arguments may take it: no keywords, an edge or None for each
         self.is_binary = isinstance(function, np.ufunc) and function.nin == 2 == len(self.edges)
         self.linear_in_one = form == "multilinear" and len(self.edges) == 1
@@ -294,7 +297,7 @@ class Primitive:
 
     def path(self, args: tuple[Any, ...]) -> Any:
         """The index by which a view was taken, if it was; a view of another kind cannot be written through."""
-        return args[1:] if self.name == "getitem" else None
+        return args[1:] if self.is_index else None
 
     def push(self, out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
         """The tangent of `out`, where `tangents[k]` is None for an argument that does not vary; None if all are."""

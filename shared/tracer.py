@@ -8,7 +8,6 @@ subclass that says so in `process` and `update`.  Operators and methods are fill
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from shared.errors import StaleViewError, no_rule, not_a_number, unsupported_keyword, user_line
 from shared.levels import Tracer, bind
+from shared.references import ALONE_IN_SLOT, getrefcount
 from shared.registry import REGISTRY, Primitive
 
 #: Entries for ufunc methods: METHODS[np.add, "reduce"]
@@ -357,21 +357,7 @@ def winners(shape: tuple[int, ...], index: Any) -> Any:
 
 def held_by_others(tracer: DuckArray, slot: str) -> bool:
     """Whether anything besides this slot refers to its buffer: a kept value, a view, the caller's own array."""
-    return sys.getrefcount(getattr(tracer, slot)) > _ALONE
-
-
-class _Probe(DuckArray):
-    __slots__ = ()
-
-
-def _count_alone() -> int:
-    # How many references an unshared slot shows differs between interpreters, so it is counted, not assumed.
-    probe = _Probe()
-    probe.primal = np.zeros(1)
-    return sys.getrefcount(getattr(probe, "primal"))  # noqa: B009 - the same expression as in held_by_others
-
-
-_ALONE = _count_alone()
+    return getrefcount(getattr(tracer, slot)) > ALONE_IN_SLOT
 
 
 def duplicate(buffer: Any) -> Any:
@@ -476,7 +462,7 @@ def view_class(engine: type[DuckArray]) -> type:
         if view.path is None:
             link, visited = view, 1
             # Besides `base` of one view, the root is referred to by `root` of every view on the way.
-            while sys.getrefcount(link.base) <= _ALONE + (visited if link.base is view.root else 0):
+            while getrefcount(link.base) <= ALONE_IN_SLOT + (visited if link.base is view.root else 0):
                 # The base was an intermediate value, such as what a transpose was taken of.
                 link = link.base
                 visited += 1

@@ -266,7 +266,7 @@ constant(
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.isnat,
-    np.fix, np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
+    np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
     np.isposinf, np.isneginf, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal,
 )  # fmt: skip
 alias(np.around, np.round)

@@ -57,7 +57,7 @@ def scatter(c: Any, x: Any, *index: Any) -> Any:
 
 _getitem.__name__ = "getitem"
 GETITEM = multilinear(_getitem, scatter, accumulate=_deposit)
-GETITEM.arguments = None
+GETITEM.arguments, GETITEM.is_index = None, True
 
 
 @composite(np.take)

@@ -357,7 +357,7 @@ def _tile(A: Any, reps: Any) -> Any:
     apart = tuple(n for size in shape for n in (1, size))
     repeated = tuple(n for count, size in zip(counts, shape, strict=True) for n in (count, size))
     spread = np.broadcast_to(np.reshape(A, apart), repeated)
-    return np.reshape(spread, tuple(c * n for c, n in zip(counts, shape, strict=True)), copy=True)
+    return np.copy(np.reshape(spread, tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
 @composite(np.repeat)

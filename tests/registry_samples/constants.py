@@ -5,7 +5,7 @@ import numpy as np
 from registry_samples.sample import Sample, over
 
 _UNARY = (
-    "sign floor ceil rint trunc signbit spacing logical_not isfinite isinf isnan fix round around "
+    "sign floor ceil rint trunc signbit spacing logical_not isfinite isinf isnan round around "
     "isposinf isneginf iscomplexobj isrealobj iscomplex isreal argmax argmin any all count_nonzero "
     "argsort nonzero flatnonzero argwhere shape ndim size"
 )

@@ -1,0 +1,40 @@
+"""How many references an object shows that one place alone refers to: the test of whether it may be written in place.
+
+The counts differ between interpreters, so they are taken here, once, by the very expressions that use them.  A count
+that is too low only makes a copy that was not needed.  This module knows nothing of tracers or derivatives.
+"""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ALONE_AS_ITEM", "ALONE_AS_LOCAL", "ALONE_IN_SLOT", "getrefcount"]
+
+
+class _Holder:
+    __slots__ = ("held",)
+
+    def __init__(self, held: Any):
+        self.held = held
+
+
+def _of_slot() -> int:
+    holder = _Holder(np.zeros(1))
+    return getrefcount(holder.held)
+
+
+def _of_item() -> int:
+    items = [np.zeros(1)]
+    return getrefcount(items[0])
+
+
+def _of_local() -> int:
+    local = np.zeros(1)
+    return getrefcount(local)
+
+
+#: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
+ALONE_IN_SLOT, ALONE_AS_ITEM, ALONE_AS_LOCAL = _of_slot(), _of_item(), _of_local()
