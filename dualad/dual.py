@@ -14,7 +14,8 @@ import numpy as np
 from shared.arguments import differentiable, in_dtype_of
 from shared.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.levels import Level, Tracer, bind
-from shared.registry import UNARY, Primitive
+from shared.primitive import Primitive
+from shared.registry import UNARY
 from shared.scalars import constant_operand
 from shared.tracer import (
     CONSTANT_TYPES,

@@ -37,7 +37,7 @@ from shared.assembly import (
     zero_like,
 )
 from shared.levels import Level
-from shared.registry import Like
+from shared.primitive import Like
 from shared.tree import flatten, unflatten
 
 Function = Callable[..., Any]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from shared.primitive import Edge, fit
 from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.registry import Edge, fit
 from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, write
 
 _ndarray = np.ndarray

@@ -26,7 +26,8 @@ from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.operators import ARITHMETIC
-from shared.registry import UNARY, Like, Primitive
+from shared.primitive import Like, Primitive
+from shared.registry import UNARY
 from shared.scalars import constant_operand
 from shared.tracer import (
     CONSTANT_TYPES,

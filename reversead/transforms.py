@@ -30,7 +30,7 @@ from shared.assembly import (
     split_aux,
     strip,
 )
-from shared.registry import Like
+from shared.primitive import Like
 from shared.tracer import DuckArray
 from shared.tree import flatten, unflatten
 

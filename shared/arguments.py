@@ -12,8 +12,8 @@ import numpy as np
 
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.levels import Tracer
+from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
-from shared.registry import Like
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
 

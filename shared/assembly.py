@@ -15,7 +15,7 @@ from shared.arguments import as_leaf
 from shared.errors import ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
-from shared.registry import Like
+from shared.primitive import Like
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from shared.levels import Level, bind
-from shared.registry import Primitive
+from shared.primitive import Primitive
 from shared.rules import indexing, linear_algebra, products, shapes, special
 from shared.tracer import DuckArray, Updating, attach, base_of, located, operand, view_class, writable, write
 from shared.tree import tree_map

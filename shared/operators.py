@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from shared.levels import Tracer, bind
-from shared.registry import REGISTRY, Primitive
+from shared.primitive import Primitive
+from shared.registry import REGISTRY
 from shared.rules import elementwise, indexing, products, shapes
 from shared.tracer import DuckArray, is_array
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from shared.errors import StaleViewError, no_rule, not_a_number, unsupported_keyword, user_line
 from shared.levels import Tracer, bind
+from shared.primitive import Primitive
 from shared.references import ALONE_IN_SLOT, getrefcount
-from shared.registry import REGISTRY, Primitive
+from shared.registry import REGISTRY
 
 #: Entries for ufunc methods: METHODS[np.add, "reduce"]
 METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}

@@ -33,7 +33,7 @@ from registry_samples import COMPLEX, CONSTANTS, SAMPLES
 
 from shared import REGISTRY, composite, elementwise, multilinear, rule
 from shared.levels import Tracer
-from shared.registry import Composite, Primitive
+from shared.primitive import Composite, Primitive
 from shared.rules.special import stop_gradient
 from shared.tracer import METHODS, DuckArray
 from shared.tree import flatten, tree_map

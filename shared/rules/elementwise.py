@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Primitive, alias, composite, constant, elementwise, infix, rule
+from shared.primitive import Primitive
+from shared.registry import alias, composite, constant, elementwise, infix, rule
 from shared.rules.reductions import strong, unwrapped
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Like, Primitive, composite, constant, fit, rule
+from shared.primitive import Like, Primitive, fit
+from shared.registry import composite, constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
 
 

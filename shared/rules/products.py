@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Like, composite, fit, multilinear, multilinear_in_all
+from shared.primitive import Like, fit
+from shared.registry import composite, multilinear, multilinear_in_all
 from shared.rules.reductions import strong, unwrapped
 
 # --- matmul -----------------------------------------------------------------------------------------------------------

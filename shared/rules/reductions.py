@@ -13,7 +13,8 @@ import numpy as np
 
 from shared.errors import unsupported_keyword
 from shared.levels import Tracer
-from shared.registry import Composite, Primitive, alias, composite, constant, elementwise, multilinear, rule
+from shared.primitive import Composite, Primitive
+from shared.registry import alias, composite, constant, elementwise, multilinear, rule
 from shared.tracer import METHODS
 
 Axis = int | tuple[int, ...] | None

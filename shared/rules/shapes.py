@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NoRuleError, user_line
-from shared.registry import Like, composite, constant, elementwise, fit, infix, multilinear, rule, variadic_rule
+from shared.primitive import Like, fit
+from shared.registry import composite, constant, elementwise, infix, multilinear, rule, variadic_rule
 from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
 from shared.tracer import DuckArray

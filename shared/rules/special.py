@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.registry import Primitive, elementwise, rule
+from shared.primitive import Primitive
+from shared.registry import elementwise, rule
 
 
 def _sigmoid(x: Any) -> Any:
