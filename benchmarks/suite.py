@@ -12,7 +12,8 @@ import time
 
 import numpy as np
 
-from benchmarks import workloads
+from benchmarks import speed, workloads
+from benchmarks.handwritten import WORKLOADS
 from benchmarks.measure import peak_bytes
 
 
@@ -91,6 +92,20 @@ class Parts(_Timed):
 
     def time_part(self, log2_n: int, part: str) -> None:
         workloads.part(workloads.network(log2_n), part)()
+
+
+class Speed:
+    """An engine beside the same derivative by hand, in one process and in turns: the table of `benchmarks.speed`."""
+
+    version = "1"
+    params = ([workload.name for workload in WORKLOADS if workload.quantity == "time"],)
+    param_names = ("work",)
+
+    def track_ratio_to_hand(self, work: str) -> float:
+        (workload,) = [each for each in WORKLOADS if each.name == work]
+        return round(speed.measure(workload, repeat=10).ratio, 2)
+
+    track_ratio_to_hand.unit = "times the hand-written time"  # type: ignore[attr-defined]
 
 
 class Control(_Timed):
