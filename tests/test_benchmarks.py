@@ -70,7 +70,8 @@ def test_every_class_has_a_version_and_sizes_before_modes(candidate: type) -> No
     assert isinstance(candidate.version, str)
     if hasattr(candidate, "params"):
         assert len(candidate.params) == len(candidate.param_names)
-        assert candidate.param_names[0].startswith("log2_")
+        # One axis alone may be names, as of the works that are compared with hand-written ones.
+        assert len(candidate.params) == 1 or candidate.param_names[0].startswith("log2_")
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
