@@ -105,10 +105,7 @@ class Dual(DuckArray):
                 x_tangent = out.dtype.type(x_tangent)
             if y_tangent.__class__ is float:
                 y_tangent = out.dtype.type(y_tangent)
-        if primitive.joint_push is not None:
-            tangent = primitive.joint_push(out, (x_value, y_value), (x_tangent, y_tangent), {})
-        else:
-            tangent = _sum_of_pushes(primitive, out, x_value, y_value, x_tangent, y_tangent)
+        tangent = primitive.push(out, (x_value, y_value), (x_tangent, y_tangent), {})
         if out.__class__ is _ndarray:
             if tangent.__class__ is not _ndarray or tangent.shape != out.shape or tangent.dtype is not out.dtype:
                 tangent = like_output(tangent, out)
@@ -184,30 +181,6 @@ def new_dual(level: Any, primal: Any, tangent: Any) -> Dual:
     dual.primal = primal
     dual.tangent = tangent
     return dual
-
-
-def _sum_of_pushes(primitive: Primitive, out: Any, x_value: Any, y_value: Any, x_tangent: Any, y_tangent: Any) -> Any:
-    tangent = None
-    if x_tangent is not None:
-        edge: Any = primitive.edges[0]
-        if edge is not None:
-            keep = edge.keep
-            if keep.__class__ is int:
-                kept = (x_value, y_value, out)[keep]
-            else:
-                kept = None if keep is None else primitive.keep(edge, 0, out, (x_value, y_value), {})
-            tangent = edge.push(x_tangent, kept)
-    if y_tangent is not None:
-        edge = primitive.edges[1]
-        if edge is not None:
-            keep = edge.keep
-            if keep.__class__ is int:
-                kept = (x_value, y_value, out)[keep]
-            else:
-                kept = None if keep is None else primitive.keep(edge, 1, out, (x_value, y_value), {})
-            term = edge.push(y_tangent, kept)
-            tangent = term if tangent is None else tangent + term
-    return tangent
 
 
 _allocate: Any = object.__new__

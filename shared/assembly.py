@@ -108,13 +108,7 @@ def matrices_of(
             mine = [column[k] for column in columns[start : start + step * like.size]]
             start += step * like.size
             if step == 2:
-                along, across = mine[::2], mine[1::2]
-                if is_complex(output):
-                    for a, b in zip(along, across, strict=True):
-                        require_holomorphic(name, a, b)
-                    mine = along
-                else:
-                    mine = [a - 1j * b for a, b in zip(along, across, strict=True)]
+                mine = _complex_numbers(name, mine, holomorphic=is_complex(output))
             row.append(stack(mine, Like(output).shape + like.shape, _jacobian_type(output, leaf)))
         blocks.append(row)
     return blocks
@@ -134,19 +128,26 @@ def matrices_of_rows(
         for k, leaf in enumerate(leaves):
             entries = [row[k] for row in mine]
             if step == 2:
-                # Re(i dy) is minus the imaginary part of dy.
-                along, across = entries[::2], entries[1::2]
-                if is_complex(leaf):
-                    for a, b in zip(along, across, strict=True):
-                        require_holomorphic(name, a, b)
-                    entries = along
-                else:
-                    entries = [a - 1j * b for a, b in zip(along, across, strict=True)]
+                entries = _complex_numbers(name, entries, holomorphic=is_complex(leaf))
             shape = Like(leaf).shape
             last = stack(entries, (*shape, like.size), _jacobian_type(output, leaf))
             block.append(np.reshape(np.moveaxis(last, -1, 0), like.shape + shape) if like.shape or shape else last[0])
         blocks.append(block)
     return blocks
+
+
+def _complex_numbers(name: str, entries: Sequence[Any], holomorphic: bool) -> list[Any]:
+    """A complex derivative per pair of real ones: what was found along 1 and along i, in turns.
+
+    Of a holomorphic function the second is i times the first, which is checked.  Else it is a - i b: of a real output,
+    the gradient convention; of a real input, because Re(i dy) is minus the imaginary part of dy.
+    """
+    along, across = list(entries[::2]), list(entries[1::2])
+    if not holomorphic:
+        return [a - 1j * b for a, b in zip(along, across, strict=True)]
+    for a, b in zip(along, across, strict=True):
+        require_holomorphic(name, a, b)
+    return along
 
 
 def _jacobian_type(output: Any, leaf: Any) -> Any:

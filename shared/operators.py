@@ -137,15 +137,11 @@ def _fill(self: Any, value: Any) -> None:
     self[...] = value
 
 
-#: index types that are no arrays, so that the tape has nothing to protect
-_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
-
-
 def _getitem(self: Any, index: Any) -> Any:
     if index.__class__ is not tuple:
         index = (index,)
     for part in index:
-        if part.__class__ not in _BASIC:
+        if part.__class__ not in indexing.BASIC:
             index = [_as_index(part) for part in index]
             if any([isinstance(part, Tracer) for part in index]):
                 return bind(indexing.GETITEM, (self, *index), {})

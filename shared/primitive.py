@@ -285,10 +285,20 @@ class Primitive:
         if self.joint_push is not None:
             return self.joint_push(out, values, tangents, static)
         total = None
-        for k, (edge, tangent) in enumerate(zip(self.edges, tangents, strict=False)):
-            if tangent is None or edge is None:
+        k = -1
+        for tangent in tangents:
+            k += 1
+            if tangent is None:
                 continue
-            term = edge.push(tangent, self.keep(edge, k, out, values, static))
+            edge = self.edges[k]
+            if edge is None:
+                continue
+            keep = edge.keep
+            if keep.__class__ is int:
+                kept = out if keep == OUT else values[keep]
+            else:
+                kept = None if keep is None else self.keep(edge, k, out, values, static)
+            term = edge.push(tangent, kept)
             total = term if total is None else total + term
         return total
 

@@ -36,13 +36,14 @@ ADD_ONCE = Updating("add_once", _add)
 ADD_TO_VIEW = Updating("add_to_view", _add_to_view)
 
 
-_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+#: The index types that are no arrays: they give views, name no element twice, and need no protection from change.
+BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
 def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
     primitive = ADD_TO_VIEW
     for i in index:
-        if i.__class__ not in _BASIC:
+        if i.__class__ not in BASIC:
             # An array of integers may name an element twice; no other index can.
             if i.__class__ is np.ndarray and i.dtype.kind != "b":
                 return write(accumulator, ADD_AT, index, c)
