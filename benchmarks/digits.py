@@ -64,6 +64,14 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return images / 16.0, labels
 
 
+WAYS = {
+    "reverse": "reversead",
+    "forward": "dualad, one by one",
+    "batched forward": "dualad, batched",
+}
+"""What each differentiating mode is called here."""
+
+
 class Comparison:
     """The cross-entropy of a tanh network 64-hidden-10 on labelled images, differentiated in several ways."""
 
@@ -77,9 +85,7 @@ class Comparison:
         """The name of every way to take the gradient, and the call that does."""
         ways: dict[str, Callable[[], Any]] = {}
         for mode in modes:
-            engine = workloads.ENGINES[mode]
-            gradient = engine.grad(self.workload.function)
-            ways[engine.__name__] = functools.partial(gradient, self.workload.argument)
+            ways[WAYS[mode]] = functools.partial(self.by_mode, mode)
         ways[BY_HAND] = self.by_hand
         ways[FINITE_DIFFERENCES] = self.finite_differences
         return ways
@@ -90,6 +96,11 @@ class Comparison:
             leaves, _ = flatten(call())
             seconds = interleaved_minimum({way: call}, rounds=1)[way]
             yield Gradient(way, np.concatenate([np.ravel(leaf) for leaf in leaves]), seconds)
+
+    def by_mode(self, mode: str) -> Any:
+        """The gradient by an engine, in one of the differentiating modes."""
+        _, gradient = workloads.transformed(self.workload, mode)(self.workload.argument)
+        return gradient
 
     def by_hand(self) -> Any:
         """The gradient by the backpropagation that is written out by hand, without either engine."""

@@ -1,14 +1,15 @@
 """The speed workloads: plain NumPy functions, each beside its derivative as one writes it well by hand.
 
 The hand-written derivative is the speed limit: it does the same arithmetic with no bookkeeping, so the ratio
-of an engine's time to it is what automatic differentiation costs. This module knows no engine and no clock,
-and allocates nothing before a workload's `problem()` is asked for; `benchmarks.speed` does the measuring.
+of an engine's time to it is what automatic differentiation costs. Here are gradients and one direction;
+matrices and second derivatives are in `benchmarks.handwritten_matrices`. This module knows no engine and no
+clock, and allocates nothing before a problem is made; `benchmarks.speed_table` chooses the sizes.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -27,40 +28,19 @@ OPERATIONS_A_ROUND = 8
 class Problem:
     """A function to differentiate at given arguments, and the answer written by hand.
 
-    `by_hand(*arguments)` returns `(value, gradient in the first argument)`. When the workload's transform is
-    a jvp, the arguments are the primal and its tangent, `function` takes the primal alone, and `by_hand`
-    returns `(value, tangent)`.
+    `by_hand(*arguments)` returns what the workload's way of differentiating returns: the value and the gradient in
+    the first argument; of a jvp the value and the tangent; a Jacobian, a Hessian, a product with a Hessian, or the
+    gradients of all examples alone. Where one direction is asked for, the arguments are the primal and that
+    direction, and `function` takes the primal alone.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    by_hand: Callable[..., tuple[Any, Any]]
+    by_hand: Callable[..., Any]
     operations: int | None = None
     """Operations that `function` makes, where a cost per operation says something."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A row of the speed table: a problem, the size measured, a size for tests, and what is to be reached."""
-
-    name: str
-    make: Callable[..., Problem]
-    size: tuple[Any, ...]
-    test_size: tuple[Any, ...]
-    target: float | None
-    """The largest ratio to the hand-written version aimed at; dimensionless."""
-    operation_target: float | None = None
-    """The longest time an operation aimed at, in microseconds."""
-    transform: Literal["value_and_grad", "jvp"] = "value_and_grad"
-    quantity: Literal["time", "peak memory"] = "time"
-
-    def problem(self) -> Problem:
-        """Build the problem at the size that is measured."""
-        return self.make(*self.size)
-
-    def test_problem(self) -> Problem:
-        """Build the problem at a size small enough for finite differences."""
-        return self.make(*self.test_size)
+    gradient: Callable[..., Any] | None = None
+    """Where `by_hand` is a second derivative: the gradient by hand, of which the tests take differences."""
 
 
 # ----------------------------------------------------------------------------------- multilayer perceptrons
@@ -315,36 +295,3 @@ def multiply_add(length: int, rounds: int) -> Problem:
         return value, gradient
 
     return Problem(function, (x,), by_hand)
-
-
-WORKLOADS: list[Workload] = [
-    Workload("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 1.6),
-    Workload("MLP 784-15-10 tanh, batch 32", perceptron, ((784, 15, 10), 32), ((6, 4, 3), 5), 1.4),
-    Workload("MLP 784-256-256-10, batch 128", perceptron, ((784, 256, 256, 10), 128), ((7, 5, 4, 3), 4), 1.05),
-    Workload("MLP of 50 layers of 32, batch 16", perceptron, ((32,) * 51, 16), ((3,) * 11, 4), 1.6),
-    Workload("chain of 1000 operations, length 10", vector_chain, (10, 125), (4, 2), 3.0, 1.9),
-    Workload("chain of 1000 operations, Python float", float_chain, (125,), (3,), 25.0, 0.75),
-    Workload(
-        "jvp through 1000 operations, length 10",
-        vector_chain_tangent,
-        (10, 125),
-        (4, 2),
-        None,
-        1.6,
-        transform="jvp",
-    ),
-    Workload("Rosenbrock, n = 10", rosenbrock, (10,), (7,), 4.0),
-    Workload("Rosenbrock, n = 100,000", rosenbrock, (100_000,), (12,), 2.0),
-    Workload("Helmholtz, n = 10", helmholtz, (10,), (4,), 5.0),
-    Workload("Helmholtz, n = 100", helmholtz, (100,), (9,), 5.0),
-    Workload("20 multiply/add on 10^6 elements", multiply_add, (1_000_000, 10), (5, 3), 1.1),
-    Workload(
-        "peak memory of 200 operations on 10^6 elements",
-        vector_chain,
-        (1_000_000, 25),
-        (6, 3),
-        1.1,
-        quantity="peak memory",
-    ),
-]
-"""The rows of the speed table, in its order; measured by `python -m benchmarks.speed`."""

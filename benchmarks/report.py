@@ -3,16 +3,13 @@ workload."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks import digits, scaling
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-ENGINE_OF_MODE = {"reverse": "reversead", "forward": "dualad"}
-
 
 def seconds_text(seconds: float) -> str:
     """A duration with three digits and the unit that suits it.
@@ -66,30 +63,66 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
-def scaling_table(rows: Sequence[scaling.Row]) -> Table:
-    """A row a network size: times, ratios and counts of every mode; in the last row the fitted exponents."""
-    modes = [mode for mode in rows[0].seconds if mode != "function"]
-    table = _table("the loss f of n parameters, alone and with its gradient")
+def time_table(rows: Sequence[scaling.Row]) -> Table:
+    """CPU time of the loss alone and with its gradient in each mode, and how many plain evaluations that is."""
+    costs = [row.seconds for row in rows]
+    title = "CPU time of the loss f of n parameters, alone and with its gradient"
+    return _cost_table(title, rows, costs, scaling.exponents_of_time(rows), seconds_text)
+
+
+def operations_table(rows: Sequence[scaling.Row]) -> Table:
+    """Operations of the loss alone and with its gradient in each mode, counted exactly, and their ratios."""
+    costs = [row.operations for row in rows]
+    return _cost_table(
+        "operations of the same, counted exactly", rows, costs, scaling.exponents_of_operations(rows), count_text
+    )
+
+
+def _cost_table(
+    title: str,
+    rows: Sequence[scaling.Row],
+    costs: Sequence[Mapping[str, float]],
+    exponents: Mapping[str, float],
+    text: Callable[[float], str],
+) -> Table:
+    """A row a network size: the cost of every mode and its ratio to the function's; last, the fitted exponents."""
+    modes = [mode for mode in exponents if mode != "function"]
+    table = _table(title)
     table.add_column("n", justify="right")
     table.add_column("f", justify="right")
     for mode in modes:
-        table.add_column(mode, justify="right")
-        table.add_column(f"{mode}\n/f", justify="right")
-    for mode in ("function", *modes):
-        table.add_column(f"{'f' if mode == 'function' else mode}\ncount", justify="right")
-    for row in rows:
-        cells = [str(row.inputs), seconds_text(row.seconds["function"])]
+        table.add_column(mode.replace(" ", "\n"), justify="right")
+        table.add_column("/f", justify="right")
+    for row, cost in zip(rows, costs, strict=True):
+        cells = [str(row.inputs), text(cost["function"])]
         for mode in modes:
-            cells += [seconds_text(row.seconds[mode]), ratio_text(row.seconds_ratio(mode))]
-        cells += [count_text(row.operations[mode]) for mode in ("function", *modes)]
+            cells += [text(cost[mode]), ratio_text(cost[mode] / cost["function"])]
         table.add_row(*cells)
     table.add_section()
-    times, counts = scaling.exponents_of_time(rows), scaling.exponents_of_operations(rows)
-    cells = ["n^p: p", f"{times['function']:.2f}"]
+    cells = ["n^p: p", f"{exponents['function']:.2f}"]
     for mode in modes:
-        cells += [f"{times[mode]:.2f}", f"{times[mode] - times['function']:.2f}"]
-    table.add_row(*cells, *(f"{counts[mode]:.2f}" for mode in ("function", *modes)))
+        cells += [f"{exponents[mode]:.2f}", f"{exponents[mode] - exponents['function']:.2f}"]
+    table.add_row(*cells)
     return table
+
+
+def explanation(rows: Sequence[scaling.Row]) -> str:
+    """What the two tables of costs show, in a few lines that end in an empty one."""
+    lines = [
+        "The last row fits cost = c n^p by least squares; under a ratio: the exponents' difference.",
+        "A short call is mostly Python's fixed cost an operation, which the counts leave out.",
+    ]
+    exponents = scaling.exponents_of_operations(rows)
+    if {"forward", "batched forward"} <= exponents.keys():
+        single, batched, alone = (exponents[mode] for mode in ("forward", "batched forward", "function"))
+        lines += [
+            "Forward takes one direction at a time; batched forward carries many in each NumPy call,",
+            "which saves time, and a constant factor of the operations. These grow as "
+            f"n^{alone:.2f} for f,",
+            f"and for forward by {single - alone:.2f}, for batched forward by {batched - alone:.2f} "
+            "powers of n faster.",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _table(title: str) -> Table:

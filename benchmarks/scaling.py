@@ -35,10 +35,6 @@ class Row:
     seconds: Mapping[str, float]
     operations: Mapping[str, int]
 
-    def seconds_ratio(self, mode: str) -> float:
-        """How many plain evaluations of the function the mode takes, by the clock."""
-        return self.seconds[mode] / self.seconds["function"]
-
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     """The p of the power law cost = c * size**p nearest to the points, by least squares of the logarithms."""

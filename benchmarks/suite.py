@@ -27,7 +27,7 @@ class _Timed:
 class GradientVersusInputs(_Timed):
     """Value and gradient of a network's loss against its number of parameters n, beside the loss alone."""
 
-    version = "1"
+    version = "2"
     params = (workloads.LOG2_INPUTS, workloads.MODES)
     param_names = ("log2_n", "mode")
 
@@ -38,7 +38,7 @@ class GradientVersusInputs(_Timed):
 class GradientVersusDepth(_Timed):
     """Value and gradient of a chain of operations against its length, beside the chain alone."""
 
-    version = "1"
+    version = "2"
     params = (workloads.LOG2_DEPTHS, workloads.MODES)
     param_names = ("log2_depth", "mode")
 
@@ -50,7 +50,7 @@ class MemoryVersusDepth:
     """Memory of a chain on a large vector against its length: a gradient in reverse, one jvp forward."""
 
     version = "1"
-    params = (workloads.LOG2_MEMORY_DEPTHS, workloads.MODES)
+    params = (workloads.LOG2_MEMORY_DEPTHS, workloads.SINGLE_MODES)
     param_names = ("log2_depth", "mode")
 
     def peakmem_derivative(self, log2_depth: int, mode: str) -> None:
@@ -64,9 +64,9 @@ class MemoryVersusDepth:
 
 
 class Operations:
-    """Exact operation counts, free of noise: a network's loss, and value and gradient in both modes."""
+    """Exact operation counts, free of noise: a network's loss, and value and gradient in every mode."""
 
-    version = "1"
+    version = "2"
     params = (workloads.LOG2_INPUTS, workloads.MODES)
     param_names = ("log2_n", "mode")
 

@@ -19,17 +19,31 @@ from shared.counting import count_operations
 from shared.mlp import MLP
 from shared.tree import tree_map
 
-MODES = ("function", "reverse", "forward")
-"""`function` is the plain evaluation, without any derivative; the two others take value and gradient."""
+MODES = ("function", "reverse", "forward", "batched forward")
+"""`function` is the plain evaluation, without any derivative; the others take value and gradient.
 
-ENGINES: Mapping[str, Any] = MappingProxyType({"reverse": reversead, "forward": dualad})
-"""The engine of each differentiating mode."""
+Forward mode is measured both ways: one direction at a time, a run of the program for each input, and batched, where
+every NumPy call carries many directions. Batching saves Python's cost an operation, and computes the function itself
+once for many directions; the arithmetic of the directions remains, so both counts of operations grow alike.
+"""
+
+SINGLE_MODES = ("function", "reverse", "forward")
+"""The modes of `one_derivative`, where forward mode takes one direction and there is nothing to batch."""
+
+VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "reverse": reversead.value_and_grad,
+        "forward": functools.partial(dualad.value_and_grad, chunk_size=1),
+        "batched forward": dualad.value_and_grad,
+    }
+)
+"""The transform of each differentiating mode."""
 
 PARTS = ("plain evaluation", "traced evaluation", "reverse sweep", "whole gradient", "forward sweep")
 """What a reverse gradient is made of, and one forward direction beside it; see `part`."""
 
 LOG2_INPUTS = (6, 7, 8, 9, 10, 11, 12, 13)
-"""log2 of the numbers of network parameters: 64 to 8192. A forward gradient of the largest takes seconds."""
+"""log2 of the numbers of network parameters: 64 to 8192. One direction at a time, the largest takes seconds."""
 
 LOG2_INPUTS_RANGE = (5, 16)
 """The smallest and the largest network that `network` is meant for, as log2 of its number of parameters."""
@@ -118,10 +132,10 @@ def chain(log2_depth: int, inputs: int = CHAIN_INPUTS) -> Workload:
 def transformed(workload: Workload, mode: str) -> Callable[[Any], Any]:
     """The function of the workload's argument that is measured: its value, or value and gradient.
 
-    In forward mode a gradient of n inputs is n passes over the function; in reverse mode it is one sweep
-    forwards and one backwards.
+    In forward mode a gradient of n inputs takes n directions; in reverse mode it is one sweep forwards and one
+    backwards.
     """
-    return workload.function if mode == "function" else ENGINES[mode].value_and_grad(workload.function)
+    return workload.function if mode == "function" else VALUE_AND_GRADIENT[mode](workload.function)
 
 
 @functools.cache
@@ -132,7 +146,7 @@ def task(workload: Workload, mode: str) -> Callable[[], Any]:
 
 @functools.cache
 def one_derivative(workload: Workload, mode: str) -> Callable[[], Any]:
-    """What is measured where one forward direction is compared with a reverse gradient, as for memory.
+    """One of `SINGLE_MODES`: where one forward direction is compared with a reverse gradient, as for memory.
 
     `function` and `reverse` are those of `task`; `forward` is a single jvp, along ones.
     """

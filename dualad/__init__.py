@@ -17,6 +17,8 @@ from dualad.transforms import (
     jvp,
     linearize,
     value_and_grad,
+    value_and_jacobian,
+    value_grad_and_hessian,
     vjp,
 )
 from shared.functions import stop_gradient
@@ -33,5 +35,7 @@ __all__ = [
     "linearize",
     "stop_gradient",
     "value_and_grad",
+    "value_and_jacobian",
+    "value_grad_and_hessian",
     "vjp",
 ]

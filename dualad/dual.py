@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from shared.arguments import differentiable, in_dtype_of
+from shared.batching import Batched
+from shared.custom import Evaluation, has_derivative
 from shared.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.primitive import Primitive
@@ -116,11 +118,17 @@ class Dual(DuckArray):
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
         value, tangent = self.primal, self.tangent
         if value.__class__ is not _ndarray or tangent.__class__ is not _ndarray:
-            return self.process(primitive, (self, *rest), static)
+            # A batch of tangents is pushed as quickly as one; other tracers may stand for numbers.
+            if value.__class__ is not _ndarray or not isinstance(tangent, Batched):
+                return self.process(primitive, (self, *rest), static)
         level = self.level
         if level.closed:
             raise closed(self)
-        out, tangent = primitive.raw(value, *rest, **static), primitive.raw(tangent, *rest, **static)
+        out = primitive.raw(value, *rest, **static)
+        if tangent.__class__ is _ndarray:
+            tangent = primitive.raw(tangent, *rest, **static)
+        else:
+            tangent = tangent.pushed(primitive, rest, static)
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
@@ -145,6 +153,21 @@ class Dual(DuckArray):
         tangent = like_output(primitive.push(out, values, tangents, static), out)
         base = base_of(out, args, level)
         return new_dual(level, out, tangent) if base is None else _view(level, out, tangent, base, primitive.path(args))
+
+    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        own = [isinstance(a, Dual) and a.level is level for a in leaves]
+        values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
+        evaluation = Evaluation(function, values, structure, static, level)
+        tangents = evaluation.push([a.tangent if mine else None for a, mine in zip(leaves, own, strict=True)])
+        return evaluation.output(
+            [
+                new_dual(level, out, like_output(tangent, out)) if has_derivative(out) else out
+                for out, tangent in zip(evaluation.outputs, tangents, strict=True)
+            ]
+        )
 
     # --- assignment ---
 
@@ -198,6 +221,11 @@ def _view(level: Any, out: Any, tangent: Any, base: Any, path: Any) -> Any:
 
 def like_output(tangent: Any, out: Any) -> Any:
     """`tangent` in the shape and dtype of `out`; zeros where there is none."""
+    if tangent.__class__ is Batched and out.__class__ is _ndarray:
+        # Many directions: what nearly always holds is seen here at once.
+        batch = tangent.primal
+        if batch.dtype is out.dtype and batch.shape[1:] == out.shape:
+            return tangent
     if out.__class__ is float or out.__class__ is complex:
         return 0.0 if tangent is None else tangent
     if isinstance(tangent, ViewOf):

@@ -17,6 +17,8 @@ from reversead.transforms import (
     jvp,
     linearize,
     value_and_grad,
+    value_and_jacobian,
+    value_grad_and_hessian,
     vjp,
 )
 from shared.functions import stop_gradient
@@ -34,5 +36,7 @@ __all__ = [
     "linearize",
     "stop_gradient",
     "value_and_grad",
+    "value_and_jacobian",
+    "value_grad_and_hessian",
     "vjp",
 ]

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from reversead.junction import Parts
 from shared.primitive import Edge, fit
 from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, write
+from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, read, write
 
 _ndarray = np.ndarray
 _ARRAYS = (np.ndarray, DuckArray)
@@ -24,13 +25,22 @@ def _gather(c: Any, kept: Any) -> Any:
     like, index, _, _, stays = kept
     # A copy, because the edge to the array that was assigned to may clear these very elements next.
     part, index = located(np.asarray(c) if c.__class__ is float else c, index)
-    c = np.copy(part[index]) if stays is None else np.where(stays, part[index], 0)
+    c = np.copy(read(part, index)) if stays is None else np.where(stays, read(part, index), 0)
     surplus = like.ndim - c.ndim
     return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
 
 
+_NOTHING: Any = None
+
+# The records that a sweep follows in a way of its own have no push.
 #: An independent variable: its kept value is its number, and its cotangent is a result.
-LEAF = Edge(None, None, lambda t, kept: t)
+LEAF = Edge(None, None, _NOTHING)
+#: A part of the program that is recorded when a sweep comes to it: its kept value says how.
+RECOMPUTE = Edge(None, None, _NOTHING)
+#: From such a part to a further node that its value depends on.
+DEPENDS = Edge(None, None, _NOTHING)
+#: The beginning of a part that was recorded by a sweep: its kept value guards that part's constants until then.
+LOCKS = Edge(None, None, _NOTHING)
 #: From a changed array to the array before an assignment: zero where it was assigned to.
 OVERWRITE = Edge(None, None, lambda t, kept: t)
 #: From a changed array to the array before an addition.
@@ -39,8 +49,8 @@ UNCHANGED = Edge(None, lambda c, kept: c, lambda t, kept: t)
 GATHER = Edge(None, _gather, lambda t, kept: t)
 
 
-def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> None:
-    """Consume `records` from the end, and leave the cotangent of leaf k in `leaves[k]`.
+def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: Any) -> None:
+    """Consume `records` of `tape` from the end, and leave the cotangent of leaf k in `leaves[k]`.
 
     `cotangents[node]` holds the seed of each node of an output and None elsewhere; it is consumed as well, so every
     value is freed as the sweep passes it.  Seeds are never written to: the sweep adds in place only into arrays that
@@ -48,6 +58,7 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
     """
     pop, take = records.pop, cotangents.pop
     owned: set[int] = set()
+    placements: list[Any] = []
     alone = ALONE_AS_LOCAL
     while cotangents:
         c = take()
@@ -63,7 +74,10 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any]) -> Non
                 if edge is LEAF:
                     leaves[kept] = c
                 elif pull is None:
-                    _deposit(edge, c, kept, parent, cotangents, owned)
+                    if edge is RECOMPUTE:
+                        _splice(kept, c, records, cotangents, owned, tape, placements)
+                    elif edge is not DEPENDS:
+                        _deposit(edge, c, kept, parent, cotangents, owned)
                 else:
                     if (
                         pull is mul
@@ -99,6 +113,31 @@ def _may_hold_product(c: np.ndarray, kept: np.ndarray) -> bool:
     return c.base is None and c.flags.writeable and c.dtype is kept.dtype and (kept.shape == c.shape or not kept.shape)
 
 
+def _splice(
+    segment: Any,
+    c: Parts,
+    records: list[Any],
+    cotangents: list[Any],
+    owned: set[int],
+    tape: Any,
+    placements: list[Any],
+) -> None:
+    """Record a segment at the end of `records`, where the sweep goes on, with the cotangents of its outputs."""
+    first = len(cotangents)
+    nodes, count = segment.replay(tape, records, first, placements)
+    cotangents.extend([None] * (count - first))
+    # These numbers belonged to nodes that the sweep has passed.
+    owned.difference_update(range(first, count))
+    for k, cotangent in c.values.items():
+        node = nodes[k]
+        if node >= 0:
+            old = cotangents[node]
+            cotangents[node] = cotangent if old is None else old + cotangent
+            owned.discard(node)
+    # Whoever is the last to hold a cotangent may write to it.
+    c.values.clear()
+
+
 def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:
     """The edges that write into the parent's cotangent themselves, at the cost of what they write."""
     old = cotangents[parent]
@@ -123,61 +162,121 @@ def _array(value: Any) -> Any:
     return duplicate(value) if isinstance(value, DuckArray) else np.array(value)
 
 
-def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int]) -> list[Any]:
+def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int], tape: Any) -> list[Any]:
     """The tangents of the nodes `wanted`, from those of the leaves; None where no leaf with a tangent reaches.
 
     A node's tangent is freed after its last use, and written in place by an assignment that is its last use.
     """
-    last_use = _last_uses(records, count, wanted)
     values: list[Any] = [None] * count
-    owned: set[int] = set()
-    node = -1
-    for position in range(0, len(records), 3):
-        edge, kept, parent = records[position : position + 3]
-        if parent < 0:
-            node += 1
-            parent = ~parent
-        if edge is LEAF:
-            values[node] = tangents[kept]
-            continue
-        t = values[parent]
-        if t is None:
-            continue
-        if edge is OVERWRITE or edge is UNCHANGED:
-            if parent not in owned or last_use[parent] != position:
-                t = duplicate(t)
-            values[node] = write(t, SETITEM, kept, 0.0) if edge is OVERWRITE else t
-            owned.add(node)
-        elif edge is GATHER:
-            _, index, like, primitive, _ = kept
-            values[node] = write(like.zeros() if values[node] is None else values[node], primitive, index, t)
-            owned.add(node)
-        else:
-            term = edge.push(t, kept)
-            if isinstance(term, ViewOf):
-                # An outer level's view would go stale when its base is written; its present value does not.
-                term = term.twin()  # type: ignore[attr-defined]
-            if term is t:
-                owned.discard(parent)
-            elif term.__class__ is _ndarray and term.base is not None and parent in owned:
-                # Where a node shares its parent's memory, that must not be written in place; a small part is copied.
-                if 2 * term.nbytes <= term.base.nbytes:
-                    term = term.copy()
-                else:
-                    owned.discard(parent)
-            values[node] = term if values[node] is None else values[node] + term
-        if last_use[parent] == position:
-            values[parent] = None
+    last_use = [-1] * count
+    _note_last_uses(records, 0, last_use, 0, wanted)
+    _advance(records, 0, -1, values, last_use, set(), tangents, tape, [])
     return [values[node] for node in wanted]
 
 
-def _last_uses(records: list[Any], count: int, wanted: list[int]) -> list[int]:
-    """The position of the last record that reads each node; past the end for the nodes that are wanted."""
-    last_use = [-1] * count
-    for position in range(0, len(records), 3):
-        parent = records[position + 2]
-        if records[position] is not LEAF:
-            last_use[~parent if parent < 0 else parent] = position
+def _advance(
+    records: list[Any],
+    origin: int,
+    node: int,
+    values: list[Any],
+    last_use: list[int],
+    owned: set[int],
+    tangents: list[Any],
+    tape: Any,
+    placements: list[Any],
+) -> None:
+    """Push tangents through records, of which the first begins node `node + 1`; positions are counted from `origin`."""
+    items = iter(records)
+    for position, edge, kept, parent in zip(range(origin, origin + len(records), 3), items, items, items, strict=True):
+        if parent < 0:
+            node += 1
+            parent = ~parent
+        push = edge.push
+        if push is None:
+            if edge is LEAF:
+                values[node] = tangents[kept]
+                continue
+            if edge is RECOMPUTE:
+                beyond = origin + len(records) + 3
+                values[node] = _through(kept, node, values, last_use, owned, beyond, tape, placements)
+        else:
+            t = values[parent]
+            if t is None:
+                continue
+            if edge is OVERWRITE or edge is UNCHANGED:
+                if parent not in owned or last_use[parent] != position:
+                    t = duplicate(t)
+                values[node] = write(t, SETITEM, kept, 0.0) if edge is OVERWRITE else t
+                owned.add(node)
+            elif edge is GATHER:
+                _, index, like, primitive, _ = kept
+                values[node] = write(like.zeros() if values[node] is None else values[node], primitive, index, t)
+                owned.add(node)
+            else:
+                term = push(t, kept)
+                if isinstance(term, ViewOf):
+                    # An outer level's view would go stale when its base is written; its present value does not.
+                    term = term.twin()  # type: ignore[attr-defined]
+                if term is t:
+                    owned.discard(parent)
+                elif term.__class__ is _ndarray and term.base is not None and parent in owned:
+                    # A node that shares its parent's memory: that must not be written in place; a small part is copied.
+                    if 2 * term.nbytes <= term.base.nbytes:
+                        term = term.copy()
+                    else:
+                        owned.discard(parent)
+                values[node] = term if values[node] is None else values[node] + term
+        if last_use[parent] == position:
+            values[parent] = None
+
+
+def _through(
+    segment: Any,
+    known: int,
+    values: list[Any],
+    last_use: list[int],
+    owned: set[int],
+    origin: int,
+    tape: Any,
+    placements: list[Any],
+) -> Parts | None:
+    """The tangents of a segment's outputs: each stage of it is recorded, and freed when tangents have been pushed."""
+    if all(values[node] is None for node in segment.parents()):
+        return None
+    base, used = len(values), set[int]()
+    leaves, structure, nodes = segment.arguments_on(tape)
+    tangents = [values[node] if node >= 0 else None for node in nodes]
+    # What is shared with an argument's tangent must not be written when that is used last.
+    owned.difference_update(nodes)
+    for stage in segment.stages:
+        owned.difference_update(range(base, len(values)))
+        del values[base:], last_use[base:]
+        values.extend(tangents)
+        records: list[Any] = []
+        given = [-1 if t is None else base + k for k, t in enumerate(tangents)]
+        leaves, structure, nodes, count = segment.replay_stage(
+            tape, records, len(values), placements, known, stage, leaves, structure, given, used
+        )
+        last = len(values) - 1
+        values.extend([None] * (count - len(values)))
+        last_use.extend([-1] * (count - base))
+        _note_last_uses(records, origin, last_use, base, nodes)
+        _advance(records, origin, last, values, last_use, owned, [], tape, placements)
+        tangents = [values[node] if node >= 0 else None for node in nodes]
+    owned.difference_update(range(base, len(values)))
+    del values[base:], last_use[base:]
+    return Parts({k: tangents[place] for k, place in enumerate(segment.outputs) if tangents[place] is not None})
+
+
+def _note_last_uses(records: list[Any], origin: int, last_use: list[int], first: int, wanted: list[int]) -> None:
+    """Note the position of the last record that reads each node from `first` on, none for the nodes that are wanted."""
+    position = origin
+    for edge, parent in zip(records[::3], records[2::3], strict=True):
+        if edge is not LEAF:
+            node = ~parent if parent < 0 else parent
+            if node >= first:
+                last_use[node] = position
+        position += 3
     for node in wanted:
-        last_use[node] = len(records)
-    return last_use
+        if node >= first:
+            last_use[node] = -1

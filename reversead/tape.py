@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from reversead.guard import Guard
+from reversead.junction import evaluate, record_junction
 from reversead.sweep import GATHER, LEAF, OVERWRITE, UNCHANGED, forward, reverse
 from shared.arguments import as_leaf, differentiable, same_structure
-from shared.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.custom import has_derivative
+from shared.errors import ClosedLevelError, ShapeError, StaleViewError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.operators import ARITHMETIC
 from shared.primitive import Like, Primitive
@@ -49,6 +51,13 @@ _ndarray = np.ndarray
 _float64 = np.float64
 _allocate: Any = object.__new__
 
+#: Where the numbers begin of nodes that a sweep records, as long as they are not in their place; beyond every other.
+UNPLACED = 1 << 60
+#: Where they begin of nodes that are not recorded at all.
+DISCARDED = 1 << 61
+#: The number, in place of -1, of a constant that was made while nothing was recorded.
+LOCAL = -3
+
 
 class Tape(Level):
     """The record of one differentiation; also the level that its variables belong to.
@@ -62,7 +71,19 @@ class Tape(Level):
     [6.0]
     """
 
-    __slots__ = ("count", "guard", "record", "records", "thread", "variables")
+    __slots__ = (
+        "constant",
+        "count",
+        "discarded",
+        "floor",
+        "guard",
+        "record",
+        "records",
+        "reopening",
+        "replayed",
+        "thread",
+        "variables",
+    )
 
     def __init__(self, transform: str = "a Tape made by hand"):
         super().__init__(transform)
@@ -74,6 +95,16 @@ class Tape(Level):
         self.variables: dict[int, int] = {}
         self.thread = get_ident()
         self.guard = Guard()
+        # The rest is for checkpoints (`reversead.checkpointing`).
+        #: the number that a constant made by the program gets
+        self.constant = -1
+        #: the next number of a node that is not recorded, and of one that a sweep records
+        self.discarded = DISCARDED
+        self.replayed = UNPLACED
+        #: the first node that may be assigned to: a checkpointed function may not change what it did not make
+        self.floor = -DISCARDED
+        #: held by whoever records a part of this tape again; None as long as there is none
+        self.reopening: Any = None
 
     def variable(self, value: Any) -> Variable:
         """A new independent variable on this tape.  A gradient with respect to it can be asked for.
@@ -102,17 +133,28 @@ class Tape(Level):
 
         With `keep=False` the tape is consumed, which frees every value as soon as the sweep has passed it.
         """
-        cotangents: list[Any] = [None] * self.count
+        cotangents: list[Any] = [None] * self.size(nodes)
         for node, seed in zip(nodes, seeds, strict=True):
             if node >= 0:
                 cotangents[node] = seed if cotangents[node] is None else cotangents[node] + seed
         leaves: list[Any] = [None] * len(self.variables)
-        reverse(self.records.copy() if keep else self.records, cotangents, leaves)
+        reverse(self.records.copy() if keep else self.records, cotangents, leaves, self)
         return leaves
+
+    def size(self, wanted: Sequence[int]) -> int:
+        """The number of nodes, for a sweep between the leaves and some nodes."""
+        if self.reopening is None:
+            return self.count
+        with self.reopening:
+            parents = self.records[2::3]
+            if max(max(parents, default=0), ~min(parents, default=0), max(wanted, default=0)) >= UNPLACED:
+                raise escaped()
+            return self.count
 
     def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
-        reached = forward(self.records, self.count, tangents, [node for node in nodes if node >= 0])
+        wanted = [node for node in nodes if node >= 0]
+        reached = forward(self.records, self.size(wanted), tangents, wanted, self)
         found = iter(reached)
         return [next(found) if node >= 0 else None for node in nodes]
 
@@ -172,6 +214,22 @@ class Tape(Level):
         return f"<Tape of {self.transform}: {self.count} nodes, {len(self.records) // 3} edges, level {self.number}>"
 
 
+def escaped() -> Exception:
+    """Why a node that is not on the tape cannot be used."""
+    return ClosedLevelError(
+        "a traced value that a checkpointed function computed was stored outside of it, and used there"
+        f"{user_line()}; it is not recorded. Return it from the function instead"
+    )
+
+
+def _assigned_outside() -> Exception:
+    return StaleViewError(
+        f"a checkpointed function assigned to a traced array that it did not make from its arguments{user_line()}; it "
+        "has to be pure, because it will be evaluated again. Return the new value instead, or make the array from an "
+        "argument (np.zeros_like(argument))"
+    )
+
+
 class _Ended:
     def __init__(self, level: Level):
         self.level = level
@@ -181,7 +239,7 @@ class Variable(DuckArray):
     """A value on a tape: its primal, and the number of its node (negative for a constant, which has none)."""
 
     __slots__ = ("index",)
-    index: int
+    index: Any
 
     def __init__(self, tape: Tape, primal: Any, index: int):
         self.level = tape
@@ -203,7 +261,7 @@ class Variable(DuckArray):
         out = primitive.evaluate(value)
         index = self.index
         if index < 0:
-            return Variable(tape, out, -1)
+            return Variable(tape, out, tape.constant)
         edge: Any = primitive.edges[0]
         keep = edge.keep
         if keep.__class__ is int:
@@ -231,10 +289,12 @@ class Variable(DuckArray):
             tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
             node = tape.count
             tape.count = node + 1
+        else:
+            node = tape.constant
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
-                return _view(tape, out, node, self, rest if primitive.is_index else None)
+                return new_view(tape, out, node, self, rest if primitive.is_index else None)
         return Variable(tape, out, node)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
@@ -268,28 +328,57 @@ class Variable(DuckArray):
             # Only now, because what was evaluated may be a view of these values.
             node = record_all(tape, primitive, out, [detached(value) for value in values], parents, static)
         else:
-            node = -1
+            node = tape.constant
         if (out.base is not None) if out.__class__ is _ndarray else nested:
             base = base_of(out, args, tape)
             if base is not None:
-                return _view(tape, out, node, base, primitive.path(args))
+                return new_view(tape, out, node, base, primitive.path(args))
         return Variable(tape, out, node)
+
+    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        tape = self.level
+        if tape.thread != get_ident():
+            raise tape.refusal()
+        values, parents = [], []
+        for a in leaves:
+            if isinstance(a, Variable) and a.level is tape:
+                values.append(detached(a.primal))
+                parents.append(a.index)
+            else:
+                if a.__class__ is _ndarray:
+                    a = tape.guard.constant(a)
+                values.append(a.twin() if isinstance(a, DuckArray) else a)
+                parents.append(-1)
+        evaluation = evaluate(tape, function, values, structure, static)
+        nodes = record_junction(tape, evaluation, parents)
+        return evaluation.output(
+            [
+                Variable(tape, out, node) if has_derivative(out) else out
+                for out, node in zip(evaluation.outputs, nodes, strict=True)
+            ]
+        )
 
     # --- assignment ---
 
     def lift(self, value: Any) -> Variable:
-        return Variable(self.level, value, -1)
+        return Variable(self.level, value, self.level.constant)
 
     def twin(self) -> Variable:
         return Variable(self.level, self.primal, self.index)
 
     def become(self, other: Any) -> None:
+        index = self.index
+        # A view that is being written through has no number for that time.
+        if index is not None and index < self.level.floor and index != LOCAL:
+            raise _assigned_outside()
         self.primal, self.index = other.primal, other.index
 
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
+        if self.index < tape.floor and self.index != LOCAL:
+            raise _assigned_outside()
         if index.__class__ is not int:
             index = lasting(index)
         parent = -1
@@ -310,12 +399,25 @@ class Variable(DuckArray):
             tape.count += 1
         self.primal = primal
 
+    # --- checkpoints ---
+
+    def checkpoint(self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # What records on tapes is made of tapes and variables, so it can be imported only now.
+        from reversead.checkpointing import call
+
+        return call(self.level, f, args, kwargs)
+
+    def checkpoint_loop(self, step: Any, state: Any, start: int, stop: int, snapshots: int) -> tuple[Any, int, int]:
+        from reversead.checkpointing import loop
+
+        return loop(self.level, step, state, start, stop, snapshots)
+
 
 _View: Any = view_class(Variable)
 _set_primal: Any = vars(DuckArray)["primal"].__set__
 
 
-def _view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:
+def new_view(tape: Any, out: Any, node: int, base: Any, path: Any) -> Any:
     view = _allocate(_View)
     view.level = tape
     _set_primal(view, out)
@@ -424,7 +526,7 @@ def operation(primitive: Primitive) -> Any:
             made.index = node = tape.count
             tape.count = node + 1
         else:
-            made.index = -1
+            made.index = tape.constant
         return made
 
     return operate

@@ -5,7 +5,9 @@ It knows containers, dtypes and error messages; it knows nothing of tangents, ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -56,56 +58,181 @@ def _not_differentiable(name: str, position: int | None, problem: str, instead: 
     )
 
 
+#: What `argnums` may be: the position of an argument, its name, or a sequence of these.
+Argnums = int | str | Sequence[int | str]
+
+
 class Selection:
-    """The arguments of a call that vary, as a flat list of leaves, and how to put others in their place."""
+    """The call `f(*args, **kwargs)`, with those of its arguments that vary as a flat list of leaves.
 
-    __slots__ = ("argnums", "args", "leaves", "single", "structure")
+    `argnums` says which: an int counts the positional arguments, a name is looked up in the signature of `f` and means
+    that argument however it was passed, a sequence means several in its order, and None all the positional ones.
+    """
 
-    def __init__(self, name: str, args: tuple[Any, ...], argnums: int | Sequence[int]):
+    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "places", "single", "structure")
+
+    def __init__(
+        self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums | None
+    ):
+        self.f = f
         self.args = args
-        self.single = argnums.__class__ is int or isinstance(argnums, np.integer)
+        self.kwargs = kwargs
+        #: where each argument that varies is: a position among `args`, or a keyword
+        self.places: Sequence[int | str]
+        #: whether any of them is a keyword
+        self.by_keyword = False
         if argnums.__class__ is int and 0 <= argnums < len(args):
-            self.argnums = [argnums]
+            self.single = True
+            self.places = [argnums]
             found, self.structure = flatten(args[argnums])
+        elif argnums is None:
+            self.single = False
+            self.places = range(len(args))
+            found, self.structure = flatten(list(args))
         else:
-            self.argnums = _checked_argnums(name, len(args), [argnums] if self.single else argnums)
-            chosen = [args[k] for k in self.argnums]
+            self.single = is_single(argnums)
+            self.places = _places(name, f, args, kwargs, argnums)
+            if kwargs:
+                self.by_keyword = any(isinstance(place, str) for place in self.places)
+            chosen = self.arguments()
             found, self.structure = flatten(chosen[0] if self.single else chosen)
         self.leaves = [differentiable(leaf, name, k) for k, leaf in enumerate(found)]
 
-    def call_with(self, leaves: Sequence[Any]) -> list[Any]:
-        """The arguments, with these leaves in place of those that vary."""
-        args = list(self.args)
-        values = unflatten(self.structure, leaves)
+    def arguments(self) -> list[Any]:
+        """The arguments that vary, as they were passed."""
+        return [self.kwargs[place] if isinstance(place, str) else self.args[place] for place in self.places]
+
+    def leaves_by_argument(self) -> list[list[Any]]:
+        """The leaves of each argument that varies."""
         if self.single:
-            args[self.argnums[0]] = values
-        else:
-            for number, value in zip(self.argnums, values, strict=True):
-                args[number] = value
-        return args
+            return [self.leaves]
+        leaves = iter(self.leaves)
+        return [list(islice(leaves, child.size)) for child in self.structure.children]
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        """The value of `f` with these leaves in place of those that vary."""
+        values = unflatten(self.structure, leaves)
+        args, kwargs, places = list(self.args), self.kwargs, self.places
+        if not self.by_keyword:
+            if self.single:
+                args[places[0]] = values  # type: ignore[index]
+            else:
+                for place, value in zip(places, values, strict=True):
+                    args[place] = value  # type: ignore[index]
+            return self.f(*args, **kwargs)
+        kwargs = dict(kwargs)
+        for place, value in zip(places, (values,) if self.single else values, strict=True):
+            if isinstance(place, str):
+                kwargs[place] = value
+            else:
+                args[place] = value
+        return self.f(*args, **kwargs)
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
         values = unflatten(self.structure, leaves)
         return values if self.single else tuple(values)
 
+    def pack_square(self, blocks: list[list[Any]]) -> Any:
+        """Blocks [leaf][leaf] of a Hessian in nested containers: of several arguments, `[i][j]` is that of two."""
+        if self.single:
+            return unflatten(self.structure, [unflatten(self.structure, row) for row in blocks])
+        ends = list(accumulate(child.size for child in self.structure.children))
+        parts = [
+            (child, slice(end - child.size, end)) for child, end in zip(self.structure.children, ends, strict=True)
+        ]
+        return tuple(
+            tuple(unflatten(outer, [unflatten(inner, row[k]) for row in blocks[i]]) for inner, k in parts)
+            for outer, i in parts
+        )
 
-def _checked_argnums(name: str, count: int, argnums: Any) -> list[int]:
-    if isinstance(argnums, (str, bool)) or not hasattr(argnums, "__iter__"):
-        raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {argnums!r}")
-    checked = []
-    for number in argnums:
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-            raise TypeError(f"{name}: argnums must be an int or a sequence of ints, not {number!r}")
-        if not -count <= number < count:
-            raise ValueError(
-                f"{name}: argnums={number} is out of range{user_line()}: the function was called with {count} "
-                f"positional argument{'s' if count != 1 else ''}"
+    def unpack(self, name: str, tangents: Any) -> list[Any]:
+        """The leaves of tangents given as `pack` returns results: one argument's, or a sequence of several."""
+        given = tangents if self.single else list(tangents)
+        return same_structure(name, "tangent", given, self.structure, self.leaves)
+
+
+def is_single(argnums: Any) -> bool:
+    """Whether results are those of one argument, and not a tuple."""
+    return isinstance(argnums, (int, str, np.integer))
+
+
+def _places(name: str, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any) -> list[int | str]:
+    count = len(args)
+    if is_single(argnums):
+        items: Any = (argnums,)
+    elif argnums.__class__ is tuple or isinstance(argnums, Sequence) or getattr(argnums, "ndim", 0) == 1:
+        items = argnums
+    else:
+        # An iterator would be used up by the first call, and a set has no order to return results in.
+        items = (argnums,)
+    places: list[int | str] = []
+    for item in items:
+        if item.__class__ is int and 0 <= item < count:
+            places.append(item)
+        elif isinstance(item, str):
+            places.append(_place_of(name, f, count, kwargs, item))
+        elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+            places.append(_checked_position(name, count, kwargs, item))
+        else:
+            raise TypeError(
+                f"{name}: argnums must be an int, the name of an argument, or a sequence of these, not {item!r}"
+                f"{user_line()}"
             )
-        checked.append(int(number) % count)
-    if len(set(checked)) != len(checked):
-        raise ValueError(f"{name}: argnums={list(argnums)} names an argument twice")
-    return checked
+    if len(set(places)) != len(places):
+        raise ValueError(f"{name}: argnums={list(argnums)} names an argument twice{user_line()}")
+    return places
+
+
+def _checked_position(name: str, count: int, kwargs: dict[str, Any], number: Any) -> int:
+    if not -count <= number < count:
+        keyword = next(iter(kwargs), None)
+        by_name = f"; one passed by keyword is given by its name, as in argnums={keyword!r}" if kwargs else ""
+        raise ValueError(
+            f"{name}: argnums={number} is out of range{user_line()}: the function was called with {count} "
+            f"positional argument{'s' if count != 1 else ''}{by_name}"
+        )
+    return int(number) % count
+
+
+def _place_of(name: str, f: Any, count: int, kwargs: dict[str, Any], argument: str) -> int | str:
+    """Where the argument of this name was passed: its position, or its keyword."""
+    try:
+        parameters = inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        parameters = None
+    found = parameters.get(argument) if parameters is not None else None
+    if argument in kwargs:
+        if found is not None and found.kind is found.POSITIONAL_ONLY:
+            raise TypeError(
+                f"{name}: argnums={argument!r} could mean a positional-only parameter or a keyword of that name"
+                f"{user_line()}; give the position of the one, or rename the other"
+            )
+        return argument
+    if parameters is None:
+        raise TypeError(
+            f"{name}: argnums={argument!r} cannot be looked up{user_line()}, because the function has no signature "
+            "that Python can read; give the argument's position"
+        )
+    if found is not None and found.kind is found.VAR_POSITIONAL:
+        raise TypeError(
+            f"{name}: argnums={argument!r} names all of *{argument}{user_line()}; give the positions of its arguments"
+        )
+    if found is None or found.kind is found.VAR_KEYWORD:
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise TypeError(f"{name}: argnums={argument!r} names a keyword that was not passed{user_line()}")
+        known = ", ".join(parameters) or "none"
+        raise TypeError(
+            f"{name}: argnums={argument!r} names no argument of the function{user_line()}; its arguments are: {known}"
+        )
+    # What can be passed by position stands first in a signature.
+    place = list(parameters).index(argument)
+    if found.kind is found.KEYWORD_ONLY or place >= count:
+        raise TypeError(
+            f"{name}: argnums={argument!r} names an argument that was not passed{user_line()}; pass its value, also "
+            "where it has a default"
+        )
+    return place
 
 
 def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Derivatives put together from directions: basis seeds, and matrices and gradients stacked from their columns or rows.
+"""Derivatives put together from directions: gradients and matrices from their entries, columns or rows.
 
 It computes with NumPy functions that accept tracers, so that a Jacobian can itself be differentiated; it knows nothing
 of how a direction is obtained.
@@ -6,8 +6,8 @@ of how a direction is obtained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,27 +33,6 @@ def zero_like(leaf: Any) -> Any:
     return np.zeros_like(leaf)[()] if isinstance(leaf, np.generic) else np.zeros_like(leaf)
 
 
-def one_hot(leaf: Any, position: int, unit: complex = 1) -> Any:
-    """The basis vector of a leaf's space that is `unit` at a flat position, as a fresh value of the leaf's type."""
-    seed = zero_like(leaf)
-    if not isinstance(seed, np.ndarray):
-        return seed + unit
-    seed.flat[position] = unit
-    return seed
-
-
-def basis(leaves: Sequence[Any], real: bool = False) -> Iterator[list[Any]]:
-    """The unit directions of the space of all leaves, each a list of seeds, one a leaf.
-
-    With `real=True` the space is taken over the reals, in which a complex number has two directions, 1 and i.
-    """
-    for k, leaf in enumerate(leaves):
-        units = (1, 1j) if real and is_complex(leaf) else (1,)
-        for position in range(Like(leaf).size):
-            for unit in units:
-                yield [one_hot(other, position, unit) if j == k else zero_like(other) for j, other in enumerate(leaves)]
-
-
 def is_complex(leaf: Any) -> bool:
     dtype = Like(leaf).dtype
     return isinstance(leaf, complex) if dtype is None else dtype.kind == "c"
@@ -64,96 +43,89 @@ def seeded(value: Any, seed: Any) -> Any:
     return value.seed(seed) if isinstance(value, DuckArray) and not isinstance(seed, DuckArray) else seed
 
 
-def stack(entries: Sequence[Any], shape: tuple[int, ...], leaf: Any) -> Any:
-    """Scalars or arrays stacked along a new last axis, then given `shape`; traced if any entry is."""
-    dtype = Like(leaf).dtype
-    if any(isinstance(entry, Tracer) for entry in entries):
-        return np.reshape(np.stack(entries, axis=-1), shape)
-    if not entries:
-        return np.zeros(shape, dtype)
-    stacked = np.stack([np.asarray(entry) for entry in entries], axis=-1).reshape(shape)
-    if dtype is not None and stacked.dtype != dtype and not (stacked.dtype.kind == "c" and dtype.kind != "c"):
-        stacked = stacked.astype(dtype)
-    return stacked if shape else stacked[()]
-
-
-def gradient_of(entries: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-    """The gradient per leaf from one number per real unit direction.
+def gradient_of(entries: Any, leaves: Sequence[Any]) -> list[Any]:
+    """The gradient per leaf from an array with one number per real unit direction.
 
     Of a complex leaf it is g with Re(g t) the derivative in every direction t: df/da - i df/db for a + i b.
     """
     gradients, start = [], 0
     for leaf in leaves:
-        like = Like(leaf)
-        if is_complex(leaf):
-            pairs = entries[start : start + 2 * like.size]
-            start += 2 * like.size
-            mine = [a - 1j * b for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
-        else:
-            mine = list(entries[start : start + like.size])
-            start += like.size
-        gradients.append(as_leaf(stack(mine, like.shape, leaf) if like.shape else mine[0], leaf))
+        like, step = Like(leaf), 2 if is_complex(leaf) else 1
+        mine = entries[start : start + step * like.size]
+        start += step * like.size
+        if step == 2:
+            mine = mine[0::2] - 1j * mine[1::2]
+        gradients.append(as_leaf(np.reshape(mine, like.shape) if like.shape else mine[0], leaf))
     return gradients
 
 
-def matrices_of(
-    name: str, columns: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
-) -> list[list[Any]]:
-    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the output tangents per real unit direction."""
+def blocks_of_columns(name: str, columns: Sequence[Any], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the outputs' tangents along all directions.
+
+    `columns[k]` holds the tangents of output k along its first axis, one a real unit direction of the leaves.
+    """
     blocks: list[list[Any]] = []
-    for k, output in enumerate(outputs):
-        row, start = [], 0
+    for output, column in zip(outputs, columns, strict=True):
+        row, start, shape = [], 0, Like(output).shape
         for leaf in leaves:
             like, step = Like(leaf), 2 if is_complex(leaf) else 1
-            mine = [column[k] for column in columns[start : start + step * like.size]]
+            mine = column if len(leaves) == 1 else column[start : start + step * like.size]
             start += step * like.size
             if step == 2:
                 mine = _complex_numbers(name, mine, holomorphic=is_complex(output))
-            row.append(stack(mine, Like(output).shape + like.shape, _jacobian_type(output, leaf)))
+            row.append(_block(mine, np.moveaxis(mine, 0, -1), shape + like.shape, output, leaf))
         blocks.append(row)
     return blocks
 
 
-def matrices_of_rows(
-    name: str, rows: Sequence[Sequence[Any]], outputs: Sequence[Any], leaves: Sequence[Any]
-) -> list[list[Any]]:
-    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the leaf cotangents per real unit seed."""
+def blocks_of_rows(name: str, rows: Sequence[Any], outputs: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+    """Jacobians [output][leaf] of shape output.shape + leaf.shape, from the leaves' cotangents along all directions.
+
+    `rows[k]` holds the cotangents of leaf k along its first axis, one a real unit direction of the outputs.
+    """
     blocks: list[list[Any]] = []
     start = 0
     for output in outputs:
         like, step = Like(output), 2 if is_complex(output) else 1
-        mine = rows[start : start + step * like.size]
-        start += step * like.size
         block = []
-        for k, leaf in enumerate(leaves):
-            entries = [row[k] for row in mine]
+        for leaf, row in zip(leaves, rows, strict=True):
+            mine = row if len(outputs) == 1 else row[start : start + step * like.size]
             if step == 2:
-                entries = _complex_numbers(name, entries, holomorphic=is_complex(leaf))
-            shape = Like(leaf).shape
-            last = stack(entries, (*shape, like.size), _jacobian_type(output, leaf))
-            block.append(np.reshape(np.moveaxis(last, -1, 0), like.shape + shape) if like.shape or shape else last[0])
+                mine = _complex_numbers(name, mine, holomorphic=is_complex(leaf))
+            block.append(_block(mine, mine, like.shape + Like(leaf).shape, output, leaf))
+        start += step * like.size
         blocks.append(block)
     return blocks
 
 
-def _complex_numbers(name: str, entries: Sequence[Any], holomorphic: bool) -> list[Any]:
+def _block(source: Any, entries: Any, shape: tuple[int, ...], output: Any, leaf: Any) -> Any:
+    """A Jacobian in its shape and dtype: that of the output, made floating, and complex if the leaf is complex.
+
+    `entries` are those of `source` in the order of the Jacobian.  They are copied unless `source` owns its memory.
+    """
+    if isinstance(entries, Tracer):
+        return np.copy(np.reshape(cast(Any, entries), shape))
+    dtype = Like(floating(output)).dtype or np.dtype(type(floating(output)))
+    if is_complex(leaf):
+        dtype = np.result_type(dtype, np.complex64)
+    if entries.dtype.kind == "c" and dtype.kind != "c":
+        dtype = entries.dtype
+    if source.base is None and entries.shape == shape and entries.dtype == dtype:
+        return entries
+    return np.array(np.reshape(entries, shape), dtype, order="C")[()]
+
+
+def _complex_numbers(name: str, entries: Any, holomorphic: bool) -> Any:
     """A complex derivative per pair of real ones: what was found along 1 and along i, in turns.
 
     Of a holomorphic function the second is i times the first, which is checked.  Else it is a - i b: of a real output,
     the gradient convention; of a real input, because Re(i dy) is minus the imaginary part of dy.
     """
-    along, across = list(entries[::2]), list(entries[1::2])
+    along, across = entries[0::2], entries[1::2]
     if not holomorphic:
-        return [a - 1j * b for a, b in zip(along, across, strict=True)]
-    for a, b in zip(along, across, strict=True):
-        require_holomorphic(name, a, b)
+        return along - 1j * across
+    require_holomorphic(name, along, across)
     return along
-
-
-def _jacobian_type(output: Any, leaf: Any) -> Any:
-    """A value of the dtype of a Jacobian block: the output's, made floating, and complex if the leaf is complex."""
-    dtype = Like(floating(output)).dtype or np.dtype(type(floating(output)))
-    return np.zeros((), np.result_type(dtype, np.complex64) if is_complex(leaf) else dtype)
 
 
 def require_holomorphic(name: str, along: Any, across: Any) -> None:

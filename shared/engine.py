@@ -2,12 +2,19 @@
 
 `import dualad as ad` or `import reversead as ad`: the names, the signatures and the numbers are the same, and only the
 cost differs.  Functions that need an engine (`check_grads`, `train`) take any module with this interface.
+
+`argnums` is everywhere the position of an argument, its name, or a sequence of these.  For a position or a name,
+tangents, cotangents and derivatives are those of that argument, bare; for a sequence they come in its order, as tuples;
+and for None (the default of `jvp`, `vjp` and `linearize`) every primal varies, and there is one for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Protocol
+
+from shared.arguments import Argnums
 
 Function = Callable[..., Any]
 
@@ -18,34 +25,98 @@ class Engine(Protocol):
     @property
     def __name__(self) -> str: ...
 
-    def jvp(self, f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-        """The value of `f` at `primals`, and its derivative in the direction `tangents`."""
+    def jvp(
+        self,
+        f: Function,
+        primals: Sequence[Any],
+        tangents: Any,
+        has_aux: bool = False,
+        *,
+        argnums: Argnums | None = None,
+    ) -> tuple[Any, ...]:
+        """The value of `f` at `primals`, and its derivative in the direction `tangents`; with `has_aux` aux, too."""
 
-    def vjp(self, f: Function, *primals: Any) -> tuple[Any, Function]:
-        """The value of `f`, and its pullback from a cotangent of the output to a tuple of cotangents."""
+    def vjp(self, f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | None = None) -> tuple[Any, ...]:
+        """The value of `f`, and its pullback from a cotangent of the output to cotangents of the primals."""
 
-    def linearize(self, f: Function, *primals: Any) -> tuple[Any, Function]:
+    def linearize(
+        self, f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | None = None
+    ) -> tuple[Any, ...]:
         """The value of `f`, and its derivative there as a linear function of tangents."""
 
-    def grad(self, f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    def grad(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
         """The gradient of a scalar function."""
 
-    def value_and_grad(self, f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    def value_and_grad(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
         """The value and the gradient of a scalar function."""
 
-    def derivative(self, f: Function) -> Function:
-        """The derivative of a function of one number."""
+    def derivative(self, f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+        """The derivative of a function with respect to one number."""
 
-    def elementwise_grad(self, f: Function) -> Function:
+    def elementwise_grad(self, f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
         """The derivative of a function that acts on each element alone."""
 
-    def jacobian(self, f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    def jacobian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
         """The Jacobian of a function of arrays."""
 
-    def hessian(self, f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    def value_and_jacobian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
+        """The value and the Jacobian of a function of arrays."""
+
+    def hessian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
         """The Hessian of a scalar function."""
 
-    def hvp(self, f: Function, x: Any, v: Any) -> Any:
+    def value_grad_and_hessian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        chunk_size: int | None = None,
+        executor: Executor | None = None,
+    ) -> Function:
+        """The value, the gradient and the Hessian of a scalar function."""
+
+    def hvp(self, f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums | None = None) -> Any:
         """The Hessian of a scalar function at `x`, times `v`."""
 
     def stop_gradient(self, x: Any) -> Any:

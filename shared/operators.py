@@ -13,8 +13,8 @@ import numpy as np
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.registry import REGISTRY
-from shared.rules import elementwise, indexing, products, shapes
-from shared.tracer import DuckArray, is_array
+from shared.rules import batches, elementwise, indexing, products, shapes
+from shared.tracer import DuckArray
 
 ARITHMETIC = {
     "add": elementwise.ADD,
@@ -67,7 +67,7 @@ _POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 
 
 def _power(self: Any, other: Any) -> Any:
-    if other.__class__ in (int, float) and other in _POWERS and is_array(self.primal):
+    if other.__class__ in (int, float) and other in _POWERS and self.is_array:
         return _POWERS[other](self)
     return self.binary(elementwise.POWER, self, other)
 
@@ -107,6 +107,7 @@ def _convert(x: Any, *, dtype: Any) -> Any:
 
 
 CONVERT = Primitive(_convert, "constant", [])
+batches.batch(CONVERT)(batches.apply_aligned(CONVERT))
 
 
 def _compress(self: Any, condition: Any, axis: int | None = None) -> Any:
@@ -199,7 +200,7 @@ def install() -> None:
         "astype": _astype,
         "copy": _copy,
         "__copy__": _copy,
-        "__deepcopy__": lambda self, memo: np.copy(self) if is_array(self.primal) else self,
+        "__deepcopy__": lambda self, memo: np.copy(self) if self.is_array else self,
         "compress": _compress,
         "tolist": _tolist,
         "item": _item,

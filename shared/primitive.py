@@ -9,6 +9,7 @@ a tangent (forward mode), `pull` applies its transpose to a cotangent (reverse m
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,7 +54,7 @@ class Like:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def zeros(self) -> np.ndarray:
         """A fresh array of zeros of this shape and dtype."""
@@ -150,6 +151,7 @@ class Primitive:
 
     __slots__ = (
         "arguments",
+        "batch",
         "broadcasts",
         "common",
         "constant",
@@ -198,6 +200,8 @@ class Primitive:
         #: the whole jvp at once, where a sum over arguments would cost more
         self.joint_push: Function | None = None
         self.reason = ""
+        #: how it treats one more leading axis of its arguments (see `shared.rules.batches`); None: example by example
+        self.batch: Function | None = None
         #: names of the leading array parameters, then of the others, of `function`
         self.arguments: int | None = len(self.edges)
         self.parameters: tuple[str, ...] = _parameters(function)

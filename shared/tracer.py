@@ -8,6 +8,7 @@ subclass that says so in `process` and `update`.  Operators and methods are fill
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
 
@@ -25,7 +26,8 @@ METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 #: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
 CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
 
-_PLAIN = (int, float, complex, np.ndarray, np.generic)
+_NUMBERS = (int, float, complex, np.generic)
+_PLAIN = (*_NUMBERS, np.ndarray)
 
 #: The types that the hot paths accept as constants without asking further.
 CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
@@ -58,9 +60,30 @@ class DuckArray(Tracer):
         """Another tracer that stands for the same value."""
         raise NotImplementedError
 
+    def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> DuckArray:
+        """What `np.zeros_like` or one of its kin makes of this: a tracer that can be assigned to."""
+        return self.lift(function(self.primal, *args, **kwargs))
+
     def become(self, other: DuckArray) -> None:
         """Stand for what `other` stands for from now on."""
         raise NotImplementedError
+
+    def checkpoint(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The value of a checkpointed function, this being of the highest level among its arguments."""
+        return f(*args, **kwargs)
+
+    def checkpoint_loop(
+        self, step: Callable[..., Any], state: Any, start: int, stop: int, snapshots: int
+    ) -> tuple[Any, int, int]:
+        """One or more steps of a checkpointed loop: the state, the number of the next step, the snapshots left."""
+        return step(state, start), start + 1, snapshots
+
+    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        """Process a function that has a derivative rule of its own (`shared.custom`), called with these leaves.
+
+        An engine applies the rule.  A level that does not differentiate traces the function itself.
+        """
+        return function.follow(self.level, leaves, structure, static)
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -162,12 +185,18 @@ class DuckArray(Tracer):
         return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))
 
     @property
+    def is_array(self) -> bool:
+        """Whether it has NumPy's array meaning under assignment; what stands for a number does not."""
+        primal = self.primal
+        return primal.is_array if isinstance(primal, DuckArray) else not isinstance(primal, _NUMBERS)
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def itemsize(self) -> int:
@@ -199,13 +228,17 @@ class DuckArray(Tracer):
                 return  # the end of `x[i] += v`: the view has written itself back already
             if value.level.number > self.level.number:
                 raise inner_into_outer()
-        if not is_array(self.primal):
+        if index.__class__ is tuple or isinstance(index, DuckArray):
+            inner = highest(index if index.__class__ is tuple else (index,))
+            if inner is not None and inner.level.number > self.level.number:
+                raise inner_into_outer()
+        if not self.is_array:
             raise TypeError("a traced scalar does not support item assignment")
         self.update(SETITEM, value, index)
 
     def replace(self, result: Any) -> Any:
         """The end of `x += v`: an array takes the result as its new contents, a number becomes a new number."""
-        if not is_array(self.primal):
+        if not self.is_array:
             return result
         if not isinstance(result, DuckArray) or result.level is not self.level:
             if isinstance(result, Tracer) and result.level.number > self.level.number:
@@ -235,13 +268,6 @@ class DuckArray(Tracer):
 
     def __format__(self, spec: str) -> str:
         return format(self.primal, spec) if spec else str(self)
-
-
-def is_array(primal: Any) -> bool:
-    """Whether a primal has NumPy's array meaning under assignment (numbers and NumPy scalars do not)."""
-    while isinstance(primal, DuckArray):
-        primal = primal.primal
-    return not isinstance(primal, (int, float, complex, np.generic))
 
 
 def inner_into_outer() -> StaleViewError:
@@ -331,6 +357,8 @@ def lasting(index: Any) -> Any:
         return tuple([np.array(part) if part.__class__ is tuple else lasting(part) for part in index])
     if kind is Through:
         return Through(index.path, lasting(index.index))
+    if isinstance(index, DuckArray):
+        return index.twin()
     if kind is list:
         return np.array(index, np.intp if not index else None)
     return np.array(index) if isinstance(index, np.ndarray) else index
@@ -346,6 +374,12 @@ def winners(shape: tuple[int, ...], index: Any) -> Any:
         view, index = located(np.broadcast_to(np.empty((), bool), shape), index)
         shape = view.shape
     parts = index if isinstance(index, tuple) else (index,)
+    traced = highest(parts)
+    if traced is not None:
+        last = traced.lift(np.zeros(shape, np.intp))
+        order = np.arange(last[index].size).reshape(last[index].shape)
+        last[index] = order
+        return last[index] == order
     if all(not isinstance(p, (np.ndarray, list, tuple)) or np.asarray(p).dtype.kind == "b" for p in parts):
         return None
     # Only elements that were written are read, so the scratch array needs no initial values.
@@ -354,6 +388,24 @@ def winners(shape: tuple[int, ...], index: Any) -> Any:
     last[index] = order
     stays = last[index] == order
     return None if stays.all() else stays
+
+
+def highest(values: Any) -> Any:
+    """The tracer of the highest level among some values, None if none is a tracer."""
+    top = None
+    for value in values:
+        if isinstance(value, DuckArray) and (top is None or value.level.number > top.level.number):
+            top = value
+    return top
+
+
+def read(x: Any, index: Any) -> Any:
+    """`x[index]`, where a plain array may be read at the index of a tracer."""
+    if not isinstance(x, DuckArray):
+        by = highest(index if index.__class__ is tuple else (index,))
+        if by is not None:
+            x = by.lift(x)
+    return x[index]
 
 
 def held_by_others(tracer: DuckArray, slot: str) -> bool:
@@ -380,9 +432,16 @@ def writable(tracer: DuckArray, slot: str) -> Any:
 
 
 def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
-    """Write into a buffer that the caller owns; returns it, lifted if the value is of a higher level."""
+    """Write into a buffer that the caller owns; returns it, lifted if the value or the index is of a higher level."""
     if isinstance(value, DuckArray) and (not isinstance(buffer, DuckArray) or buffer.level.number < value.level.number):
         buffer = value.lift(buffer)
+    last = index
+    while last.__class__ is Through:
+        last = last.index
+    if last.__class__ is tuple or isinstance(last, DuckArray):
+        by = highest(last if last.__class__ is tuple else (last,))
+        if by is not None and (not isinstance(buffer, DuckArray) or buffer.level.number < by.level.number):
+            buffer = by.lift(buffer)
     if isinstance(buffer, DuckArray):
         buffer.update(primitive, value, index)
     else:
@@ -415,7 +474,7 @@ class ViewOf:
 def _same_index(a: Any, b: Any) -> bool:
     a, b = (a if isinstance(a, tuple) else (a,)), (b if isinstance(b, tuple) else (b,))
     return len(a) == len(b) and all(
-        type(p) is type(q) and not isinstance(p, np.ndarray) and p == q for p, q in zip(a, b, strict=True)
+        type(p) is type(q) and not isinstance(p, (np.ndarray, DuckArray)) and p == q for p, q in zip(a, b, strict=True)
     )
 
 

@@ -35,6 +35,10 @@ class Structure:
     def __hash__(self) -> int:
         return hash((self.kind, self.names, self.children))
 
+    def __reduce__(self) -> Any:
+        # The leaf is one object, also in another process.
+        return (_structure, (self.kind, self.names, self.children, self.size))
+
     def __repr__(self) -> str:
         if self.kind is _Leaf:
             return "*"
@@ -51,6 +55,10 @@ class Structure:
 
 class _Leaf:
     """Marks a leaf; a class so that structures compare kinds by identity."""
+
+
+def _structure(kind: Any, names: Any, children: Any, size: int) -> Structure:
+    return LEAF if kind is _Leaf else Structure(kind, names, children, size)
 
 
 LEAF = Structure(_Leaf, None, (), 1)

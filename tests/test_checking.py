@@ -701,7 +701,8 @@ WRONG_RULES: dict[str, tuple[Callable[[], Any], int, str]] = {
 
 
 def _unwrapped(value: Any) -> Any:
-    while hasattr(value, "primal"):
+    # Of a batch of directions nothing is taken off, which would be noticed at once by its shape.
+    while isinstance(value, (dualad.Dual, reversead.Variable)):
         value = value.primal
     return value
 

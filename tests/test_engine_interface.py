@@ -29,7 +29,7 @@ def parameters(function: Any) -> list[tuple[str, Any, Any]]:
 def test_the_interface_is_what_the_design_lists() -> None:
     assert set(INTERFACE) >= {
         "jvp", "vjp", "linearize", "grad", "value_and_grad", "derivative", "elementwise_grad", "jacobian", "hessian",
-        "hvp", "stop_gradient",
+        "value_and_jacobian", "value_grad_and_hessian", "hvp", "stop_gradient",
     }  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def test_transforms_keep_the_name_and_text_of_the_function(ad: ModuleType) -> No
         """What it computes."""
         return x * x
 
-    for name in ("grad", "value_and_grad", "derivative", "elementwise_grad", "jacobian"):
+    for name in (
+        "grad", "value_and_grad", "derivative", "elementwise_grad", "jacobian", "value_and_jacobian",
+    ):  # fmt: skip
         made = getattr(ad, name)(energy)
         assert made.__name__ == "energy"
         assert made.__doc__ == "What it computes."

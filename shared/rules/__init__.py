@@ -4,6 +4,6 @@ Importing this package declares every entry of the registry.  The tables know Nu
 or engines.
 """
 
-from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import batches, elementwise, indexing, linear_algebra, products, reductions, shapes, special
 
-__all__ = ["elementwise", "indexing", "linear_algebra", "products", "reductions", "shapes", "special"]
+__all__ = ["batches", "elementwise", "indexing", "linear_algebra", "products", "reductions", "shapes", "special"]

@@ -26,6 +26,14 @@ _LOG_2, _LOG_10 = math.log(2), math.log(10)
 
 add = elementwise(np.add, 1, 1)
 subtract = elementwise(np.subtract, 1, -1)
+
+
+def _difference_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    first, second = tangents
+    return first if second is None else -second if first is None else first - second
+
+
+subtract.joint_push = _difference_tangent
 multiply = elementwise(np.multiply, lambda y: y, lambda x: x)
 negative = elementwise(np.negative, -1)
 positive = elementwise(np.positive, 1)
@@ -56,7 +64,7 @@ def _power_partial(x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
     # The exponent stays y - 1, on which the second derivative depends; the base is replaced where 0 * inf would arise.
-    both = np.asarray((x == 0) & (y == 0)).astype(np.result_type(x, y))
+    both = strong((x == 0) & (y == 0)).astype(np.result_type(x, y))
     return y * np.power(x + both, y - 1)
 
 
@@ -65,7 +73,7 @@ def _exponent_partial(out: Any, x: Any) -> Any:
     if isinstance(x, (int, float)):
         return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
     # Added, and not chosen by np.where, which beside a Python float x would make float64 of any output.
-    return out * np.log(x + np.asarray(x == 0).astype(np.result_type(out)))
+    return out * np.log(x + strong(x == 0).astype(np.result_type(out)))
 
 
 def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -74,7 +82,7 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         return second * _exponent_partial(out, x)
     if second is None:
         return first * _power_partial(x, y)
-    zero, dtype = np.asarray(x == 0), np.result_type(x, y)
+    zero, dtype = strong(x == 0), np.result_type(x, y)
     both = (zero & (y == 0)).astype(dtype)
     return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
 

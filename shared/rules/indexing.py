@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.levels import Tracer
+from shared.primitive import PYTHON_NUMBERS
 from shared.registry import composite, multilinear
-from shared.tracer import ADD_AT, Updating, write
+from shared.tracer import ADD_AT, DuckArray, Updating, read, write
 
 
 def _getitem(x: Any, *index: Any) -> Any:
@@ -45,7 +47,7 @@ def _deposit(accumulator: Any, c: Any, x: Any, *index: Any) -> Any:
     for i in index:
         if i.__class__ not in BASIC:
             # An array of integers may name an element twice; no other index can.
-            if i.__class__ is np.ndarray and i.dtype.kind != "b":
+            if isinstance(i, (np.ndarray, DuckArray)) and i.dtype.kind != "b":
                 return write(accumulator, ADD_AT, index, c)
             primitive = ADD_ONCE
     return write(accumulator, primitive, index, c)
@@ -61,12 +63,21 @@ GETITEM = multilinear(_getitem, scatter, accumulate=_deposit)
 GETITEM.arguments, GETITEM.is_index = None, True
 
 
+def _read_tangent(t: Any, kept: Any) -> Any:
+    return read(np.asarray(t)[()] if t.__class__ in PYTHON_NUMBERS else t, tuple(kept[1:-1]))
+
+
+# The index of the elements may vary among examples that share the tangent.
+_edge: Any = GETITEM.edges[0]
+_edge.push = _read_tangent
+
+
 @composite(np.take)
 def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
     axis %= np.ndim(a)
-    indices = np.asarray(indices)
+    indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if mode != "raise":
         n = np.shape(a)[axis]
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
@@ -80,7 +91,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis %= np.ndim(arr)
-    indices = np.asarray(indices)
+    indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
     grid = []
     for k, n in enumerate(np.shape(arr)):
         shape = [1] * indices.ndim

@@ -337,8 +337,8 @@ METHODS[np.maximum, "reduce"] = _reduce(np.max)
 METHODS[np.minimum, "reduce"] = _reduce(np.min)
 METHODS[np.add, "accumulate"] = _accumulate(lambda x: np.cumsum(x, axis=0))
 METHODS[np.multiply, "accumulate"] = _accumulate(lambda x: np.cumprod(x, axis=0))
-for _ufunc in (np.maximum, np.minimum):
-    METHODS[_ufunc, "accumulate"] = _accumulate(_running_extremum(_ufunc))
+RUNNING_EXTREMA = [_running_extremum(ufunc) for ufunc in (np.maximum, np.minimum)]
+METHODS[np.maximum, "accumulate"], METHODS[np.minimum, "accumulate"] = map(_accumulate, RUNNING_EXTREMA)
 _OUTER: tuple[np.ufunc, ...] = (
     np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.hypot, np.arctan2,
 )  # fmt: skip

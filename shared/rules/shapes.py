@@ -485,7 +485,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append
 
 def _like(function: Any) -> Any:
     def make(a: Any, *args: Any, **kwargs: Any) -> Any:
-        return a.lift(function(a.primal, *args, **kwargs)) if isinstance(a, DuckArray) else function(a, *args, **kwargs)
+        return a.new_like(function, args, kwargs) if isinstance(a, DuckArray) else function(a, *args, **kwargs)
 
     def like(a: Any, *args: Any, **kwargs: Any) -> Any:
         dtype = kwargs.get("dtype")
@@ -503,6 +503,8 @@ for _function in (np.zeros_like, np.ones_like, np.empty_like):
 @composite(np.full_like)
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
     new = np.empty_like(a, dtype=dtype, **kwargs)
+    if isinstance(new, DuckArray) and not new.is_array:
+        return (np.zeros_like(a, dtype=dtype) + fill_value).astype(new.dtype)
     new[...] = fill_value
     return new
 

@@ -1,0 +1,503 @@
+"""Batching: one evaluation of a function for many examples at once, by a tracer that stands for all of them.
+
+A `Batched` value holds K arrays of one shape along a hidden leading axis; code sees the shape of one.  Every primitive
+is applied to all examples by one NumPy call: elementwise as it is, structurally by its batch rule
+(`shared.rules.batches`), without one example by example.  `vmap` is the transform; the engines carry their directions
+of differentiation with the same tracer.  This module knows no derivative and no engine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+import numpy as np
+
+from shared.errors import ShapeError, TracerConversionError, closed, user_line
+from shared.levels import Level, Tracer, bind
+from shared.primitive import Primitive
+from shared.references import ALONE_AS_ITEM, ALONE_IN_SLOT, getrefcount
+from shared.registry import UNARY
+from shared.rules.batched_indices import batched_index
+from shared.rules.batches import Alike, aligned, one_by_one
+from shared.scalars import constant_operand
+from shared.tracer import (
+    CONSTANT_TYPES,
+    DuckArray,
+    Through,
+    Updating,
+    attach,
+    base_of,
+    highest,
+    operand,
+    view_class,
+    writable,
+    write,
+)
+from shared.transformed import transformed
+from shared.tree import flatten, unflatten
+
+_ndarray = np.ndarray
+_allocate: Any = object.__new__
+
+
+class Batch(Level):
+    """The level of batched values: how many examples they hold, and how large one array of all may become."""
+
+    __slots__ = ("largest", "limit", "size")
+
+    def __init__(self, transform: str, size: int, limit: float = float("inf")):
+        super().__init__(transform)
+        self.size = size
+        #: in bytes; beyond it TooLarge is raised
+        self.limit = limit
+        #: the bytes of the largest array of all examples so far
+        self.largest = 0
+
+
+class TooLarge(BaseException):
+    """An array of all examples would exceed its level's limit.  Whoever set that catches this, and takes fewer.
+
+    Not an Exception, because the function that is being evaluated must not catch it.
+    """
+
+    def __init__(self, level: Batch, bytes_per_example: int):
+        super().__init__(level, bytes_per_example)
+        self.level = level
+        self.bytes_per_example = bytes_per_example
+
+
+class Batched(DuckArray):
+    """The values of one variable in all examples: `primal` has them along its first axis, `shape` is that of one."""
+
+    __slots__ = ()
+
+    def __init__(self, level: Batch, primal: Any):
+        self.level = level
+        self.primal = primal
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.primal.shape
+        return shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.primal.dtype
+        return dtype
+
+    @property
+    def is_array(self) -> bool:
+        """Whether each example is an array; examples without axes are numbers, as the elements of an array are."""
+        return bool(self.primal.ndim > 1)
+
+    # --- what a primitive does to all examples ---
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        primitive: Any = UNARY.get(ufunc)
+        if primitive is None or method != "__call__" or kwargs:
+            return DuckArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        return new_batched(level, primitive.evaluate(self.primal))
+
+    @staticmethod
+    def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+        if not primitive.broadcasts:
+            return bind(primitive, (x, y), {})
+        if isinstance(x, Batched):
+            level, first = x.level, x.primal
+            if y.__class__ in CONSTANT_TYPES:
+                if y.__class__ is not _ndarray:
+                    second = constant_operand(y, first) if first.__class__ is _ndarray else y
+                elif y.ndim < first.ndim:
+                    second = y
+                else:
+                    return bind(primitive, (x, y), {})
+            elif isinstance(y, Batched) and y.level is level and y.primal.ndim == first.ndim:
+                second = y.primal
+            else:
+                return bind(primitive, (x, y), {})
+        elif x.__class__ in CONSTANT_TYPES:
+            level, second = y.level, y.primal
+            if x.__class__ is not _ndarray:
+                first = constant_operand(x, second) if second.__class__ is _ndarray else x
+            elif x.ndim < second.ndim:
+                first = x
+            else:
+                return bind(primitive, (x, y), {})
+        else:
+            return bind(primitive, (x, y), {})
+        if level.closed:
+            return bind(primitive, (x, y), {})
+        return new_batched(level, primitive.evaluate(first, second))
+
+    def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        made = self.pushed(primitive, rest, static)
+        out = made.primal
+        if out.__class__ is not _ndarray:
+            return self.process(primitive, (self, *rest), static)
+        if out.base is None or base_of(out, (self,), self.level) is None:
+            return made
+        view = _allocate(_View)
+        view.level = self.level
+        _set_primal(view, out)
+        return attach(view, self, primitive.path((self, *rest)))
+
+    def pushed(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Batched:
+        """A primitive that is linear in this array, applied to it as to a tangent: the result is no view of it."""
+        level, primal = self.level, self.primal
+        if level.closed:
+            raise closed(self)
+        if primal.__class__ is _ndarray:
+            if primitive.is_index:
+                return new_batched(level, primal[(slice(None), *rest)])
+            if primitive.batch is not None:
+                out = primitive.batch(level.size, (True,), (primal,), static)
+                if out is not NotImplemented:
+                    return new_batched(level, out)
+        made: Batched = self.process(primitive, (self, *rest), static)
+        return made.twin()
+
+    def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        values: list[Any] = []
+        batched: list[bool] = []
+        for a in args:
+            if isinstance(a, Batched) and a.level is level:
+                values.append(a.primal)
+                batched.append(True)
+            else:
+                values.append(a if primitive.constant else operand(a))
+                batched.append(False)
+        out = applied(primitive, level.size, batched, values, static)
+        if out.__class__ is Alike:
+            return out.value
+        base = base_of(out, args, level)
+        if base is None:
+            return new_batched(level, out)
+        view = _allocate(_View)
+        view.level = level
+        _set_primal(view, out)
+        return attach(view, base, primitive.path(args))
+
+    # --- assignment ---
+
+    def lift(self, value: Any) -> Batched:
+        # A view, which is copied to all examples when it is first written to.
+        return Batched(self.level, np.broadcast_to(value, (self.level.size, *np.shape(value))))
+
+    def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Batched:
+        return self.lift(function(np.broadcast_to(np.zeros((), self.dtype), self.shape), *args, **kwargs))
+
+    def seed(self, value: Any) -> Any:
+        return self.primal.seed(value) if isinstance(self.primal, DuckArray) else value
+
+    def twin(self) -> Batched:
+        return Batched(self.level, self.primal)
+
+    def become(self, other: Any) -> None:
+        self.primal = other.primal
+
+    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+        level = self.level
+        if level.closed:
+            raise closed(self)
+        buffer = _lifted_for(index, writable(self, "primal"), level)
+        part, paths = buffer, []
+        while index.__class__ is Through:
+            paths.append((slice(None), *(index.path if index.path.__class__ is tuple else (index.path,))))
+            part, index = part[paths[-1]], index.index
+        parts = index if index.__class__ is tuple else (index,)
+        if len(parts) == 1 and isinstance(parts[0], Batched) and parts[0].dtype.kind == "b":
+            where, value = _by_mask(level, parts[0], part, value)
+        else:
+            where, value = _by_index(level, parts, part, value)
+        for path in reversed(paths):
+            where = Through(path, where)
+        self.primal = write(buffer, primitive, where, value)
+
+    # --- what would need one value for all examples ---
+
+    def __bool__(self) -> bool:
+        found = self.primal
+        while isinstance(found, DuckArray):
+            found = found.primal
+        verdicts = np.asarray(found, bool)
+        if verdicts.ndim == 1 and verdicts.size and verdicts.all() == verdicts.any():
+            return bool(verdicts[0])
+        raise TracerConversionError(
+            f"a branch was taken on a value that differs among the examples of vmap{user_line()}; "
+            "use np.where(condition, x, y), or a loop over the examples"
+        )
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise _many(
+            "a plain NumPy array",
+            "Fill arrays made with np.zeros_like(x) or np.zeros(n, like=x). A plain array is read at a mapped index by "
+            "np.take_along_axis(array, index, axis), for one integer with index[None].",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise _many("a plain number", "Use NumPy's functions in place of math's.")
+
+    __complex__ = __float__
+
+    def __index__(self) -> NoReturn:
+        raise _many("a plain integer", "A count or a shape must be the same for all examples.")
+
+    __int__ = __index__
+
+    def __repr__(self) -> str:
+        return f"Batched({self.level.size} of shape {self.shape}: {self.primal!r}, level {self.level.number})"
+
+
+def _many(wanted: str, instead: str) -> TracerConversionError:
+    return TracerConversionError(
+        f"{wanted} was asked of a value that stands for all examples of vmap{user_line()}. {instead}"
+    )
+
+
+def new_batched(level: Any, primal: Any) -> Batched:
+    nbytes = primal.nbytes
+    if nbytes > level.largest:
+        level.largest = nbytes
+        if nbytes > level.limit:
+            raise TooLarge(level, nbytes // level.size)
+    made: Batched = _allocate(Batched)
+    made.level = level
+    made.primal = primal
+    return made
+
+
+_View: Any = view_class(Batched)
+_set_primal: Any = vars(DuckArray)["primal"].__set__
+
+
+def applied(
+    primitive: Primitive, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    """A primitive applied to all examples: the results along a leading axis, or `Alike` what they share."""
+    if primitive.elementwise or primitive.broadcasts:
+        return bind(primitive, tuple(aligned(size, batched, values)), static)
+    if primitive.batch is not None:
+        out = primitive.batch(size, batched, values, static)
+        if out is not NotImplemented:
+            return out
+    found = _loops.get()
+    if found is not None:
+        found[primitive.name] += 1
+    return one_by_one(primitive, size, batched, values, static)
+
+
+_loops: ContextVar[Counter[str] | None] = ContextVar("loops", default=None)
+
+
+@contextmanager
+def report_loops() -> Iterator[Counter[str]]:
+    """Counts, while it is entered, the primitives that `vmap` applied example by example, by their names.
+
+    >>> with report_loops() as looped:
+    ...     same = vmap(lambda x: np.allclose(x, 1.0))(np.ones((3, 2)))
+    >>> looped
+    Counter({'allclose': 1})
+    """
+    found: Counter[str] = Counter()
+    token = _loops.set(found)
+    try:
+        yield found
+    finally:
+        _loops.reset(token)
+
+
+def _lifted_for(index: Any, buffer: Any, level: Batch) -> Any:
+    """A buffer of all examples that can be read at the index of a tracer of a lower level."""
+    while index.__class__ is Through:
+        index = index.index
+    parts = index if index.__class__ is tuple else (index,)
+    outer = highest([part for part in parts if isinstance(part, Tracer) and part.level is not level])
+    if outer is None or (isinstance(buffer, DuckArray) and buffer.level.number >= outer.level.number):
+        return buffer
+    return outer.lift(buffer)
+
+
+def _by_index(level: Batch, parts: tuple[Any, ...], buffer: Any, value: Any) -> tuple[Any, Any]:
+    """The assignment `x[parts] = value` of each example as one of all: its index and the values."""
+    parts = tuple([np.asarray(part) if isinstance(part, (list, tuple)) and part else part for part in parts])
+    flags = [isinstance(part, Batched) and part.level is level for part in parts]
+    found = [part.primal if flag else part for part, flag in zip(parts, flags, strict=True)]
+    position = batched_index(level.size, found, flags, buffer.ndim - 1, True)
+    mapped = isinstance(value, Batched) and value.level is level
+    if mapped or (position.found != position.wanted and np.ndim(value)):
+        shape = np.shape(position.arranged(buffer[position.whole]))
+        if mapped:
+            value = _with_axes_of(value.primal, shape)
+        value = position.rearranged(np.broadcast_to(value, shape))
+    return position.whole, value
+
+
+def _with_axes_of(values: Any, shape: tuple[int, ...]) -> Any:
+    """The values of all examples, with axes of length 1 inserted (or removed) after the first to the rank of `shape`."""
+    given = np.shape(values)
+    surplus = len(given) - len(shape)
+    if surplus < 0:
+        return np.reshape(values, (given[0],) + (1,) * -surplus + given[1:])
+    if surplus and all(n == 1 for n in given[1 : 1 + surplus]):
+        return np.reshape(values, (given[0], *given[1 + surplus :]))
+    return values
+
+
+def _by_mask(level: Batch, mask: Batched, buffer: Any, value: Any) -> tuple[Any, Any]:
+    """The assignment `x[mask] = value` where each example has a mask of its own: one mask of all, and the values."""
+    if mask.level is not level or np.ndim(value):
+        raise TracerConversionError(
+            f"x[mask] = value with a mask of each example of vmap takes one number{user_line()}; "
+            "use x = np.where(mask, value, x)"
+        )
+    whole = mask.primal
+    if not (isinstance(value, Batched) and value.level is level):
+        return (whole,), value
+    # Each element that is chosen takes the value of its example; the axes that the mask does not reach share it.
+    examples = np.reshape(np.arange(level.size), (level.size,) + (1,) * (np.ndim(whole) - 1))
+    chosen = value.primal[np.broadcast_to(examples, np.shape(whole))[whole]]
+    return (whole,), np.reshape(chosen, (-1,) + (1,) * (np.ndim(buffer) - np.ndim(whole)))
+
+
+# --- the transform ----------------------------------------------------------------------------------------------------
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+    """The function that maps `f` over an axis of its arguments, in one evaluation for all examples.
+
+    `in_axes` says which axis of each positional argument runs over the examples: an int for all of them, None for an
+    argument that all examples share, or a tuple with one entry an argument, each an int, None, or a container that
+    matches the argument (or an outer part of it).  `out_axes` says where the axis goes in the outputs, in the same
+    form; None returns, once, an output that no mapped argument reaches.  Keyword arguments are shared by all examples.
+
+    The result is that of `np.stack([f(*examples[k]) for k in ...], axis=out_axes)`.  Cost: one evaluation of `f` on
+    arrays with one more axis, so the Python code runs once; a primitive without a batch rule runs example by example
+    (`report_loops` counts these).  `f` may take derivatives, and `vmap(f)` may be differentiated.
+
+    Raises ShapeError for axes that do not fit and examples of unequal number; TracerConversionError where `f` needs a
+    plain value that differs among the examples, as a branch on it does.
+
+    >>> a, b = np.arange(6.0).reshape(3, 2), np.ones(2)
+    >>> vmap(np.dot, in_axes=(0, None))(a, b)
+    array([1., 5., 9.])
+    """
+
+    @transformed(vmap, f, in_axes, out_axes)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = flatten(list(args))
+        axes = _axes_of("in_axes", in_axes, list(args))
+        level = Batch("vmap", _number_of_examples(leaves, axes))
+        try:
+            inputs = [
+                leaf if axis is None else Batched(level, _examples_first(leaf, axis))
+                for leaf, axis in zip(leaves, axes, strict=True)
+            ]
+            out = f(*unflatten(structure, inputs), **kwargs)
+            results, returned = flatten(out)
+            places = _axes_of("out_axes", out_axes, out)
+            del out, inputs
+            return unflatten(returned, _results(results, level, places))
+        finally:
+            level.closed = True
+
+    return mapped
+
+
+def _axes_of(name: str, axes: Any, tree: Any) -> list[int | None]:
+    """One axis a leaf of `tree`, where an entry of `axes` holds for everything below its place."""
+    if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
+        return [None if axes is None else int(axes)] * len(flatten(tree)[0])
+    kinds = (list, tuple) if name == "in_axes" and isinstance(tree, list) else (type(tree),)
+    if isinstance(axes, dict) and isinstance(tree, dict):
+        if axes.keys() == tree.keys():
+            _, structure = flatten(tree)
+            return [axis for key in structure.names or () for axis in _axes_of(name, axes[key], tree[key])]
+    elif isinstance(axes, (list, tuple)) and isinstance(tree, kinds) and len(axes) == len(tree):
+        return [axis for entry, branch in zip(axes, tree, strict=True) for axis in _axes_of(name, entry, branch)]
+    _, structure = flatten(tree)
+    raise ShapeError(
+        f"vmap: {name}={axes!r} does not fit {structure}{user_line()}: give an int or None for all, or one entry "
+        f"{'an argument' if name == 'in_axes' else 'an output'}, each an int, None or a container that matches it"
+    )
+
+
+def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None]) -> int:
+    sizes = []
+    for k, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
+        if axis is None:
+            continue
+        shape = np.shape(leaf)
+        if not -len(shape) <= axis < len(shape):
+            raise ShapeError(
+                f"vmap: in_axes maps over axis {axis} of leaf {k} of the arguments, whose shape is {shape}"
+                f"{user_line()}; give None for an argument that all examples share"
+            )
+        sizes.append(shape[axis])
+    if not sizes:
+        raise ShapeError(f"vmap: no argument is mapped{user_line()}: in_axes must name an axis of at least one")
+    if len(set(sizes)) > 1:
+        raise ShapeError(
+            f"vmap: the mapped axes of the arguments have different lengths, {', '.join(map(str, sizes))}{user_line()}"
+        )
+    return int(sizes[0])
+
+
+def _examples_first(leaf: Any, axis: int) -> Any:
+    if not isinstance(leaf, (np.ndarray, Tracer)) and not hasattr(leaf, "__array_function__"):
+        leaf = np.asarray(leaf)
+    moved = np.moveaxis(leaf, axis, 0) if axis else leaf
+    return moved.twin() if isinstance(moved, DuckArray) else moved
+
+
+def _results(outputs: list[Any], level: Batch, axes: Sequence[int | None]) -> list[Any]:
+    """The outputs with the examples along their axes, none of which shares memory with anything."""
+    results = []
+    for k, axis in enumerate(axes):
+        # An array that this output alone refers to, and that owns its memory, needs no copy.
+        alone = axis == 0 and getrefcount(outputs[k]) <= ALONE_AS_ITEM
+        leaf = outputs[k]
+        if alone and leaf.__class__ is Batched and leaf.level is level and getrefcount(leaf.primal) <= ALONE_IN_SLOT:
+            primal = leaf.primal
+            if primal.__class__ is _ndarray and primal.base is None and primal.flags.writeable:
+                results.append(primal)
+                continue
+        results.append(_result(leaf, level, axis))
+    return results
+
+
+def _result(leaf: Any, level: Batch, axis: int | None) -> Any:
+    """An output with the examples along `axis`, sharing no memory with anything."""
+    if isinstance(leaf, Batched) and leaf.level is level:
+        if axis is None:
+            raise ShapeError(
+                f"vmap: out_axes is None for an output that differs among the examples{user_line()}; give it an axis"
+            )
+        return _placed(leaf.primal, axis)
+    if isinstance(leaf, (str, bytes)) or not (hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))):
+        raise ShapeError(
+            f"vmap: the function returned a {type(leaf).__name__}{user_line()}; return numbers or arrays, in nested "
+            "lists, tuples, dicts or named tuples"
+        )
+    if axis is None:
+        return np.copy(leaf) if isinstance(leaf, (np.ndarray, DuckArray)) else leaf
+    return _placed(np.broadcast_to(leaf, (level.size, *np.shape(leaf))), axis)
+
+
+def _placed(examples: Any, axis: int) -> Any:
+    """A copy of what has the examples along its first axis, with them along another."""
+    ndim = np.ndim(examples)
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"vmap: out_axes={axis} is no axis of an output of shape {np.shape(examples)[1:]}{user_line()}"
+        )
+    return np.copy(np.moveaxis(examples, 0, axis))

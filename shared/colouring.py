@@ -1,0 +1,406 @@
+"""Sparse matrices from few products: groups of columns or rows that one product with the matrix tells apart.
+
+Columns (or rows) that share no row (no column) can be added up without loss, so one product with their sum gives the
+entries of all of them (Curtis, Powell & Reid 1974).  Finding few groups is colouring a graph (Coleman & More 1983), for
+which greedy algorithms do well; the survey is Gebremedhin, Manne & Pothen 2005, "What color is your Jacobian?".  A
+`Colouring` says which products to take (`column_seeds`, `row_seeds`) and reads the entries off them (`recover`).  This
+module knows patterns and integers, and nothing of derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from shared.errors import DifferentiationError, ShapeError, user_line
+from shared.pattern import Pattern
+from shared.relation import unique
+
+#: What `colour` can be asked for.
+STRATEGIES = ("best", "columns", "rows", "both", "symmetric")
+
+
+class NotRecoverableError(DifferentiationError, ValueError):
+    """A colouring puts columns or rows together that a product cannot tell apart."""
+
+
+class Colouring:
+    """Which products with a matrix J give all entries of its pattern, and where in these products each entry stands.
+
+    `columns[j]` is the colour of column j: one product J s is taken for each colour, s being 1 at its columns; likewise
+    `rows[i]`, with products s J.  Both are None where no such product is needed, and -1 where a column or row is in
+    none.  With `symmetric` an entry may be read off as its mirror image too.  Every entry's place is found when the
+    colouring is made, so one that loses an entry raises NotRecoverableError and does not come into being.
+
+    >>> tridiagonal = Pattern([0, 0, 1, 1, 1, 2, 2], [0, 1, 0, 1, 2, 1, 2], (3, 3))
+    >>> Colouring(tridiagonal, columns=[0, 1, 2])
+    <colouring of <pattern 3 x 3, 7 nonzeros>: 3 jvps>
+    >>> Colouring(tridiagonal, columns=[0, 1, 0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    shared.colouring.NotRecoverableError: entry (1, 0) cannot be recovered...
+    """
+
+    __slots__ = ("_places", "alternatives", "columns", "jvps", "pattern", "rows", "symmetric", "vjps")
+
+    def __init__(self, pattern: Pattern, columns: Any = None, rows: Any = None, symmetric: bool = False):
+        self.pattern = pattern
+        self.symmetric = symmetric
+        self.columns = _colours("columns", columns, pattern.shape[1])
+        self.rows = _colours("rows", rows, pattern.shape[0])
+        #: the number of products J s, and of products s J
+        self.jvps, self.vjps = (0 if c is None else int(c.max(initial=-1)) + 1 for c in (self.columns, self.rows))
+        #: other numbers of products, (jvps, vjps), that the text compares this with
+        self.alternatives: tuple[tuple[int, int], ...] = ()
+        self._places = self._find_places()
+
+    def _find_places(self) -> Any:
+        """For each entry, its place in the products J s and s J, laid flat one after the other."""
+        (m, n), i, j = self.pattern.shape, self.pattern.rows, self.pattern.columns
+        places = np.full(i.size, -1)
+        if self.columns is not None:
+            if self.symmetric:
+                # The mirror image of entry (i, j) is in row j, with the colour of column i.
+                places = np.where(_alone(i, self.columns[j])[_mirror(self.pattern)], self.columns[i] * m + j, places)
+            places = np.where(_alone(i, self.columns[j]), self.columns[j] * m + i, places)
+        if self.rows is not None:
+            alone = _alone(j, self.rows[i]) & (places < 0)
+            places = np.where(alone, self.jvps * m + self.rows[i] * n + j, places)
+        lost = np.flatnonzero(places < 0)
+        if lost.size:
+            raise NotRecoverableError(
+                f"entry ({i[lost[0]]}, {j[lost[0]]}) cannot be recovered{user_line()}: in every product that it is in "
+                "it is added to another"
+            )
+        return places
+
+    @property
+    def column_seeds(self) -> np.ndarray:
+        """The vectors s of the products J s, one a row: zeros and ones, of shape (jvps, n)."""
+        return _seeds(self.columns, self.jvps, self.pattern.shape[1])
+
+    @property
+    def row_seeds(self) -> np.ndarray:
+        """The vectors s of the products s J, one a row: zeros and ones, of shape (vjps, m)."""
+        return _seeds(self.rows, self.vjps, self.pattern.shape[0])
+
+    def recover(self, jvps: Any = (), vjps: Any = ()) -> Any:
+        """The values of all entries of the pattern, in its order, from the products.
+
+        `jvps` has the shape (jvps, m): product k is J times `column_seeds[k]`; `vjps` has the shape (vjps, n): product
+        k is `row_seeds[k]` times J.  A sequence of vectors will do, and so will traced values.  Raises ShapeError for
+        another number of products, or products of another length.
+        """
+        m, n = self.pattern.shape
+        parts = [_flat("jvps", jvps, (self.jvps, m)), _flat("vjps", vjps, (self.vjps, n))]
+        parts = [part for part, count in zip(parts, (self.jvps, self.vjps), strict=True) if count]
+        if not parts:
+            return np.zeros(0)
+        return (np.concatenate(parts) if len(parts) > 1 else parts[0])[self._places]
+
+    def __repr__(self) -> str:
+        return f"<colouring of {self.pattern!r}: {self._count(self.jvps, self.vjps)}>"
+
+    def __str__(self) -> str:
+        """The number of products, and what it is instead of: `2 jvps and 1 vjp instead of 50 jvps or 50 vjps`."""
+        others = [self._count(*pair) for pair in self.alternatives if sum(pair) > self.jvps + self.vjps]
+        return self._count(self.jvps, self.vjps) + (f" instead of {' or '.join(others)}" if others else "")
+
+    def _count(self, jvps: int, vjps: int) -> str:
+        name = "hvp" if self.symmetric else "jvp"
+        parts = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in ((jvps, name), (vjps, "vjp")) if count]
+        return " and ".join(parts) or "no product"
+
+
+def _colours(name: str, given: Any, count: int) -> np.ndarray | None:
+    if given is None:
+        return None
+    colours = np.asarray(given)
+    if colours.shape != (count,) or (colours.dtype.kind not in "iu" and count):
+        raise ShapeError(
+            f"colouring: colours of the {name} of shape {colours.shape} and dtype {colours.dtype}{user_line()}; give "
+            f"{count} integers"
+        )
+    return colours.astype(np.int64)
+
+
+def _mirror(pattern: Pattern) -> Any:
+    """For each entry (i, j), the number of entry (j, i); ShapeError if there is one that has none."""
+    mirrored = pattern.columns * pattern.shape[1] + pattern.rows
+    if pattern.shape[0] != pattern.shape[1] or not np.array_equal(unique(mirrored), pattern.keys):
+        raise ShapeError(f"{pattern!r} is not symmetric{user_line()}; use pattern.symmetrised()")
+    return np.searchsorted(pattern.keys, mirrored)
+
+
+def _alone(lines: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Whether each entry is the only one of its colour in its line (and has a colour at all)."""
+    if not colours.size:
+        return np.zeros(0, bool)
+    keys = lines * (int(colours.max()) + 2) + colours + 1
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    alone: np.ndarray = (counts[inverse] == 1) & (colours >= 0)
+    return alone
+
+
+def _seeds(colours: np.ndarray | None, count: int, size: int) -> np.ndarray:
+    seeds = np.zeros((count, size))
+    if colours is not None:
+        coloured = np.flatnonzero(colours >= 0)
+        seeds[colours[coloured], coloured] = 1.0
+    return seeds
+
+
+def _flat(name: str, products: Any, shape: tuple[int, int]) -> Any:
+    if isinstance(products, (list, tuple)):
+        products = np.stack(products) if products else np.zeros((0, shape[1]))
+    if np.shape(products) != shape and not (shape[0] == 0 == np.size(products)):
+        raise ShapeError(f"recover: {name} of shape {np.shape(products)} were given{user_line()}, not of {shape}")
+    return np.reshape(products, (-1,))
+
+
+# --- strategies -------------------------------------------------------------------------------------------------------
+
+
+def colour(pattern: Pattern, by: str = "best") -> Colouring:
+    """A colouring of a pattern that takes few products, by one of the strategies, and which depends on nothing else.
+
+    `by="columns"` takes products J s alone (jvps), `"rows"` products s J alone (vjps), `"both"` the former for most
+    rows and the latter for a few dense ones, or the other way round; `"symmetric"` uses that the matrix is symmetric
+    (Hessian-vector products); `"best"` is the one of the first three that takes fewest products, columns before rows
+    before both if equal.  The text of the result compares: `print(colour(pattern))`.
+
+    Cost: proportional to the nonzeros (times the colours / 64), some microseconds each.  Raises ShapeError if the
+    pattern is not symmetric but the strategy is, ValueError for another name.
+
+    >>> arrow = np.eye(50, dtype=bool)
+    >>> arrow[0, :] = arrow[:, 0] = True
+    >>> pattern = Pattern(*np.nonzero(arrow), (50, 50))
+    >>> print(colour(pattern))
+    2 jvps and 1 vjp instead of 50 jvps or 50 vjps
+    >>> print(colour(pattern, "symmetric"))
+    2 hvps instead of 50 hvps
+    """
+    if by not in STRATEGIES:
+        raise ValueError(f"colour: {by!r} is no strategy{user_line()}; there are {', '.join(map(repr, STRATEGIES))}")
+    m, n = pattern.shape
+    if by == "symmetric":
+        result = colour_symmetric(pattern)
+        result.alternatives = ((n, 0),)
+        return result
+    if by != "best":
+        result = {"columns": colour_columns, "rows": colour_rows, "both": colour_both}[by](pattern)
+        result.alternatives = ((n, 0), (0, m))
+        return result
+    tried = [colour_columns(pattern), colour_rows(pattern)]
+    if min(c.jvps + c.vjps for c in tried) > 2:
+        tried.append(colour_both(pattern))
+    result = _fewest(tried)
+    dearer = [(c.jvps, c.vjps) for c in tried[:2] if c.jvps + c.vjps > result.jvps + result.vjps]
+    result.alternatives = tuple(dearer) or ((n, 0), (0, m))
+    return result
+
+
+def colour_columns(pattern: Pattern) -> Colouring:
+    """Columns that share a row get different colours: products J s alone.
+
+    Greedily, in the order of the columns and, if that is more than the fullest row needs, by decreasing numbers of
+    conflicts; the better of the two (Curtis, Powell & Reid 1974; Coleman & More 1983, sections 3 and 4).
+    """
+    return Colouring(pattern, columns=_apart(pattern.rows, pattern.columns, pattern.shape))
+
+
+def colour_rows(pattern: Pattern) -> Colouring:
+    """Rows that share a column get different colours: products s J alone.  As `colour_columns` of the transpose."""
+    return Colouring(pattern, rows=_apart(pattern.columns, pattern.rows, pattern.shape[::-1]))
+
+
+def colour_both(pattern: Pattern) -> Colouring:
+    """Products of both kinds: a few dense rows from products s J, all others from products J s, or the other way round.
+
+    A dense row forces as many colours on the columns as it has entries.  So the densest rows, one after the other, are
+    given to row colours, as long as that saves more than it costs, and the columns are coloured without regard to them;
+    the same is tried with columns and rows exchanged.  (Row-column determination: Hossain & Steihaug 1998; Coleman &
+    Verma 1998.)  At worst it is the colouring by columns or by rows alone.
+    """
+    rows, columns = _peel(pattern.rows, pattern.columns, pattern.shape)
+    few_rows = Colouring(pattern, columns=columns, rows=rows)
+    columns, rows = _peel(pattern.columns, pattern.rows, pattern.shape[::-1])
+    few_columns = Colouring(pattern, columns=columns, rows=rows)
+    return _fewest([colour_columns(pattern), colour_rows(pattern), few_rows, few_columns])
+
+
+def _fewest(colourings: Sequence[Colouring]) -> Colouring:
+    return min(colourings, key=lambda c: c.jvps + c.vjps)
+
+
+def colour_symmetric(pattern: Pattern) -> Colouring:
+    """Columns coloured so that an entry or its mirror image stands alone in some product: a star colouring.
+
+    Adjacent columns differ, and every path on four has three colours.  All is read off products J s, of which symmetry
+    saves some: two for an arrow.  Greedily, in the order of the columns and by decreasing degree; the best of these and
+    of what `colour_columns` finds, which needs no mirror images (Coleman & More 1984; Gebremedhin, Manne & Pothen 2005,
+    section 4).  Raises ShapeError if the pattern is not symmetric.
+    """
+    _mirror(pattern)
+    n = pattern.shape[1]
+    degrees = np.bincount(pattern.rows, minlength=n)
+    orders: list[Sequence[int]] = [range(n), np.argsort(-degrees, kind="stable").tolist()]
+    found = [_star(pattern, order) for order in orders]
+    found.append(_apart(pattern.rows, pattern.columns, pattern.shape))
+    return Colouring(pattern, columns=min(found, key=lambda c: int(c.max(initial=-1))), symmetric=True)
+
+
+# --- greedy colouring -------------------------------------------------------------------------------------------------
+#
+# The colours that a line must avoid are the bits of one integer, so looking for a free colour is one operation on it.
+
+
+def _lists(groups: np.ndarray, members: np.ndarray, count: int) -> list[list[int]]:
+    """The members of each group, as lists."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.cumsum(np.bincount(groups, minlength=count)).tolist()
+    flat = members[order].tolist()
+    return [flat[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _lowest_free(taken: int) -> int:
+    return (~taken & (taken + 1)).bit_length() - 1
+
+
+def _apart(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Colours of the columns, different for columns that share a row; -1 for a column without entries."""
+    m, n = shape
+    lengths = np.bincount(rows, minlength=m)
+    used = np.bincount(columns, minlength=n) > 0
+    fullest = int(lengths.max(initial=0))
+    if fullest == used.sum():
+        # Some row has them all, so there is nothing to find.
+        return np.where(used, np.cumsum(used) - 1, -1)
+    of_columns = _lists(columns, rows, n)
+    best = _greedy(of_columns, range(n), m)
+    if best.max(initial=-1) + 1 > fullest:
+        conflicts = np.bincount(columns, weights=lengths[rows], minlength=n)
+        other = _greedy(of_columns, np.argsort(-conflicts, kind="stable").tolist(), m)
+        best = other if other.max() < best.max() else best
+    return best
+
+
+def _greedy(of_columns: list[list[int]], order: Sequence[int], count: int) -> np.ndarray:
+    colours = np.full(len(of_columns), -1)
+    taken = [0] * count
+    for column in order:
+        forbidden = 0
+        rows = of_columns[column]
+        for row in rows:
+            forbidden |= taken[row]
+        if rows:
+            free = _lowest_free(forbidden)
+            colours[column] = free
+            bit = 1 << free
+            for row in rows:
+                taken[row] |= bit
+    return colours
+
+
+def _peel(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Colours of the densest rows, and of the columns without regard to these; None where there are none."""
+    m, n = shape
+    lengths = np.bincount(rows, minlength=m)
+    order = np.argsort(-lengths, kind="stable")
+    of_rows = _lists(rows, columns, m)
+    # Given that the k densest rows have g colours, the columns need at least as many as the next row has entries.
+    row_colours = np.full(m, -1)
+    taken, used, best, chosen = [0] * n, 0, int(lengths.max(initial=0)), 0
+    for k, row in enumerate(order.tolist()):
+        if used >= best or not lengths[row]:
+            break
+        forbidden = 0
+        for column in of_rows[row]:
+            forbidden |= taken[column]
+        free = _lowest_free(forbidden)
+        row_colours[row], used = free, max(used, free + 1)
+        for column in of_rows[row]:
+            taken[column] |= 1 << free
+        bound = used + (int(lengths[order[k + 1]]) if k + 1 < m else 0)
+        if bound < best:
+            best, chosen = bound, k + 1
+    row_colours[order[chosen:]] = -1
+    rest = row_colours[rows] < 0
+    column_colours = _apart(rows[rest], columns[rest], shape)
+    return (row_colours if chosen else None), (column_colours if column_colours.max(initial=-1) >= 0 else None)
+
+
+def _star(pattern: Pattern, order: Sequence[int]) -> np.ndarray:
+    """A star colouring of the graph whose edges are the entries beside the diagonal, greedily in the given order.
+
+    An edge (v, w) can be read off if v is the only neighbour of w with v's colour, or w the only one of v with w's:
+    then no path on four has two colours.  For each vertex w, `near[w]` holds its neighbours' colours as bits,
+    `twice[w]` those that occur twice or more, and `barred[w]` those that must not come to occur twice, since the
+    neighbour that has such a colour sees w's colour twice already.
+    """
+    n = pattern.shape[1]
+    beside = pattern.rows != pattern.columns
+    neighbours = _lists(pattern.rows[beside], pattern.columns[beside], n)
+    on_diagonal = np.zeros(n, bool)
+    on_diagonal[pattern.rows[~beside]] = True
+    colours = [-1] * n
+    near, twice, barred = [0] * n, [0] * n, [0] * n
+    # The one neighbour of w that has a colour, while there is one only.
+    only: list[dict[int, int]] = [{} for _ in range(n)]
+    for v in order:
+        if not neighbours[v] and not on_diagonal[v]:
+            continue
+        forbidden, double = near[v], twice[v]
+        for w in neighbours[v]:
+            c = colours[w]
+            if c >= 0:
+                # Where v sees w's colour twice, w must not see v's twice.
+                forbidden |= near[w] if double >> c & 1 else barred[w]
+        colours[v] = mine = _lowest_free(forbidden)
+        bit = 1 << mine
+        for w in neighbours[v]:
+            c = colours[w]
+            if not near[w] & bit:
+                near[w] |= bit
+                only[w][mine] = v
+            else:
+                if not twice[w] & bit:
+                    twice[w] |= bit
+                    if c >= 0:
+                        barred[only[w][mine]] |= 1 << c
+                if c >= 0:
+                    barred[v] |= 1 << c
+            if c >= 0 and double >> c & 1:
+                barred[w] |= bit
+    return np.array(colours, np.int64)
+
+
+# --- leaves -----------------------------------------------------------------------------------------------------------
+
+
+def pieces(vector: Any, likes: Sequence[Any]) -> list[Any]:
+    """A flat vector cut into values of the shapes and dtypes of some leaves: a seed for each of them.
+
+    >>> pieces(np.arange(4.0), [np.zeros((1, 3)), 1.0])
+    [array([[0., 1., 2.]]), 3.0]
+    """
+    parts, start = [], 0
+    for like in likes:
+        shape = np.shape(like)
+        stop = start + int(np.prod(shape, dtype=np.int64))
+        part = np.reshape(vector[start:stop], shape)
+        dtype = getattr(like, "dtype", None)
+        parts.append(type(like)(part) if dtype is None else part.astype(dtype)[()] if not shape else part.astype(dtype))
+        start = stop
+    return parts
+
+
+def flat(leaves: Sequence[Any]) -> Any:
+    """The elements of some leaves, one after the other: what `pieces` cuts.
+
+    >>> flat([np.array([[1.0, 2.0]]), 3.0])
+    array([1., 2., 3.])
+    """
+    return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves]) if leaves else np.zeros(0)

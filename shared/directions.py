@@ -1,0 +1,187 @@
+"""Many directions of differentiation at once: unit seeds along a batch axis, in chunks that fit a budget of memory.
+
+A Jacobian takes one direction for each number of the input (forwards) or of the output (backwards).  They are carried
+together by `shared.batching`, as many at a time as the budget allows, or in as many calls as an executor is to run.
+This module knows how directions are divided and put together; what an engine does along them it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.assembly import is_complex, seeded
+from shared.batching import Batch, Batched, TooLarge
+from shared.errors import user_line
+from shared.levels import Tracer
+from shared.one_hot import OneHot
+from shared.primitive import Like
+
+#: The memory, in bytes, that the directions of one derivative may take beyond that of a single direction.
+BYTES = 2**25
+
+#: A program has a few arrays in use at the same time, so no single one may take more than this share of the budget.
+_ARRAYS_IN_USE = 8
+
+_SINGLE = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.complex64))
+
+#: How much larger than the inputs the arrays of a program are expected to be, at most, before it is known.
+_GROWTH = 8
+
+
+def number_of_directions(leaves: Sequence[Any]) -> int:
+    """How many unit directions the space of the leaves has over the reals: two for a complex number."""
+    return sum([Like(leaf).size * (2 if is_complex(leaf) else 1) for leaf in leaves])
+
+
+def checked_chunk_size(name: str, chunk_size: int | None) -> None:
+    """Refuse a chunk size that is no positive integer."""
+    if chunk_size is None:
+        return
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, (int, np.integer)):
+        raise TypeError(f"{name}: chunk_size must be an integer or None, not {chunk_size!r}{user_line()}")
+    if chunk_size < 1:
+        raise ValueError(f"{name}: chunk_size={chunk_size}{user_line()}, but a chunk has 1 direction or more")
+
+
+def unit_seeds(level: Batch, leaves: Sequence[Any], start: int) -> list[Any]:
+    """Seeds, one a leaf, of the unit directions from number `start` on, as many as the level has examples.
+
+    The directions run through the leaves in order, and through 1 and i of a complex number in turn.  A leaf that none
+    of them touches gets a plain zero, which costs nothing.
+    """
+    seeds: list[Any] = []
+    offset = 0
+    for leaf in leaves:
+        like, step = Like(leaf), 2 if is_complex(leaf) else 1
+        length = like.size * step
+        first, last = max(start, offset), min(start + level.size, offset + length)
+        dtype: Any = like.dtype
+        weak = dtype is None
+        if weak or dtype.kind not in "fc":
+            dtype = np.dtype(complex if step == 2 else float)
+        if last - first == level.size > 1 and step == 1 and like.shape and not isinstance(leaf, Tracer):
+            seeds.append(OneHot(level, like.shape, first - offset, dtype))
+        elif first < last:
+            rows = np.zeros((level.size, like.size), dtype)
+            numbers = np.arange(first, last)
+            places, units = (numbers - offset) // step, np.where((numbers - offset) % step, 1j, 1)
+            rows[numbers - start, places] = units if step == 2 else 1
+            if level.size == 1:
+                # A single direction needs no batch.
+                seed = rows.reshape(like.shape) if like.shape else rows[0, 0]
+                seeds.append(seeded(leaf, seed.item() if weak else seed))
+            else:
+                seeds.append(Batched(level, seeded(leaf, rows.reshape(level.size, *like.shape))))
+        else:
+            seeds.append(seeded(leaf, dtype.type(0).item() if weak else np.zeros(like.shape, dtype)[()]))
+        offset += length
+    return seeds
+
+
+def along_directions(
+    name: str,
+    spaces: Sequence[Any],
+    evaluate: Callable[[list[Any]], list[Any]],
+    chunk_size: int | None = None,
+    span: tuple[int, int] | None = None,
+) -> list[Any]:
+    """What `evaluate(seeds)` gives along the unit directions of the leaves `spaces`, or along a span of them.
+
+    `evaluate` is called once a chunk with seeds that stand for all its directions, and returns values that do; the
+    result has one array a value, with the directions along its first axis, and is empty if there are none.  Where an
+    array of a chunk would exceed the budget, that chunk is begun again with as many directions as fit, so `evaluate`
+    must be pure.
+    """
+    likes = [Like(leaf) for leaf in spaces]
+    start, stop = span or (0, number_of_directions(spaces))
+    alone = _alone(spaces, likes)
+    given, each = chunk_size is not None, max(8 * sum([like.size for like in likes]), 1)
+    # A given chunk size is the caller's own measure of memory.
+    limit = float("inf") if given else BYTES / _ARRAYS_IN_USE
+    # How large arrays become on the way is only known after the first chunk.
+    size = chunk_size or max(1, int(limit / _GROWTH // each))
+    collected = _Collected(stop - start)
+    while start < stop:
+        end = min(start + size, stop)
+        if alone:
+            end = min([end, *(at for at in alone if at > start), *(start + 1 for at in alone if at == start)])
+        level = Batch(name, end - start, limit)
+        try:
+            collected.add([_along_first(v, level) for v in evaluate(unit_seeds(level, spaces, start))], level.size)
+        except TooLarge as large:
+            if large.level is not level:
+                raise
+            each = max(each, large.bytes_per_example)
+            size = max(1, min(level.size - 1, int(limit // each)))
+            continue
+        finally:
+            level.closed = True
+        start += level.size
+        if not given:
+            each = max(each, level.largest // level.size)
+            size = max(1, int(limit // each))
+    return collected.results
+
+
+def _alone(leaves: Sequence[Any], likes: Sequence[Like]) -> list[int]:
+    """The directions that are not carried with others: those of Python floats beside arrays of single precision.
+
+    An array of float64 tangents would make float64 of what a weak Python float leaves float32.
+    """
+    if len(likes) == 1 or not any(like.dtype in _SINGLE for like in likes):
+        return []
+    starts = [0]
+    for leaf in leaves:
+        starts.append(starts[-1] + number_of_directions([leaf]))
+    return [k for like, a, b in zip(likes, starts, starts[1:], strict=False) if like.dtype is None for k in range(a, b)]
+
+
+class _Collected:
+    """The results of chunk after chunk, put into arrays made once, so that a large Jacobian is never held twice."""
+
+    __slots__ = ("count", "parts", "results", "total")
+
+    def __init__(self, total: int):
+        self.total = total
+        self.count = 0
+        self.results: list[Any] = []
+        #: the chunks so far, where results are traced and cannot be written into arrays
+        self.parts: list[list[Any]] = []
+
+    def add(self, found: list[Any], size: int) -> None:
+        first, self.count = self.count, self.count + size
+        if any(isinstance(value, Tracer) for value in found):
+            self.parts.append(found)
+            if self.count == self.total:
+                self.results = [np.concatenate(c) if len(c) > 1 else c[0] for c in zip(*self.parts, strict=True)]
+        elif size == self.total:
+            self.results = _separate(found)
+        else:
+            if not first:
+                self.results = [np.empty((self.total, *value.shape[1:]), value.dtype) for value in found]
+            for result, value in zip(self.results, found, strict=True):
+                result[first : self.count] = value
+
+
+def _separate(arrays: list[Any]) -> list[Any]:
+    """Arrays of which no two share memory, nor one with anything else: what two places hold is copied."""
+    seen: set[int] = set()
+    result = []
+    for array in arrays:
+        if array.base is not None or not array.flags.writeable or id(array) in seen:
+            array = np.array(array)
+        seen.add(id(array))
+        result.append(array)
+    return result
+
+
+def _along_first(value: Any, level: Batch) -> Any:
+    """The values of all directions along a first axis, of a value that may be the same for all."""
+    if level.size == 1:
+        return np.reshape(value, (1, *np.shape(value)))
+    if isinstance(value, Batched) and value.level is level:
+        return value.primal
+    return np.broadcast_to(value, (level.size, *np.shape(value)))

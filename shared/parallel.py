@@ -1,0 +1,242 @@
+"""Work on other cores and machines: directions of a derivative, and shards of data, given to an executor.
+
+Any `concurrent.futures.Executor` serves: threads, processes, `mpi4py.futures`, or a dask cluster's
+`Client(...).get_executor()`.  Spans of directions and shards of data do not depend on each other, so there is nothing
+to schedule here: each is submitted, and the results are put together in order.  This module knows no engine.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from operator import add
+from traceback import format_exception
+from typing import Any
+
+from shared.arguments import as_leaf
+from shared.errors import DifferentiationError, ShapeError, TracerConversionError, user_line
+from shared.levels import Tracer
+from shared.primitive import Like
+from shared.tree import flatten, tree_map
+
+#: Without a chunk size, directions are cut into this many spans: enough to keep as many workers busy.
+SPANS = 16
+
+#: What dask raises where a worker died, or its work was lost with it, too often; by name, as dask is not imported here.
+_LOST = frozenset(("KilledWorker", "FutureCancelledError", "FuturesCancelledError", "LostRunError"))
+
+
+class ExecutorError(DifferentiationError, RuntimeError):
+    """Work given to an executor could not be sent, or its worker was lost."""
+
+
+def checked_executor(name: str, executor: Any) -> None:
+    """Refuse an executor that takes no work: an executor class, a `multiprocessing.Pool`, a number of workers."""
+    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
+        raise TypeError(
+            f"{name}: executor must be a concurrent.futures.Executor, such as ProcessPoolExecutor(), not "
+            f"{executor!r}{user_line()}"
+        )
+
+
+def on_executor(
+    name: str, executor: Executor, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
+) -> Iterator[Any]:
+    """`job(*task)` for each task, run by the executor, in the order of the tasks.
+
+    What the job itself raises is raised here as it is, with the worker's traceback in a note if that was another
+    process.  Raises ExecutorError for what the executor raises: it was shut down, a worker was lost, or the job, a
+    task or a result cannot be pickled for another process.  What is still waiting is then cancelled.
+    """
+    futures: deque[Any] = deque()
+    try:
+        try:
+            for task in tasks:
+                futures.append(executor.submit(on_worker, job, *task))
+        except Exception as error:
+            raise _not_taken(name, error) from error
+        while futures:
+            try:
+                result = futures.popleft().result()
+            except Exception as error:
+                raise _not_finished(name, error) from error
+            if isinstance(result, _Raised):
+                try:
+                    raise result.error
+                finally:
+                    # The traceback refers to this frame, which must not refer to the error.
+                    del result
+            yield result
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def on_worker(job: Callable[..., Any], *task: Any) -> Any:
+    """What a worker does: the job, whose exceptions are results, so that those of the executor are told from them."""
+    try:
+        return job(*task)
+    except Exception as error:
+        return _Raised(error)
+
+
+class _Raised:
+    """An exception that a job raised, on its way back."""
+
+    def __init__(self, error: Exception, report: str = ""):
+        self.error = error
+        if report:
+            error.add_note(f"Raised on a worker of the executor:\n{report}")
+
+    def __reduce__(self) -> Any:
+        # Asked for where it goes to another process, which neither a traceback nor a cause is sent to.
+        error, report = self.error, "".join(format_exception(self.error))
+        try:
+            pickled = pickle.dumps(error)
+        except Exception:
+            # Whoever is sending this may know another way (dask does), or says that there is none.
+            return _Raised, (error, report)
+        try:
+            pickle.loads(pickled)
+        except Exception:
+            # Unpickled by a pool of processes it would break the pool.
+            error = ExecutorError(
+                f"the function raised {type(error).__name__} on a worker, which cannot be unpickled here: {error}"
+            )
+        return _Raised, (error, report)
+
+
+def _not_taken(name: str, error: Exception) -> ExecutorError:
+    """Why work was not taken."""
+    if isinstance(error, RuntimeError) and "shutdown" in str(error):
+        return ExecutorError(f"{name}: the executor was shut down{user_line()}; make a new one")
+    return _not_finished(name, error)
+
+
+def _not_finished(name: str, error: Exception) -> ExecutorError:
+    """What became of work that an executor failed to do."""
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, TracerConversionError) or TracerConversionError.__name__ in what:
+        return _traced(name)
+    if isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in _LOST:
+        return ExecutorError(
+            f"{name}: a worker of the executor was lost before it had finished{user_line()} ({what}); no result is "
+            "returned, since a part of it is missing"
+        )
+    if isinstance(error, (pickle.PicklingError, AttributeError, TypeError, ImportError)) or "serializ" in what.lower():
+        return ExecutorError(
+            f"{name}: the executor cannot send the function, its arguments or its result to another process"
+            f"{user_line()} ({what}); define the function at the top level of a module that the workers can import, "
+            "or use threads"
+        )
+    return ExecutorError(f"{name}: the executor failed{user_line()} ({what})")
+
+
+def refuse_traced(name: str, arguments: Any) -> None:
+    """Refuse values of an outer differentiation, which mean nothing in another process."""
+    if any(isinstance(leaf, Tracer) for leaf in flatten(arguments)[0]):
+        raise _traced(name)
+
+
+def _traced(name: str) -> ExecutorError:
+    return ExecutorError(
+        f"{name}: an executor cannot be used inside another differentiation or vmap{user_line()}: traced values "
+        "do not leave their thread; leave out executor here, or give one to the outermost transform"
+    )
+
+
+def spans_of(total: int, chunk_size: int | None) -> list[tuple[int, int]]:
+    """The directions 0 ... total cut into spans of `chunk_size`, or into `SPANS` of about equal length."""
+    size = chunk_size or max(1, -(-total // SPANS))
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def sum_over_shards(
+    value_and_grad: Callable[..., tuple[Any, Any]],
+    shards: Iterable[Sequence[Any]],
+    executor: Executor | None = None,
+    *,
+    has_aux: bool = False,
+) -> Callable[[Any], tuple[Any, Any]]:
+    """The value and gradient of a loss that is a sum over shards of data, each computed on a worker.
+
+    `value_and_grad` is an engine's, of the loss of one shard: it is called as `value_and_grad(parameters, *shard)`,
+    where a shard is a tuple.  The result is a function of the parameters, which returns `(value, gradient)`, summed
+    over the shards in their order, with the structure, shapes and dtypes of one.  With `has_aux`, given to both,
+    it returns `((value, [aux, ...]), gradient)`, one aux a shard.  For a mean, divide each shard's loss by the size of
+    all the data.  Without an executor the shards are taken in turn.
+
+    Cost: one `value_and_grad` a shard.  The shards are sent with every call, so on a cluster hold large ones there,
+    and give what names them (a file, a future of dask).  For processes the loss has to be defined at the top level of
+    a module.  Raises ExecutorError where a worker is lost or the function cannot be sent, and where the parameters are
+    traced; TypeError for a shard that is no tuple, or a function that is no `value_and_grad`.  Data-parallel sums: Dean
+    et al. 2012, Large scale distributed deep networks, section 4.
+
+    >>> import numpy as np
+    >>> import reversead
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> def loss(w, x, y):
+    ...     return np.sum((x @ w - y) ** 2)
+    >>> x, y = np.eye(2), np.ones(2)
+    >>> shards = [(x[:1], y[:1]), (x[1:], y[1:])]
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     sum_over_shards(reversead.value_and_grad(loss), shards, executor)(np.zeros(2))
+    (np.float64(2.0), array([-2., -2.]))
+    """
+    name = "sum_over_shards"
+    checked_executor(name, executor)
+    parts = list(shards)
+    if not parts:
+        raise ValueError(f"{name}: there are no shards{user_line()}, so there is nothing to add up")
+    for shard in parts:
+        if not isinstance(shard, (tuple, list)):
+            raise TypeError(
+                f"{name}: a shard must be a tuple of the loss's further arguments, not a {type(shard).__name__}"
+                f"{user_line()}; of one array x it is (x,)"
+            )
+
+    def of_parameters(parameters: Any) -> tuple[Any, Any]:
+        """The sum of the values, and the sum of the gradients."""
+        tasks = [(parameters, *shard) for shard in parts]
+        if executor is None:
+            results: Iterator[Any] = (value_and_grad(*task) for task in tasks)
+        else:
+            refuse_traced(name, tasks)
+            results = on_executor(name, executor, value_and_grad, tasks)
+        total, gradient, extras = None, None, []
+        for result in results:
+            value, slope, aux = _parts(name, result, has_aux)
+            extras.append(aux)
+            total = value if total is None else as_leaf(total + value, value)
+            # The first is copied, as what came from another process may be read-only.
+            gradient = tree_map(as_leaf, slope, slope) if gradient is None else tree_map(_sum, gradient, slope)
+        return ((total, extras) if has_aux else total), gradient
+
+    return of_parameters
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return as_leaf(add(a, b), b)
+
+
+def _parts(name: str, result: Any, has_aux: bool) -> tuple[Any, Any, Any]:
+    """The value, the gradient and the auxiliary value of one shard."""
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(
+            f"{name}: the function returned a {type(result).__name__}{user_line()} in place of (value, gradient); give "
+            "it an engine's value_and_grad(loss)"
+        )
+    value, gradient = result
+    aux = None
+    if isinstance(value, tuple) != has_aux or (has_aux and len(value) != 2):
+        raise TypeError(
+            f"{name}: with has_aux={has_aux} the value of a shard must be "
+            f"{'(value, aux)' if has_aux else 'a number'}{user_line()}; give has_aux to value_and_grad and to {name}"
+        )
+    if has_aux:
+        value, aux = value
+    if Like(value).shape != () or not (isinstance(value, (int, float)) or hasattr(value, "dtype")):
+        raise ShapeError(f"{name}: the value of a shard must be one number{user_line()}, not {value!r}")
+    return value, gradient, aux

@@ -1,0 +1,77 @@
+"""What a transform returns: a function that is called like the one it was made from, here and in other processes.
+
+A function pickles as its name.  The closure that a transform makes of `f` bears the name of `f`, under which another
+process would find `f` itself; so what transforms return pickles as the call that made it.  This module knows neither
+what a transform computes nor who sends it where.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from types import MethodType
+from typing import Any
+
+Function = Callable[..., Any]
+
+
+class Transformed(partial[Any]):
+    """A function that a transform made of another one, whose name, text and signature it has.
+
+    It can be pickled if that one can.  A subclass of `partial`, because that is called without a Python frame.
+    """
+
+    transform: Function
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+    def __reduce__(self) -> Any:
+        name = getattr(self, "__qualname__", None)
+        if name is not None and _named(self.__module__, name) is self:
+            # `@grad` above a definition: the name means this, and no longer what it was made of.
+            return name
+        return _made, (self.transform, self.arguments, self.options)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        source = self.arguments[0]
+        return f"<{self.transform.__name__.lstrip('_')} of {getattr(source, '__qualname__', repr(source))}>"
+
+
+def transformed(transform: Function, f: Function, *further: Any, **options: Any) -> Callable[[Function], Function]:
+    """The decorator of the function that `transform(f, *further, **options)` returns.
+
+    `transform` is a function at the top level of a module, which makes an equal one wherever that is unpickled.
+
+    >>> def negated(f):
+    ...     @transformed(negated, f)
+    ...     def call(*args):
+    ...         return -f(*args)
+    ...     return call
+    >>> negated(abs)
+    <negated of abs>
+    >>> negated(abs)(3), negated(abs).__name__
+    (-3, 'abs')
+    """
+
+    def decorate(call: Function) -> Function:
+        made = Transformed(call)
+        made.transform, made.arguments, made.options = transform, (f, *further), options
+        return update_wrapper(made, f, updated=())
+
+    return decorate
+
+
+def _made(transform: Function, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return transform(*arguments, **options)
+
+
+def _named(module: str, name: str) -> Any:
+    """What a dotted name means in a module; None if nothing."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
