@@ -150,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
             agree = compare_on_digits(console, progress, options, modes)
             rows = sweep(progress, options, modes)
         origin = "least CPU time of many calls, one BLAS thread"
-    console.print(report.time_table(rows))
+    console.print(report.seconds_table(rows))
     console.print(report.operations_table(rows))
     console.print(report.explanation(rows), highlight=False)
     picture.draw(rows, options.output, origin)

@@ -81,7 +81,7 @@ def logistic_hessian_product(examples: int, features: int) -> Problem:
 
 
 def logistic_hessian(examples: int, features: int) -> Problem:
-    """The Hessian of a logistic regression as a matrix: the data's weighted Gram matrix (Bishop 2006, section 4.3.3)."""
+    """The Hessian of a logistic regression: the data's weighted Gram matrix (Bishop 2006, section 4.3.3)."""
     data, labels, weights, _ = _logistic_data(examples, features)
 
     def by_hand(weights: FloatArray) -> FloatArray:

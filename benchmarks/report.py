@@ -11,6 +11,7 @@ from benchmarks import digits, scaling
 if TYPE_CHECKING:
     from rich.table import Table
 
+
 def seconds_text(seconds: float) -> str:
     """A duration with three digits and the unit that suits it.
 
@@ -63,7 +64,7 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
-def time_table(rows: Sequence[scaling.Row]) -> Table:
+def seconds_table(rows: Sequence[scaling.Row]) -> Table:
     """CPU time of the loss alone and with its gradient in each mode, and how many plain evaluations that is."""
     costs = [row.seconds for row in rows]
     title = "CPU time of the loss f of n parameters, alone and with its gradient"
@@ -117,8 +118,7 @@ def explanation(rows: Sequence[scaling.Row]) -> str:
         single, batched, alone = (exponents[mode] for mode in ("forward", "batched forward", "function"))
         lines += [
             "Forward takes one direction at a time; batched forward carries many in each NumPy call,",
-            "which saves time, and a constant factor of the operations. These grow as "
-            f"n^{alone:.2f} for f,",
+            f"which saves time, and a constant factor of the operations. These grow as n^{alone:.2f} for f,",
             f"and for forward by {single - alone:.2f}, for batched forward by {batched - alone:.2f} "
             "powers of n faster.",
         ]

@@ -1,9 +1,9 @@
 """`python -m benchmarks.speed`: what automatic differentiation costs beside the derivative written by hand.
 
-Each workload of `benchmarks.handwritten` is timed as an engine differentiates it and as one writes it by
-hand: in one process, in turns, Python's cyclic collector on, the least of many samples. The ratio of the two
-is what counts, since a slow machine slows both. Gradients are taken by `reversead`, directional derivatives
-by `dualad`. This module knows nothing of how an engine works, and runs nothing at import.
+Each row of `benchmarks.speed_table` is timed as an engine differentiates it and as one writes it by hand (or
+as another way does it): in one process, in turns, Python's cyclic collector on, the least of many samples. The
+ratio of the two is what counts, since a slow machine slows both. This module knows nothing of how an engine
+works, and runs nothing at import.
 """
 
 import argparse
@@ -12,17 +12,21 @@ import json
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
 
 import dualad
 import reversead
-from benchmarks.handwritten import WORKLOADS, Problem, Workload
-from shared.tree import flatten
+from benchmarks.handwritten import Problem
+from benchmarks.speed_table import BY_HAND, WORKLOADS, Workload
+from shared.batching import vmap
+from shared.tree import flatten, tree_map
 
 SHORTEST_SAMPLE = 0.01
 """Seconds a sample lasts at least, so that the collector's passes fall into samples and not between them."""
@@ -34,7 +38,9 @@ class Measurement:
 
     name: str
     quantity: str
-    by_hand: float
+    reference: str
+    """What the engine is compared with: the derivative by hand, or another way."""
+    reference_figure: float
     engine: float
     operations: int | None
     target: float | None
@@ -42,8 +48,8 @@ class Measurement:
 
     @property
     def ratio(self) -> float:
-        """The engine's figure over the hand-written one; dimensionless."""
-        return self.engine / self.by_hand
+        """The engine's figure over the reference's; dimensionless."""
+        return self.engine / self.reference_figure
 
     @property
     def microseconds_an_operation(self) -> float | None:
@@ -53,8 +59,10 @@ class Measurement:
         return self.engine / self.operations * 1e6
 
     @property
-    def reached(self) -> bool:
-        """Whether every target of the workload is met."""
+    def reached(self) -> bool | None:
+        """Whether every target of the workload is met; None where there is none."""
+        if self.target is None and self.operation_target is None:
+            return None
         an_operation = self.microseconds_an_operation
         slow = self.target is not None and self.ratio > self.target
         slow_operation = (
@@ -63,13 +71,66 @@ class Measurement:
         return not (slow or slow_operation)
 
 
-def by_engine(workload: Workload, problem: Problem) -> Callable[[], Any]:
-    """Return the call that has an engine do what `problem.by_hand` does: the same value and derivative."""
-    if workload.transform == "jvp":
-        primal, tangent = problem.arguments
-        return lambda: dualad.jvp(problem.function, (primal,), (tangent,))
-    transformed = reversead.value_and_grad(problem.function)
-    return lambda: transformed(*problem.arguments)
+Call = Callable[[], Any]
+
+
+def _transformed(transform: Callable[..., Callable[..., Any]]) -> Callable[[Problem], Call]:
+    """Make the way that applies a transform to the function once, and the result to the arguments in every call."""
+    return lambda problem: partial(transform(problem.function), *problem.arguments)
+
+
+def _tangent(problem: Problem) -> Call:
+    primal, direction = problem.arguments
+    return lambda: dualad.jvp(problem.function, (primal,), (direction,))
+
+
+def _forward_over_reverse(problem: Problem) -> Call:
+    primal, direction = problem.arguments
+    gradient = reversead.grad(problem.function)
+    return lambda: dualad.jvp(gradient, (primal,), (direction,))[1]
+
+
+def _linear_map(problem: Problem) -> Call:
+    """The gradient's derivative, taken once: a call applies it to the direction."""
+    primal, direction = problem.arguments
+    _, push = reversead.linearize(reversead.grad(problem.function), primal)
+    return partial(push, direction)
+
+
+def _example_by_example(problem: Problem) -> Call:
+    gradient = reversead.grad(problem.function)
+    parameters, *examples = problem.arguments
+
+    def gradients() -> Any:
+        each = [gradient(parameters, *example) for example in zip(*examples, strict=True)]
+        return tree_map(lambda *parts: np.stack(parts), *each)
+
+    return gradients
+
+
+WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
+    {
+        "reversead.value_and_grad": _transformed(reversead.value_and_grad),
+        "dualad.value_and_grad": _transformed(dualad.value_and_grad),
+        "dualad.jvp": _tangent,
+        "dualad.jacobian": _transformed(dualad.jacobian),
+        "reversead.jacobian": _transformed(reversead.jacobian),
+        "dualad.hessian": _transformed(dualad.hessian),
+        "reversead.hessian": _transformed(reversead.hessian),
+        "dualad.jacobian(reversead.grad)": _transformed(lambda f: dualad.jacobian(reversead.grad(f))),
+        "dualad.jvp(reversead.grad)": _forward_over_reverse,
+        "reversead.hvp": lambda problem: partial(reversead.hvp, problem.function, *problem.arguments),
+        "reversead.linearize, applied": _linear_map,
+        "vmap(reversead.grad)": _transformed(lambda f: vmap(reversead.grad(f), in_axes=(None, 0, 0))),
+        "reversead.grad in a loop": _example_by_example,
+    }
+)
+"""Every way to differentiate: given a problem, the call that returns what `problem.by_hand` does."""
+
+
+def call_of(way: str, problem: Problem) -> Call:
+    """Return the call that takes a problem's derivative in a way of `WAYS`, or by hand."""
+    return partial(problem.by_hand, *problem.arguments) if way == BY_HAND else WAYS[way](problem)
 
 
 @contextmanager
@@ -121,37 +182,37 @@ def peak_bytes(call: Callable[[], Any]) -> int:
 
 
 def check_agreement(workload: Workload, answer: Any, expected: Any) -> None:
-    """Raise ArithmeticError unless both answers agree: the time of a wrong derivative is worth nothing."""
+    """Raise ArithmeticError unless both answers agree: the time of a wrong derivative is worth nothing.
+
+    The reference's answer is the expected one.
+    """
     for got, wanted in zip(flatten(answer)[0], flatten(expected)[0], strict=True):
         if not np.allclose(got, wanted, rtol=1e-6, atol=1e-9 * float(np.max(np.abs(wanted), initial=0.0))):
             raise ArithmeticError(
-                f"{workload.name}: the engine and the hand-written derivative disagree; run the tests."
+                f"{workload.name}: the engine and the derivative it is compared with disagree; run the tests."
             )
 
 
 def measure(workload: Workload, repeat: int = 30) -> Measurement:
-    """Measure one workload, engine and hand-written version in turns, and keep the least of `repeat` samples.
+    """Measure one workload, engine and reference in turns, and keep the least of `repeat` samples.
 
     Raises ArithmeticError when the two give different answers.
     """
     problem = workload.problem()
-    engine = by_engine(workload, problem)
-
-    def by_hand() -> Any:
-        return problem.by_hand(*problem.arguments)
-
-    check_agreement(workload, engine(), by_hand())
+    engine, reference = call_of(workload.way, problem), call_of(workload.reference, problem)
+    check_agreement(workload, engine(), reference())
     if workload.quantity == "peak memory":
         with collector(enabled=False):
-            hand_figure, engine_figure = float(peak_bytes(by_hand)), float(peak_bytes(engine))
+            reference_figure, engine_figure = float(peak_bytes(reference)), float(peak_bytes(engine))
     else:
         settle_allocator()
         with collector(enabled=True):
-            hand_figure, engine_figure = least_seconds((by_hand, engine), repeat)
+            reference_figure, engine_figure = least_seconds((reference, engine), repeat)
     return Measurement(
         name=workload.name,
         quantity=workload.quantity,
-        by_hand=hand_figure,
+        reference=workload.reference,
+        reference_figure=reference_figure,
         engine=engine_figure,
         operations=problem.operations,
         target=workload.target,
@@ -161,15 +222,15 @@ def measure(workload: Workload, repeat: int = 30) -> Measurement:
 
 # ---------------------------------------------------------------------------------------------- the report
 
-COLUMNS = ("work", "by hand", "engine", "ratio", "us/operation", "target", "reached")
+COLUMNS = ("work", "reference", "figure", "engine", "ratio", "us/operation", "target", "reached")
 
 
 def row(measurement: Measurement) -> tuple[str, ...]:
     """Write a measurement as the cells of the table, in the order of `COLUMNS`."""
     if measurement.quantity == "time":
-        figures = [f"{seconds * 1e6:,.1f} us" for seconds in (measurement.by_hand, measurement.engine)]
+        figures = [f"{seconds * 1e6:,.1f} us" for seconds in (measurement.reference_figure, measurement.engine)]
     else:
-        figures = [f"{count / 1e6:,.1f} MB" for count in (measurement.by_hand, measurement.engine)]
+        figures = [f"{count / 1e6:,.1f} MB" for count in (measurement.reference_figure, measurement.engine)]
     an_operation = measurement.microseconds_an_operation
     targets = []
     if measurement.target is not None:
@@ -178,11 +239,12 @@ def row(measurement: Measurement) -> tuple[str, ...]:
         targets.append(f"{measurement.operation_target:g} us/operation")
     return (
         measurement.name,
+        measurement.reference,
         *figures,
         f"{measurement.ratio:.2f}",
         "" if an_operation is None else f"{an_operation:.2f}",
         "<= " + ", ".join(targets) if targets else "",
-        "yes" if measurement.reached else "no",
+        {True: "yes", False: "no", None: ""}[measurement.reached],
     )
 
 
@@ -199,12 +261,13 @@ def print_table(measurements: Sequence[Measurement]) -> None:
         return
     table = Table()
     for position, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if 1 <= position <= 4 else "left", no_wrap=True)
+        figures = 2 <= position <= 5
+        table.add_column(name, justify="right" if figures else "left", no_wrap=figures)
     for cells in rows:
         table.add_row(*cells)
     console = Console()
     # Cut cells hide figures when the output is a file or a pipe, for which rich assumes 80 columns.
-    Console(width=None if console.is_terminal else 160).print(table)
+    Console(width=None if console.is_terminal else 200).print(table)
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -71,7 +71,8 @@ def in_ways(
     ]
 
 
-_HESSIAN_PRODUCTS = ("dualad.jvp(reversead.grad)", "reversead.hvp", "reversead.linearize(reversead.grad), applied")
+HESSIAN_PRODUCTS = ("dualad.jvp(reversead.grad)", "reversead.hvp", "reversead.linearize, applied")
+"""The ways to multiply a Hessian with a vector."""
 
 WORKLOADS: list[Workload] = [
     Workload("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 1.6),
@@ -153,14 +154,14 @@ WORKLOADS: list[Workload] = [
         logistic_hessian_product,
         (10_000, 100),
         (12, 4),
-        dict.fromkeys(_HESSIAN_PRODUCTS, 1.6),
+        dict.fromkeys(HESSIAN_PRODUCTS, 1.6),
     ),
     *in_ways(
         "MLP 784-256-256-10, batch 128",
         perceptron_hessian_product,
         ((784, 256, 256, 10), 128),
         ((6, 5, 4, 3), 4),
-        dict.fromkeys(_HESSIAN_PRODUCTS, 1.2),
+        dict.fromkeys(HESSIAN_PRODUCTS, 1.2),
     ),
 ]
 """The rows of the speed table, in its order; measured by `python -m benchmarks.speed`."""

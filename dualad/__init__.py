@@ -7,6 +7,7 @@ np.float64(1.0)
 """
 
 from dualad.dual import Dual
+from dualad.sparse import sparse_hessian, sparse_jacobian
 from dualad.transforms import (
     derivative,
     elementwise_grad,
@@ -21,6 +22,7 @@ from dualad.transforms import (
     value_grad_and_hessian,
     vjp,
 )
+from shared.batching import vmap
 from shared.functions import stop_gradient
 
 __all__ = [
@@ -33,9 +35,12 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "value_and_grad",
     "value_and_jacobian",
     "value_grad_and_hessian",
     "vjp",
+    "vmap",
 ]

@@ -7,6 +7,7 @@ array([2., 4.])
 """
 
 from reversead.tape import Tape, Variable
+from reversead.sparse import sparse_hessian, sparse_jacobian
 from reversead.transforms import (
     derivative,
     elementwise_grad,
@@ -21,6 +22,7 @@ from reversead.transforms import (
     value_grad_and_hessian,
     vjp,
 )
+from shared.batching import vmap
 from shared.functions import stop_gradient
 
 __all__ = [
@@ -34,9 +36,12 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "value_and_grad",
     "value_and_jacobian",
     "value_grad_and_hessian",
     "vjp",
+    "vmap",
 ]

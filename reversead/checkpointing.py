@@ -132,14 +132,18 @@ class _Segment:
         self, tape: Tape, k: int, leaves: list[Any], structure: Structure
     ) -> tuple[list[Any], Structure] | None:
         """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
+        used: set[int] = set()
         try:
-            done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, self.used)
+            done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         except StaleViewError as error:
             error.add_note(f"In {self.name} the arrays to assign to are made from its arguments: np.zeros_like(x).")
             raise
         if done.changed:
             self.refuse_changed(leaves)
-        return None if done.leaves is None else (done.leaves, done.result)
+        if done.leaves is None:
+            return None
+        self.used |= used
+        return done.leaves, done.result
 
     def record(self, tape: Tape, leaves: list[Any], structure: Structure) -> None:
         """Record the segment as one node, and a node for each variable of its result that has none yet."""
@@ -332,8 +336,8 @@ class _Steps(_Segment):
 # --- recording again --------------------------------------------------------------------------------------------------
 
 
-#: Of the parts that a sweep has recorded and not passed yet, in the order of their places: from where and to where their
-#: nodes were counted at first, and by how much they have been moved.
+#: Of the parts that a sweep has recorded and not passed yet, in the order of their places: from where and to where
+#: their nodes were counted at first, and by how much they have been moved.
 Placements = list[tuple[int, int, int]]
 
 

@@ -92,8 +92,9 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
     default    285 (2.9 n)         2,954 (3.0 n)      29,858 (3.0 n)     299,552 (3.0 n)
     =========  ==================  =================  =================  =================
 
-    So n may grow exponentially while memory and evaluations a step grow linearly.  In forward mode, and where nothing is
-    traced, it is the plain loop.  A further sweep evaluates the steps again, all but the first time.
+    So n may grow exponentially while memory and evaluations a step grow linearly.  In forward mode, and where nothing
+    is traced, it is the plain loop.  A pullback evaluates the steps again each time it is called; as it keeps its own
+    snapshots for the next time, there are up to twice as many while it runs.
 
     `step` must be pure, but for one thing: it may change the state that it is given in place, and return it; the
     arrays of the caller are not changed.  It may use traced values of the program around it, such as weights, which get

@@ -96,8 +96,46 @@ def along_directions(
     must be pure.
     """
     likes = [Like(leaf) for leaf in spaces]
-    start, stop = span or (0, number_of_directions(spaces))
-    alone = _alone(spaces, likes)
+
+    def seeds(level: Batch, start: int) -> list[Any]:
+        return unit_seeds(level, spaces, start)
+
+    whole = span or (0, number_of_directions(spaces))
+    return _in_chunks(name, whole, likes, seeds, evaluate, chunk_size, _alone(spaces, likes))
+
+
+def along_vectors(
+    name: str, vectors: np.ndarray, spaces: Sequence[Any], evaluate: Callable[[list[Any]], list[Any]]
+) -> list[Any]:
+    """The same along given directions: each row of `vectors` has the elements of all leaves, one after the other."""
+    likes = [Like(leaf) for leaf in spaces]
+    ends = np.cumsum([0, *(like.size for like in likes)])
+
+    def seeds(level: Batch, start: int) -> list[Any]:
+        rows = vectors[start : start + level.size]
+        made: list[Any] = []
+        for leaf, like, a, b in zip(spaces, likes, ends, ends[1:], strict=False):
+            dtype: Any = like.dtype if like.dtype is not None and like.dtype.kind in "fc" else np.dtype(float)
+            part = rows[:, a:b].reshape(len(rows), *like.shape).astype(dtype)
+            if level.size > 1:
+                made.append(Batched(level, seeded(leaf, part)))
+            else:
+                made.append(seeded(leaf, part[0].item() if like.dtype is None else part[0]))
+        return made
+
+    return _in_chunks(name, (0, len(vectors)), likes, seeds, evaluate, None, [])
+
+
+def _in_chunks(
+    name: str,
+    span: tuple[int, int],
+    likes: Sequence[Like],
+    seeds: Callable[[Batch, int], list[Any]],
+    evaluate: Callable[[list[Any]], list[Any]],
+    chunk_size: int | None,
+    alone: Sequence[int],
+) -> list[Any]:
+    start, stop = span
     given, each = chunk_size is not None, max(8 * sum([like.size for like in likes]), 1)
     # A given chunk size is the caller's own measure of memory.
     limit = float("inf") if given else BYTES / _ARRAYS_IN_USE
@@ -110,7 +148,7 @@ def along_directions(
             end = min([end, *(at for at in alone if at > start), *(start + 1 for at in alone if at == start)])
         level = Batch(name, end - start, limit)
         try:
-            collected.add([_along_first(v, level) for v in evaluate(unit_seeds(level, spaces, start))], level.size)
+            collected.add([_along_first(value, level) for value in evaluate(seeds(level, start))], level.size)
         except TooLarge as large:
             if large.level is not level:
                 raise

@@ -119,5 +119,31 @@ class Engine(Protocol):
     def hvp(self, f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums | None = None) -> Any:
         """The Hessian of a scalar function at `x`, times `v`."""
 
+    def sparse_jacobian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        pattern: Any = None,
+        by: str = "best",
+        report: Callable[[str], Any] | None = None,
+    ) -> Function:
+        """The Jacobian as a sparse matrix, from as few products as its pattern allows."""
+
+    def sparse_hessian(
+        self,
+        f: Function,
+        argnums: Argnums = 0,
+        has_aux: bool = False,
+        *,
+        pattern: Any = None,
+        report: Callable[[str], Any] | None = None,
+    ) -> Function:
+        """The Hessian as a sparse matrix, from as few products as its pattern allows."""
+
+    def vmap(self, f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
+        """The function that maps `f` over an axis of its arguments."""
+
     def stop_gradient(self, x: Any) -> Any:
         """The value of `x`, through which no differentiation sees."""

@@ -51,6 +51,11 @@ def _constant(name: str, primitive: Primitive) -> None:
     setattr(DuckArray, f"__{name}__", lambda self, other: bind(primitive, (self, other), {}))
 
 
+def _logical(name: str, primitive: Primitive) -> None:
+    setattr(DuckArray, f"__{name}__", lambda self, other: bind(primitive, (self, other), {}))
+    setattr(DuckArray, f"__r{name}__", lambda self, other: bind(primitive, (other, self), {}))
+
+
 def _method(name: str, function: Callable[..., Any]) -> None:
     call = REGISTRY[function].call
 
@@ -181,6 +186,8 @@ def install() -> None:
         _arithmetic(name, primitive)
     for name, primitive in elementwise.CONSTANT_OPERATORS.items():
         _constant(name, primitive)
+    for name, primitive in elementwise.LOGICAL_OPERATORS.items():
+        _logical(name, primitive)
     for name in METHODS:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
@@ -193,6 +200,7 @@ def install() -> None:
         "__ifloordiv__": lambda self, other: self.replace(self // other),
         "__divmod__": lambda self, other: (self // other, self % other),
         "__rdivmod__": lambda self, other: (other // self, other % self),
+        "__invert__": lambda self: bind(elementwise.INVERT, (self,), {}),
         "__abs__": lambda self: bind(elementwise.ABSOLUTE, (self,), {}),
         "__getitem__": _getitem,
         "reshape": _reshape,

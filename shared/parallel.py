@@ -77,35 +77,68 @@ def on_executor(
 def on_worker(job: Callable[..., Any], *task: Any) -> Any:
     """What a worker does: the job, whose exceptions are results, so that those of the executor are told from them."""
     try:
-        return job(*task)
+        return _Outcome(job(*task), None)
     except Exception as error:
-        return _Raised(error)
+        return _Outcome(None, error)
 
 
-class _Raised:
-    """An exception that a job raised, on its way back."""
+class _Outcome:
+    """What became of a task: the result, or the exception that the job raised."""
 
-    def __init__(self, error: Exception, report: str = ""):
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: Exception | None):
+        self.value = value
         self.error = error
-        if report:
-            error.add_note(f"Raised on a worker of the executor:\n{report}")
+
+    def get(self) -> Any:
+        if self.error is None:
+            return self.value
+        try:
+            raise self.error
+        finally:
+            # The traceback refers to this frame, which must not refer to the error.
+            del self
 
     def __reduce__(self) -> Any:
-        # Asked for where it goes to another process, which neither a traceback nor a cause is sent to.
-        error, report = self.error, "".join(format_exception(self.error))
+        # Asked for on the way to another process.  What an executor cannot pickle, or unpickle, may break a pool of
+        # processes, and dask waits for it for ever; so we do, and there is nothing left that could fail.
+        report = "".join(format_exception(self.error)) if self.error is not None else ""
         try:
-            pickled = pickle.dumps(error)
-        except Exception:
-            # Whoever is sending this may know another way (dask does), or says that there is none.
-            return _Raised, (error, report)
+            content = _pickled((self.value, self.error))
+        except Exception as error:
+            content = pickle.dumps((None, _not_sent("a result of the function", error)))
+        return _Sent, (content, report)
+
+
+class _Sent:
+    """The outcome of a task in another process, and the worker's traceback, which cannot be pickled, as text."""
+
+    def __init__(self, content: bytes, report: str):
+        self.content = content
+        self.report = report
+
+    def get(self) -> Any:
         try:
-            pickle.loads(pickled)
-        except Exception:
-            # Unpickled by a pool of processes it would break the pool.
-            error = ExecutorError(
-                f"the function raised {type(error).__name__} on a worker, which cannot be unpickled here: {error}"
-            )
-        return _Raised, (error, report)
+            value, error = pickle.loads(self.content)
+        except Exception as failure:
+            raise _not_sent("a result of the function", failure, self.report) from failure
+        if error is None:
+            return value
+        if self.report:
+            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
+        raise error
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value)
+    except Exception:
+        # Where dask sends functions, it has this to send what no module defines.
+        cloudpickle: Any = sys.modules.get("cloudpickle")
+        if cloudpickle is None:
+            raise
+        return bytes(cloudpickle.dumps(value))
 
 
 def _not_taken(name: str, error: Exception) -> ExecutorError:

@@ -192,8 +192,8 @@ def as_pattern(given: Any, shape: Sequence[int] | None = None) -> Pattern:
 def _require_boolean(matrix: Any) -> None:
     if matrix.dtype != np.bool_:
         raise LeafTypeError(
-            f"pattern: a matrix of dtype {matrix.dtype} was given{user_line()}; write `matrix != 0` if its nonzero "
-            "entries are meant"
+            f"pattern: a boolean matrix is needed, but one of dtype {matrix.dtype} was given{user_line()}; write "
+            "`matrix != 0` if its nonzero entries are meant"
         )
 
 
@@ -226,9 +226,10 @@ def as_sparse(values: Any, pattern: Pattern) -> Any:
 def require_complete(name: str, values: Any, pattern: Pattern, direction: Any, product: Any) -> None:
     """Refuse a pattern that lacks entries of the matrix whose values were recovered with it.
 
-    A product of all the matrix with a random `direction`, of n numbers, is compared with that of the values.  They agree
-    to rounding (the square root of the precision, relative to the sum of the magnitudes) if no entry is missing; if one
-    is, they differ for almost every direction, or the entry is negligible in its row.  Raises ShapeError, naming a row.
+    The product of the whole matrix with a random `direction`, of n numbers, is compared with that of the values.  They
+    agree to rounding (the square root of the precision, relative to the sum of the magnitudes) if no entry is missing;
+    if one is, they differ for almost every direction, unless the entry is negligible in its row.  Raises ShapeError,
+    which names a row.
 
     >>> lower = Pattern([0, 1], [0, 0], (2, 2))
     >>> values, direction = np.array([2.0, 3.0]), np.array([0.5, 1.0])

@@ -43,8 +43,8 @@ class Remembered:
         # Threads may add in another order, so only half of the digits have to agree.
         tolerance = np.sqrt(np.finfo(like.dtype or np.float64).eps)
         with np.errstate(all="ignore"):
-            same = (np.abs(sums - self.sums) <= tolerance * self.scale) | (sums == self.sums)
-        if np.all(same | (np.isnan(sums) & np.isnan(self.sums))):
+            close = np.isfinite(self.scale) & (np.abs(sums - self.sums) <= tolerance * self.scale)
+        if np.all(close | (sums == self.sums) | (np.isnan(sums) & np.isnan(self.sums))):
             return None
         return f"other numbers in an array of shape {like.shape}" if like.shape else "another number"
 
@@ -61,7 +61,7 @@ def _sums(value: Any) -> tuple[Any, Any]:
     flat = np.ravel(value, order="K")
     rows = flat.size // SUMS
     if not rows:
-        return np.array(flat), np.fmax.reduce(np.abs(flat), initial=0.0)
+        return np.array(flat), np.max(np.abs(flat), initial=0.0, where=np.isfinite(flat))
     wide = np.result_type(flat.dtype, np.float64)
     whole, rest = flat[: rows * SUMS].reshape(rows, SUMS), flat[rows * SUMS :].astype(wide)
     with np.errstate(all="ignore"):

@@ -449,8 +449,10 @@ def jacobian_pattern(f: Callable[..., Any], *args: Any, argnums: Argnums = 0, **
     gives its arrays the same shapes; there it contains every entry that can be nonzero, and possibly more, since no
     value of a traced number is looked at: `np.where(x > 0, y, z)`, `np.maximum(y, z)` depend on both choices, an
     element read at `np.argmax(x)` on all of them, `x - x` on x.  Constants that the function captures are part of it:
-    their exact zeros, as factors, and their masks cut a dependence.  Whatever takes place outside of NumPy, such as a
-    value computed from `float(stop_gradient(x))`, makes the rest of the pattern denser, never sparser.
+    their exact zeros, as factors, and their masks cut a dependence.  What an array is read or written by, if it depends
+    on the point (`y[x > 0]`), mixes all elements along that axis, where `np.where` keeps them apart.  Whatever takes
+    place outside of NumPy, such as a value computed from `float(stop_gradient(x))`, makes the rest of the pattern
+    denser, never sparser.  A function with a derivative of its own (`custom_derivative`) depends as its rule does.
 
     Cost: one evaluation of `f`, some ten microseconds an operation, and work proportional to the entries that its
     values have; memory likewise.  Raises DensePatternError where a value has more than 100 million, LeafTypeError and

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from derivative_checks import argument_sets
+from derivative_checks import ENGINES, argument_sets
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
 
 from shared.batching import report_loops, vmap
@@ -71,3 +71,26 @@ def test_no_differentiable_sample_is_looped(sample):
     with report_loops() as looped:
         vmap(sample.function)(*columns)
     assert not looped or any(np.ndim(c) == 1 for c in columns)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_derivatives_of_each_example_equal_the_loop(engine, sample):
+    columns = [examples(sample, j) for j in range(len(sample.arguments()))]
+    if any(text in sample.expression for text in REFUSED):
+        return
+    tangents = [c[::-1] for c in columns]
+
+    def derivatives(*values: Any) -> Any:
+        primals, directions = values[: len(columns)], values[len(columns) :]
+        out, tangent = engine.jvp(sample.function, primals, directions)
+        return tangent, engine.vjp(sample.function, *primals)[1](out)
+
+    found = flatten(vmap(derivatives)(*columns, *tangents))[0]
+    rows = [flatten(derivatives(*[c[k] for c in [*columns, *tangents]]))[0] for k in range(EXAMPLES)]
+    for j, value in enumerate(found):
+        want = np.stack([np.asarray(row[j]) for row in rows])
+        assert value.shape == want.shape
+        assert value.dtype == want.dtype
+        scale = np.abs(want).max(initial=1.0)
+        np.testing.assert_allclose(value, want, rtol=1e-10, atol=1e-12 * scale)

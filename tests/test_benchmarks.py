@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import digits, measure, report, scaling, suite, workloads
+from benchmarks import digits, measure, picture, report, scaling, suite, workloads
 from shared.tree import flatten
 
 BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
 BENCHMARKS_DIRECTORY = Path(suite.__file__).parent
+FORWARD_MODES = ("forward", "batched forward")
 
 
 def asv_benchmarks() -> Iterator[tuple[type, str]]:
@@ -30,10 +31,15 @@ def asv_benchmarks() -> Iterator[tuple[type, str]]:
 
 
 def first_of_each_last_parameter(candidate: type) -> list[tuple[Any, ...]]:
-    """The smallest size with every mode or part; nothing for a class without parameters."""
+    """The smallest size with every mode or part; nothing for a class without parameters.
+
+    Of works that are called alike, one: `test_speed_workloads` measures a small version of each.
+    """
     axes = getattr(candidate, "params", ())
     if not axes:
         return [()]
+    if len(axes) == 1:
+        return [(axes[0][0],)]
     return [(*(axis[0] for axis in axes[:-1]), last) for last in axes[-1]]
 
 
@@ -61,6 +67,7 @@ def test_the_suite_measures_what_it_is_for() -> None:
         "Operations.track_operations",
         "Operations.track_cost_ratio",
         "Parts.time_part",
+        "Speed.track_ratio",
         "Control.time_interpreter",
     } <= names
 
@@ -111,13 +118,29 @@ def test_a_network_too_small_to_exist_is_refused() -> None:
         workloads.network(4)
 
 
-def test_both_modes_take_the_same_gradient() -> None:
+@pytest.mark.parametrize("mode", FORWARD_MODES)
+def test_every_mode_takes_the_same_gradient(mode: str) -> None:
     network = workloads.network(6)
-    results = [workloads.task(network, mode)() for mode in ("reverse", "forward")]
-    (value, gradient), (other_value, other_gradient) = results
+    (value, gradient), (other_value, other_gradient) = (workloads.task(network, m)() for m in ("reverse", mode))
     assert value == pytest.approx(other_value, rel=1e-14)
     for leaf, other in zip(flatten(gradient)[0], flatten(other_gradient)[0], strict=True):
         np.testing.assert_allclose(leaf, other, rtol=1e-11, atol=1e-14)
+
+
+def test_forward_mode_runs_the_function_once_a_direction_and_batched_once_for_many() -> None:
+    runs = 0
+
+    def counted(x: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        return np.sum(x * x)
+
+    found = {}
+    for mode in FORWARD_MODES:
+        runs = 0
+        workloads.task(workloads.Workload("counted", counted, np.ones(12), 12), mode)()
+        found[mode] = runs
+    assert found == {"forward": 12, "batched forward": 1}
 
 
 def test_the_chain_is_as_deep_as_it_says() -> None:
@@ -145,10 +168,18 @@ def test_forward_mode_costs_at_most_four_evaluations_an_input_and_at_least_one(l
     assert evaluation < passes <= 4 * evaluation
 
 
-def test_the_gap_between_the_modes_grows_as_the_number_of_inputs() -> None:
-    sizes = workloads.LOG2_INPUTS[:4]
+@pytest.mark.parametrize("log2_inputs", workloads.LOG2_INPUTS[:5])
+def test_batching_saves_a_constant_factor_of_the_operations_and_no_more(log2_inputs: int) -> None:
+    network = workloads.network(log2_inputs)
+    single, batched = (workloads.operations(network, mode) for mode in FORWARD_MODES)
+    assert 0.25 < batched / single < 0.75
+
+
+@pytest.mark.parametrize("mode", FORWARD_MODES)
+def test_the_gap_to_reverse_mode_grows_as_the_number_of_inputs(mode: str) -> None:
+    sizes = workloads.LOG2_INPUTS[:5]
     networks = [workloads.network(log2_inputs) for log2_inputs in sizes]
-    gap = [workloads.operations(n, "forward") / workloads.operations(n, "reverse") for n in networks]
+    gap = [workloads.operations(n, mode) / workloads.operations(n, "reverse") for n in networks]
     assert scaling.exponent([network.inputs for network in networks], gap) == pytest.approx(1.0, abs=0.1)
 
 
@@ -171,6 +202,17 @@ def test_reverse_memory_grows_with_depth_and_forward_memory_does_not() -> None:
     # One array an operation, and at most one percent beside it for the tape's own lists.
     assert more_operations * array <= grown <= 1.05 * more_operations * array
     assert peak["forward", 6] - peak["forward", 4] < array / 2
+
+
+def test_batched_forward_memory_does_not_grow_with_depth() -> None:
+    inputs = 2**8
+    shallow, deep = (
+        measure.peak_bytes(workloads.task(workloads.chain(log2_depth, inputs), "batched forward"))
+        for log2_depth in (4, 6)
+    )
+    # A batch of all directions is a matrix, of which a deeper chain holds no more at once.
+    assert shallow >= 8 * inputs**2
+    assert deep - shallow < 8 * inputs**2 / 2
 
 
 # --- measuring
@@ -214,6 +256,43 @@ def test_figures_are_written_with_the_unit_that_suits_them() -> None:
     assert [report.ratio_text(value) for value in (2.944, 12345.6)] == ["2.94", "12,346"]
 
 
+def rows_of(modes: tuple[str, ...]) -> list[scaling.Row]:
+    """Rows of three sizes, in which every mode has an exponent of its own."""
+    powers = {"function": 0.5, "reverse": 0.75, "forward": 1.5, "batched forward": 1.25}
+    costs = [{mode: size ** powers[mode] for mode in modes} for size in (64, 128, 256)]
+    counts = [{mode: round(1000 * cost[mode]) for mode in modes} for cost in costs]
+    return [scaling.Row(n, cost, count) for n, cost, count in zip((64, 128, 256), costs, counts, strict=True)]
+
+
+def test_both_tables_show_every_mode_beside_the_function() -> None:
+    for table in (report.seconds_table, report.operations_table):
+        shown = table(rows_of(workloads.MODES))
+        assert [column.header for column in shown.columns] == [
+            *("n", "f", "reverse", "/f", "forward", "/f", "batched\nforward", "/f")
+        ]
+        exponents = [list(column.cells)[-1] for column in shown.columns[1:]]
+        assert exponents == ["0.50", "0.75", "0.25", "1.50", "1.00", "1.25", "0.75"]
+
+
+def test_the_explanation_says_how_both_forward_modes_grow() -> None:
+    told = report.explanation(rows_of(workloads.MODES))
+    for figure in ("n^0.50 for f", "for forward by 1.00", "for batched forward by 0.75"):
+        assert figure in told
+    assert "batched" not in report.explanation(rows_of(("function", "reverse")))
+
+
+@pytest.mark.parametrize("modes", [workloads.MODES, ("function", "reverse")], ids=["every mode", "no forward mode"])
+def test_the_picture_shows_every_mode_and_says_what_batching_saves(modes: tuple[str, ...], tmp_path: Path) -> None:
+    from matplotlib import rc_context
+
+    # Letters stay letters, and are not drawn.
+    with rc_context({"svg.fonttype": "none"}):
+        picture.draw(rows_of(modes), tmp_path / "cost.svg", "made up")
+    drawn = (tmp_path / "cost.svg").read_text()
+    assert all((f">{style.label}<" in drawn) == (mode in modes) for mode, style in picture.STYLES.items())
+    assert ("Batching carries many directions" in drawn) == ("batched forward" in modes)
+
+
 # --- the comparison on the digits
 
 
@@ -221,7 +300,7 @@ def test_figures_are_written_with_the_unit_that_suits_them() -> None:
 def gradients() -> list[digits.Gradient]:
     images, labels = digits.load()
     comparison = digits.Comparison(images[:100], labels[:100], 2, np.random.default_rng(1))
-    return list(comparison.gradients(("reverse", "forward")))
+    return list(comparison.gradients(("reverse", *FORWARD_MODES)))
 
 
 def test_the_digits_are_the_real_ones() -> None:
@@ -231,15 +310,16 @@ def test_the_digits_are_the_real_ones() -> None:
     assert set(labels) == set(range(10))
 
 
-def test_four_gradients_on_the_digits_agree_pair_by_pair(gradients: list[digits.Gradient]) -> None:
+def test_five_gradients_on_the_digits_agree_pair_by_pair(gradients: list[digits.Gradient]) -> None:
     assert [gradient.way for gradient in gradients] == [
         "reversead",
-        "dualad",
+        "dualad, one by one",
+        "dualad, batched",
         digits.BY_HAND,
         digits.FINITE_DIFFERENCES,
     ]
     pairs = digits.disagreements(gradients)
-    assert len(pairs) == 6
+    assert len(pairs) == 10
     assert [pair.ways for pair in pairs if not pair.acceptable] == []
     assert np.max(np.abs(gradients[0].entries)) > 1e-3
 

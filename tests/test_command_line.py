@@ -63,8 +63,10 @@ def test_a_quick_run_prints_the_tables_and_the_path_of_the_picture(tmp_path: Pat
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.rstrip().endswith(f"picture: {picture}")
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for word in ("reversead", "dualad", "backprop by hand", "finite differences", "agree", "n^p"):
-        assert word in shown.stdout
+    for way in ("reversead", "dualad, one by one", "dualad, batched", "backprop by hand", "finite differences"):
+        assert way in shown.stdout
+    for words in ("agree", "n^p", "CPU time", "operations of the same", "batched forward by"):
+        assert words in shown.stdout
     assert "DISAGREE" not in shown.stdout
     assert "…" not in shown.stdout, "a cell was cut off"
 

@@ -381,6 +381,22 @@ def test_rules_do_not_change_seeds(ad: Any) -> None:
     np.testing.assert_array_equal(t, 1.0)
 
 
+@over_engines
+def test_a_rule_that_changes_its_traced_arguments_changes_copies(ad: Any, outer: Any) -> None:
+    def vjp(c: Any, out: Any, x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            x *= 2.0
+        return (c * x,)
+
+    square = custom_derivative(lambda x: x * x, vjp=vjp)
+
+    def twice(x: Any) -> Any:
+        _, pullback = ad.vjp(square, x)
+        return np.sum(pullback(np.ones(2))[0] + pullback(np.ones(2))[0])
+
+    np.testing.assert_array_equal(outer.grad(twice)(np.array([3.0, 5.0])), [4.0, 4.0])
+
+
 # --- what the rules may be --------------------------------------------------------------------------------------------
 
 

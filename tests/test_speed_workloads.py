@@ -3,39 +3,65 @@
 Otherwise the ratios of the table would mean nothing. Knows nothing of time: no test here reads a clock.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-import dualad
-import reversead
-from benchmarks import speed
-from benchmarks.handwritten import OPERATIONS_A_ROUND, WORKLOADS, Workload, chain
+from benchmarks import speed, speed_table
+from benchmarks.handwritten import OPERATIONS_A_ROUND, Problem, chain
+from benchmarks.handwritten_matrices import logistic_hessian, logistic_hessian_product, perceptron_hessian_product
+from benchmarks.speed_table import WORKLOADS, Workload
 from shared.tree import flatten, unflatten
 
 each_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-each_engine = pytest.mark.parametrize("engine", [dualad, reversead], ids=["dualad", "reversead"])
+
+#: One row for each problem, whatever the ways in which the table differentiates it.
+PROBLEMS = {(workload.make, workload.test_size): workload for workload in WORKLOADS}
+each_problem = pytest.mark.parametrize("workload", PROBLEMS.values(), ids=lambda workload: workload.name)
+
+#: The ways that take the engine's derivative along one direction, the problem's second argument.
+ALONG_ONE_DIRECTION = {"dualad.jvp", *speed_table.HESSIAN_PRODUCTS}
+
+#: The ways whose answer is a value and a derivative, and not a derivative alone.
+WITH_VALUE = {"reversead.value_and_grad", "dualad.value_and_grad", "dualad.jvp"}
 
 
-def central_difference(workload: Workload, direction: list[Any], step: float = 1e-5) -> Any:
+def numbers(tree: Any) -> np.ndarray:
+    """All numbers of a tree of arrays."""
+    return np.concatenate([np.ravel(leaf) for leaf in flatten(tree)[0]])
+
+
+def differentiated(problem: Problem, first: Any) -> np.ndarray:
+    """What the derivative by hand is the first derivative of: the function, or a gradient by hand."""
+    if problem.gradient is not None:
+        return numbers(problem.gradient(first))
+    _, *rest = problem.arguments
+    if len(rest) == 2:
+        # One value an example.
+        return np.array([problem.function(first, *example) for example in zip(*rest, strict=True)])
+    return np.ravel(problem.function(first))
+
+
+def central_difference(problem: Problem, direction: list[Any], step: float = 1e-5) -> np.ndarray:
     """Differentiate along one direction, given as leaves of the first argument, to an error of O(step^2)."""
-    problem = workload.test_problem()
     leaves, structure = flatten(problem.arguments[0])
 
-    def moved(distance: float) -> Any:
+    def moved(distance: float) -> np.ndarray:
         shifted = [leaf + distance * along for leaf, along in zip(leaves, direction, strict=True)]
-        return problem.function(unflatten(structure, shifted))
+        return differentiated(problem, unflatten(structure, shifted))
 
     return (moved(step) - moved(-step)) / (2.0 * step)
 
 
-def directions(workload: Workload) -> list[list[Any]]:
+def directions(problem: Problem) -> list[list[Any]]:
     """Every coordinate direction of the first argument, as leaves."""
-    leaves = flatten(workload.test_problem().arguments[0])[0]
+    leaves = flatten(problem.arguments[0])[0]
     found = []
     for position, leaf in enumerate(leaves):
         for index in np.ndindex(np.shape(leaf)):
@@ -45,34 +71,45 @@ def directions(workload: Workload) -> list[list[Any]]:
     return found
 
 
-@each_workload
+@each_problem
 def test_the_derivative_by_hand_equals_finite_differences(workload: Workload) -> None:
     problem = workload.test_problem()
-    value, derivative = problem.by_hand(*problem.arguments)
-    np.testing.assert_allclose(value, problem.function(problem.arguments[0]), rtol=1e-12)
-    if workload.transform == "jvp":
-        expected = central_difference(workload, [problem.arguments[1]])
-        np.testing.assert_allclose(derivative, expected, rtol=1e-7, atol=1e-8)
-        return
-    by_hand = np.concatenate([np.ravel(leaf) for leaf in flatten(derivative)[0]])
-    expected = np.array([central_difference(workload, direction) for direction in directions(workload)])
-    np.testing.assert_allclose(by_hand, expected, rtol=1e-7, atol=1e-8 * np.abs(expected).max())
+    derivative = problem.by_hand(*problem.arguments)
+    if workload.way in WITH_VALUE:
+        value, derivative = derivative
+        np.testing.assert_allclose(value, problem.function(problem.arguments[0]), rtol=1e-12)
+    if workload.way in ALONG_ONE_DIRECTION:
+        found, expected = numbers(derivative), central_difference(problem, flatten(problem.arguments[1])[0])
+    else:
+        # A row for each number that was differentiated, a column for each direction.
+        rows = differentiated(problem, problem.arguments[0]).size
+        found = np.concatenate([np.reshape(leaf, (rows, -1)) for leaf in flatten(derivative)[0]], axis=1)
+        expected = np.stack([central_difference(problem, direction) for direction in directions(problem)], axis=1)
+    assert np.shape(found) == np.shape(expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-8 * np.abs(expected).max())
 
 
-@each_engine
+@pytest.mark.parametrize("make", [logistic_hessian, logistic_hessian_product, perceptron_hessian_product])
+def test_the_gradient_of_a_second_derivative_by_hand_equals_finite_differences(make: Callable[..., Problem]) -> None:
+    problem = next(workload for workload in WORKLOADS if workload.make is make).test_problem()
+    assert problem.gradient is not None
+    found = numbers(problem.gradient(problem.arguments[0]))
+    first = Problem(problem.function, problem.arguments, problem.by_hand)
+    expected = np.concatenate([central_difference(first, direction) for direction in directions(problem)])
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-8 * np.abs(expected).max())
+
+
 @each_workload
-def test_both_engines_give_the_derivative_by_hand(workload: Workload, engine: Any) -> None:
+def test_each_way_gives_the_derivative_by_hand(workload: Workload) -> None:
     problem = workload.test_problem()
     expected = problem.by_hand(*problem.arguments)
-    if workload.transform == "jvp":
-        primal, tangent = problem.arguments
-        found = engine.jvp(problem.function, (primal,), (tangent,))
-    else:
-        found = engine.value_and_grad(problem.function)(*problem.arguments)
-    expected_leaves, found_leaves = flatten(expected)[0], flatten(found)[0]
-    for got, wanted in zip(found_leaves, expected_leaves, strict=True):
-        assert np.shape(got) == np.shape(wanted)
-        np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-13)
+    # What dualad calls the same gives the same, though it need not be a row of the table.
+    for way in {workload.way, workload.way.replace("reversead", "dualad")} & speed.WAYS.keys():
+        found = speed.call_of(way, problem)()
+        expected_leaves, found_leaves = flatten(expected)[0], flatten(found)[0]
+        for got, wanted in zip(found_leaves, expected_leaves, strict=True):
+            assert np.shape(got) == np.shape(wanted), way
+            np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-13, err_msg=way)
 
 
 def test_a_round_of_the_chain_makes_the_operations_it_claims() -> None:
@@ -93,20 +130,19 @@ def test_workloads_have_different_names() -> None:
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
 
 
+def test_a_workload_without_a_target_neither_reaches_nor_misses_it() -> None:
+    (without,) = [each for each in WORKLOADS if each.name.endswith("reversead.hessian")]
+    found = speed.Measurement(without.name, "time", without.reference, 1.0, 3.0, None, without.target, None)
+    assert found.reached is None and speed.row(found)[-1] == ""
+    assert dataclasses.replace(found, target=2.0).reached is False
+    assert dataclasses.replace(found, target=3.0).reached is True
+
+
 @each_workload
 def test_a_small_version_of_each_workload_can_be_measured(workload: Workload) -> None:
-    small = Workload(
-        workload.name,
-        workload.make,
-        workload.test_size,
-        workload.test_size,
-        workload.target,
-        workload.operation_target,
-        workload.transform,
-        workload.quantity,
-    )
+    small = dataclasses.replace(workload, size=workload.test_size)
     found = speed.measure(small, repeat=1)
-    assert found.by_hand > 0.0 and found.engine > 0.0
+    assert found.reference_figure > 0.0 and found.engine > 0.0
     assert len(speed.row(found)) == len(speed.COLUMNS)
 
 
@@ -116,11 +152,11 @@ def test_a_wrong_answer_is_not_measured() -> None:
 
 
 def test_the_command_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    chosen = ["--only", "rosenbrock, N = 100", "--only", "Helmholtz, n = 100", "--repeat", "1"]
+    chosen = ["--only", "rosenbrock, N = 100,", "--only", "Helmholtz, n = 100", "--repeat", "1"]
     assert speed.main([*chosen, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert [found["name"] for found in figures] == ["Rosenbrock, n = 100,000", "Helmholtz, n = 100"]
-    assert all(found["ratio"] == found["engine"] / found["by_hand"] for found in figures)
+    assert all(found["ratio"] == found["engine"] / found["reference_figure"] for found in figures)
     assert speed.main(chosen) == 0
     table = capsys.readouterr().out
     assert "Rosenbrock, n = 100,000" in table and "Helmholtz, n = 100" in table and "<= 5" in table

@@ -372,6 +372,17 @@ def test_a_transpose_made_outside_is_differentiated_inside(ad: Any) -> None:
     np.testing.assert_allclose(ad.jacobian(lambda c: transpose(c)[0])(np.zeros(3)), MATRIX.T)
 
 
+def test_a_traced_array_that_is_assigned_to_afterwards(ad: Any) -> None:
+    def f(w: Any) -> Any:
+        w = 1.0 * w
+        transpose = linear_transpose(lambda x: w * x, np.zeros(2))
+        w[0] = 100.0
+        return np.sum(transpose(np.array([3.0, 5.0]))[0] * w)
+
+    # w0 (3 at 100) and w1^2 (5)
+    np.testing.assert_allclose(ad.grad(f)(np.array([2.0, 7.0])), [300.0, 70.0])
+
+
 def test_a_transpose_may_not_outlive_what_it_closes_over(ad: Any) -> None:
     kept = []
 

@@ -61,7 +61,8 @@ _ELEMENTWISE = (
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.isnat, np.round, np.isclose,
     np.isposinf, np.isneginf, np.iscomplex, np.isreal,
-    *elementwise.CONSTANT_OPERATORS.values(),
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
+    *elementwise.CONSTANT_OPERATORS.values(), *elementwise.LOGICAL_OPERATORS.values(), elementwise.INVERT,
 )  # fmt: skip
 
 

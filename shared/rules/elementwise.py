@@ -274,6 +274,7 @@ constant(
     np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
     np.isfinite, np.isinf, np.isnan, np.isnat,
     np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
     np.isposinf, np.isneginf, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal,
@@ -355,3 +356,9 @@ CONSTANT_OPERATORS = {
     name: Primitive(getattr(operator, name), "constant", [])
     for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv")
 }
+#: of truth values and integers, which some levels trace
+LOGICAL_OPERATORS = {
+    name: Primitive(function, "constant", [])
+    for name, function in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor))
+}
+INVERT = Primitive(operator.invert, "constant", [])

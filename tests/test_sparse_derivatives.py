@@ -1,0 +1,284 @@
+"""Sparse Jacobians and Hessians by either engine: the numbers of the dense ones, from few products."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import dualad
+import reversead
+from shared.batching import vmap
+from shared.colouring import Colouring, colour
+from shared.counting import count_operations
+from shared.errors import LeafTypeError, ShapeError
+from shared.pattern import Pattern
+from shared.sparsity import jacobian_pattern
+from shared.tree import flatten
+
+rng = np.random.default_rng(11)
+
+
+def burgers(u: Any) -> Any:
+    """A step of Burgers' equation u_t + u u_x = nu u_xx, periodic at the left and fixed at the right."""
+    dx, nu = 0.1, 0.05
+    left, right = np.roll(u, 1), np.concatenate([u[1:], np.zeros(1)])
+    return -u * (right - left) / (2 * dx) + nu * (right - 2 * u + left) / dx**2
+
+
+def brusselator(w: Any) -> Any:
+    """The right-hand side of the one-dimensional Brusselator with two species, u and v (Hairer & Wanner 1996, IV.10)."""
+    u, v = w["u"], w["v"]
+    laplacian = np.zeros_like(u), np.zeros_like(v)
+    for species, result in zip((u, v), laplacian, strict=True):
+        result[1:-1] = species[2:] - 2 * species[1:-1] + species[:-2]
+    return {"u": 1 + u**2 * v - 4 * u + laplacian[0], "v": 3 * u - u**2 * v + laplacian[1]}
+
+
+def arrow(x: Any) -> Any:
+    """Its Hessian has a full first row and column, and a diagonal."""
+    return x[0] * np.sum(x**2) + np.sum(np.cos(x))
+
+
+def residuals(p: Any) -> Any:
+    """Bundle adjustment: each observation is of one point by one camera, and depends on these alone."""
+    cameras, points = p["cameras"], p["points"]
+    observed_by, point = np.divmod(np.arange(0, 12, 2), 4)
+    seen = points[point] - cameras[observed_by][:, :3]
+    depth = 3 + seen[:, 2:]
+    return cameras[observed_by][:, 3:] * seen[:, :2] / depth
+
+
+def tall(x: Any) -> Any:
+    """Every output depends on one input, but for the last, which depends on all."""
+    return np.concatenate([np.sin(x), np.sum(x**2)[None]])
+
+
+POINTS = {"cameras": rng.normal(size=(3, 4)), "points": rng.normal(size=(4, 3))}
+SYSTEMS: dict[str, tuple[Callable[..., Any], Any, str, int]] = {
+    # function, argument, what forward mode takes, how many products the best of reverse mode takes
+    "Burgers": (burgers, rng.normal(size=30), "3 jvps", 3),
+    "Brusselator": (brusselator, {"u": rng.normal(size=20), "v": rng.normal(size=20)}, "jvps", 6),
+    "bundle adjustment": (residuals, POINTS, "jvps", 7),
+    "one dense row": (tall, rng.normal(size=25), "25 jvps", 2),
+    "a matrix": (lambda x: np.cumsum(x * x, axis=1)[:, ::2], rng.normal(size=(4, 6)), "jvps", 6),
+    "diagonal": (lambda x: np.tanh(x) * x, rng.normal(size=40), "1 jvp", 1),
+    "dense": (lambda x: np.sum(x**2) * x, rng.normal(size=5), "5 jvps", 5),
+    "scalar output": (lambda x: np.sum(x**3), rng.normal(size=9), "9 jvps", 1),
+}
+
+
+def dense(f: Callable[..., Any], x: Any) -> np.ndarray:
+    """The Jacobian as a matrix of all output elements by all input elements."""
+    leaves = flatten(x)[0]
+    outputs = flatten(f(x))[0]
+    blocks = flatten(reversead.jacobian(f)(x))[0]
+    rows = [
+        np.concatenate([np.reshape(blocks[k * len(leaves) + j], (np.size(o), -1)) for j in range(len(leaves))], axis=1)
+        for k, o in enumerate(outputs)
+    ]
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_sparse_jacobian_is_the_dense_one(ad, name):
+    f, x, _, _ = SYSTEMS[name]
+    found = ad.sparse_jacobian(f)(x)
+    assert isinstance(found, scipy.sparse.csr_array)
+    np.testing.assert_allclose(found.toarray(), dense(f, x), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_it_takes_few_products_and_says_so(name):
+    f, x, forward, best = SYSTEMS[name]
+    said: list[str] = []
+    dualad.sparse_jacobian(f, report=said.append)(x)
+    reversead.sparse_jacobian(f, report=said.append)(x)
+    assert said[0].split(" instead")[0].endswith(forward)
+    assert sum(int(word) for word in said[1].split(" instead")[0].split() if word.isdigit()) <= best
+
+
+@pytest.mark.parametrize("by", ["columns", "rows", "both", "best"])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_strategy_gives_the_same(name, by):
+    f, x, _, _ = SYSTEMS[name]
+    found = reversead.sparse_jacobian(f, by=by)(x)
+    np.testing.assert_allclose(found.toarray(), dense(f, x), rtol=1e-12, atol=1e-13)
+
+
+HESSIANS: dict[str, tuple[Callable[[Any], Any], int, int]] = {
+    # function, number of inputs, products
+    "arrow": (arrow, 30, 2),
+    "Rosenbrock": (lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), 30, 3),
+    "separable": (lambda x: np.sum(np.sin(x) * x), 12, 1),
+    "two bodies": (lambda x: np.sum(np.exp(x[::2] * x[1::2])), 12, 2),
+    "dense": (lambda x: np.sum(x) ** 3, 6, 6),
+    "linear": (lambda x: 3 * np.sum(x), 6, 0),
+}
+
+
+@pytest.mark.parametrize("name", HESSIANS)
+def test_sparse_hessian_is_the_dense_one(ad, name):
+    f, n, products = HESSIANS[name]
+    x = rng.normal(size=n)
+    said: list[str] = []
+    found = ad.sparse_hessian(f, report=said.append)(x)
+    np.testing.assert_allclose(found.toarray(), reversead.hessian(f)(x), rtol=1e-10, atol=1e-11)
+    assert said[0].startswith("no product" if not products else f"{products} hvp")
+
+
+def test_a_pattern_may_be_given_in_any_form(ad):
+    f, x, _, _ = SYSTEMS["Burgers"]
+    pattern = jacobian_pattern(f, x)
+    expected = dense(f, x)
+    for given in (pattern, pattern.to_dense(), scipy.sparse.coo_array(pattern.to_dense()), np.ones((30, 30), bool),
+                  colour(pattern, "columns")):  # fmt: skip
+        np.testing.assert_allclose(ad.sparse_jacobian(f, pattern=given)(x).toarray(), expected, rtol=1e-12, atol=1e-13)
+    f, n, _ = HESSIANS["arrow"]
+    x = rng.normal(size=n)
+    pattern = jacobian_pattern(reversead.grad(f), x)
+    for given in (pattern, pattern.to_dense(), colour(pattern, "symmetric")):
+        found = ad.sparse_hessian(f, pattern=given)(x)
+        np.testing.assert_allclose(found.toarray(), reversead.hessian(f)(x), rtol=1e-10, atol=1e-11)
+
+
+def test_a_colouring_serves_at_other_points_without_detection(ad):
+    f, x, _, _ = SYSTEMS["Brusselator"]
+    colouring = colour(jacobian_pattern(f, x), "columns")
+    runs = []
+
+    def counted(w: Any) -> Any:
+        runs.append(None)
+        return f(w)
+
+    jacobian = ad.sparse_jacobian(counted, pattern=colouring)
+    for k in range(3):
+        w = {name: value + k for name, value in x.items()}
+        np.testing.assert_allclose(jacobian(w).toarray(), dense(f, w), rtol=1e-12, atol=1e-12)
+    assert len(runs) == 3 * (1 if ad is reversead else 2)
+
+
+def test_a_pattern_that_lacks_an_entry_is_refused(ad):
+    f, x, _, _ = SYSTEMS["Burgers"]
+    lacking = jacobian_pattern(f, x).to_dense()
+    lacking[7, 8] = False
+    with pytest.raises(ShapeError, match="sparse_jacobian: the pattern lacks a nonzero entry in row 7"):
+        ad.sparse_jacobian(f, pattern=lacking)(x)
+    with pytest.raises(ShapeError, match="sparse_hessian: the pattern lacks"):
+        ad.sparse_hessian(arrow, pattern=np.eye(30, dtype=bool))(x)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "error", "message"),
+    [
+        (np.ones((30, 30)), TypeError, "boolean"),
+        (np.ones((30, 30), int), TypeError, "boolean"),
+        (np.ones((30, 29), bool), ShapeError, "where one of 30 x 30 is needed"),
+        (Pattern([0], [0], (2, 2)), ShapeError, "where one of 30 x 30 is needed"),
+        (Colouring(Pattern([0], [0], (2, 2)), columns=[0, 0]), ShapeError, "shape"),
+        ("banded", TypeError, "pattern"),
+    ],
+)
+def test_patterns_that_do_not_fit_are_refused(ad, pattern, error, message):
+    f, x, _, _ = SYSTEMS["Burgers"]
+    with pytest.raises(error, match=message):
+        ad.sparse_jacobian(f, pattern=pattern)(x)
+
+
+def test_unknown_strategies_are_refused(ad):
+    f, x, _, _ = SYSTEMS["Burgers"]
+    with pytest.raises(ValueError, match="diagonals"):
+        ad.sparse_jacobian(f, by="diagonals")(x)
+    with pytest.raises(ValueError, match="use reversead"):
+        dualad.sparse_jacobian(f, by="rows")(x)
+
+
+def test_complex_numbers_are_refused(ad):
+    with pytest.raises(LeafTypeError, match="complex"):
+        ad.sparse_jacobian(lambda z: z * z)(np.ones(3) * 1j)
+    with pytest.raises(LeafTypeError, match="complex"):
+        ad.sparse_jacobian(lambda x: x * 1j)(np.ones(3))
+
+
+def test_argnums_names_aux_and_single_precision(ad):
+    def f(x: Any, y: Any, scale: float = 2.0) -> Any:
+        return x[1:] * y[:-1] * scale, ("aux", x)
+
+    x, y = rng.normal(size=6).astype(np.float32), rng.normal(size=6).astype(np.float32)
+    found, (text, same) = ad.sparse_jacobian(f, ("y", "x"), has_aux=True)(x, y=y)
+    assert text == "aux"
+    np.testing.assert_array_equal(same, x)
+    assert found.dtype == np.float32
+    expected = reversead.jacobian(lambda y, x: f(x, y)[0], (0, 1))(y, x)
+    np.testing.assert_allclose(found.toarray(), np.concatenate(expected, axis=1), rtol=1e-6)
+    found, _ = ad.sparse_hessian(lambda x: (np.sum(x**3), None), has_aux=True)(y)
+    np.testing.assert_allclose(found.toarray(), np.diag(6 * y), rtol=1e-6)
+
+
+def test_python_numbers_integers_and_empty_leaves(ad):
+    def f(p: Any) -> Any:
+        return [p["t"] * p["x"], 3, np.zeros(0)]
+
+    p = {"t": 2.0, "x": np.arange(3), "none": np.zeros(0)}
+    found = ad.sparse_jacobian(f)(p).toarray()
+    np.testing.assert_array_equal(found, [[0, 2, 0, 0], [1, 0, 2, 0], [2, 0, 0, 2], [0, 0, 0, 0]])
+    assert ad.sparse_jacobian(lambda x: x[:0])(np.ones(3)).shape == (0, 3)
+    assert ad.sparse_jacobian(lambda x: np.ones(2))(np.ones(0)).shape == (2, 0)
+
+
+def test_without_scipy_the_result_is_values_and_indices(ad, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    values, (rows, columns) = ad.sparse_jacobian(lambda x: x[1:] * x[:-1])(np.array([1.0, 2.0, 3.0]))
+    assert rows.tolist() == [0, 0, 1, 1]
+    assert columns.tolist() == [0, 1, 1, 2]
+    assert values.tolist() == [2.0, 1.0, 3.0, 2.0]
+
+
+def test_values_can_be_differentiated_and_mapped(ad):
+    f, x = (lambda x: x[1:] * x[:-1] ** 2), rng.normal(size=6)
+    colouring = colour(jacobian_pattern(f, x), "columns")
+
+    def total(x: Any) -> Any:
+        return np.sum(ad.sparse_jacobian(f, pattern=colouring)(x)[0] ** 2)
+
+    expected = reversead.grad(lambda x: np.sum(reversead.jacobian(f)(x) ** 2))(x)
+    np.testing.assert_allclose(reversead.grad(total)(x), expected, rtol=1e-10)
+    many = rng.normal(size=(3, 6))
+    found = vmap(lambda x: ad.sparse_jacobian(f, pattern=colouring)(x)[0])(many)
+    for k in range(3):
+        np.testing.assert_allclose(found[k], ad.sparse_jacobian(f, pattern=colouring)(many[k]).data, rtol=1e-13)
+
+
+def test_operations_grow_with_the_colours_and_not_with_the_size():
+    def per_input(n: int) -> float:
+        x = rng.normal(size=n)
+        colouring = colour(jacobian_pattern(burgers, x), "columns")
+        return count_operations(lambda u: dualad.sparse_jacobian(burgers, pattern=colouring)(u), x) / n
+
+    assert per_input(300) == pytest.approx(per_input(30), rel=0.1)
+
+
+@pytest.mark.parametrize("system", ["Jacobian", "Hessian"])
+def test_twenty_thousand_inputs_take_little_memory(ad, system):
+    n = 20_000
+    x = np.linspace(0.5, 1.5, n)
+    if system == "Jacobian":
+        call = lambda: ad.sparse_jacobian(burgers)(x)  # noqa: E731
+    elif ad is dualad:
+        pytest.skip("forward over forward has n directions inside each product")
+    else:
+        call = lambda: ad.sparse_hessian(HESSIANS["Rosenbrock"][0])(x)  # noqa: E731
+    tracemalloc.start()
+    try:
+        found = call()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.shape == (n, n)
+    # The dense matrix would take 3.2 GB.
+    assert peak < 64 * 2**20
