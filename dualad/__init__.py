@@ -23,10 +23,13 @@ from dualad.transforms import (
     vjp,
 )
 from shared.batching import vmap
+from shared.checkpointing import checkpoint, checkpoint_loop
 from shared.functions import stop_gradient
 
 __all__ = [
     "Dual",
+    "checkpoint",
+    "checkpoint_loop",
     "derivative",
     "elementwise_grad",
     "grad",

@@ -202,10 +202,7 @@ def _columns(
     if not spans:
         return job(None)
     parts = list(on_executor(name, executor, job, [(span,) for span in spans]))
-    first: Any = parts[0][0]
-    # What came from another process may be read-only.
-    first.outputs = [independent(output) for output in first.outputs]
-    return first, [np.concatenate(column) for column in zip(*(part[1] for part in parts), strict=True)]
+    return parts[0][0], [np.concatenate(column) for column in zip(*(part[1] for part in parts), strict=True)]
 
 
 def _span_of_columns(

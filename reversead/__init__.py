@@ -6,8 +6,8 @@
 array([2., 4.])
 """
 
-from reversead.tape import Tape, Variable
 from reversead.sparse import sparse_hessian, sparse_jacobian
+from reversead.tape import Tape, Variable
 from reversead.transforms import (
     derivative,
     elementwise_grad,
@@ -23,11 +23,14 @@ from reversead.transforms import (
     vjp,
 )
 from shared.batching import vmap
+from shared.checkpointing import checkpoint, checkpoint_loop
 from shared.functions import stop_gradient
 
 __all__ = [
     "Tape",
     "Variable",
+    "checkpoint",
+    "checkpoint_loop",
     "derivative",
     "elementwise_grad",
     "grad",

@@ -20,7 +20,7 @@ import numpy as np
 from reversead.guard import Guard
 from reversead.junction import OUTPUT
 from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
-from reversead.tape import LOCAL, UNPLACED, Tape, Variable, escaped
+from reversead.tape import UNPLACED, Tape, Variable, escaped
 from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view, present
 from shared.checkpointing import ImpureFunctionError, split
 from shared.errors import StaleViewError, user_line
@@ -73,7 +73,7 @@ def _varies(tape: Tape, leaves: Sequence[Any]) -> bool:
     """Whether a function of these arguments would be recorded."""
     if tape.thread != get_ident():
         raise tape.refusal()
-    return tape.constant != LOCAL and any(is_of(tape, leaf) and leaf.index >= 0 for leaf in leaves)
+    return any(is_of(tape, leaf) and leaf.index >= 0 for leaf in leaves)
 
 
 class _Segment:

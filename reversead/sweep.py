@@ -133,9 +133,6 @@ def _splice(
         if node >= 0:
             old = cotangents[node]
             cotangents[node] = cotangent if old is None else old + cotangent
-            owned.discard(node)
-    # Whoever is the last to hold a cotangent may write to it.
-    c.values.clear()
 
 
 def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:

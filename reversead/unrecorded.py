@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from reversead.guard import Guard
-from reversead.tape import DISCARDED, LOCAL, Tape, Variable, detached, escaped, new_view
+from reversead.tape import DISCARDED, LOCAL, Tape, Variable, detached, new_view
 from shared.levels import Tracer
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, ViewOf
@@ -44,22 +44,13 @@ class Unrecorded:
     ):
         self._tape = tape
         self._inner = inner = Tape(name)
-        twins: dict[int, tuple[Any, Variable]] = {}
-        given = []
-        for leaf in leaves:
-            if is_of(tape, leaf):
-                if id(leaf) not in twins:
-                    twins[id(leaf)] = leaf, Variable(inner, present(leaf), -1)
-                leaf = twins[id(leaf)][1]
-            given.append(leaf)
-        values = [twin.primal for _, twin in twins.values()]
+        given = [Variable(inner, present(leaf), -1) if is_of(tape, leaf) else leaf for leaf in leaves]
+        twins = [(twin, twin.primal, leaf) for twin, leaf in zip(given, leaves, strict=True) if twin is not leaf]
         #: nodes from this number on are not recorded
-        self._first = tape.discarded
-        self._found, self.result = flatten(_suspended(tape, inner, used, lambda: f(unflatten(structure, given))))
+        self._first = first = max(tape.count, tape.discarded)
+        self._found, self.result = flatten(_suspended(tape, inner, first, used, lambda: f(unflatten(structure, given))))
         #: for the arguments that were not changed in place, what stands for them on the tape
-        self._originals = {
-            id(twin): leaf for (leaf, twin), value in zip(twins.values(), values, strict=True) if twin.primal is value
-        }
+        self._originals = {id(twin): leaf for twin, value, leaf in twins if twin.primal is value}
         self.changed = len(self._originals) < len(twins)
         self._made: dict[int, Variable] = {}
         self.leaves: list[Any] | None = None
@@ -140,17 +131,14 @@ def present(leaf: Variable) -> Any:
     return value.twin() if isinstance(value, ViewOf) else value  # type: ignore[attr-defined]
 
 
-def _suspended(tape: Tape, inner: Tape, used: set[int], call: Callable[[], Any]) -> Any:
-    """The value of `call()`, while the tape records nothing, but notes in `used` which of its nodes are used."""
-    first = tape.discarded
+def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callable[[], Any]) -> Any:
+    """The value of `call()`, while the tape counts on from `first` and records nothing, but notes the nodes `used`."""
 
     def note(records: Sequence[Any]) -> None:
         for parent in records[2::3]:
             node = ~parent if parent < 0 else parent
             if node < DISCARDED:
                 used.add(node)
-            elif node < first:
-                raise escaped()
 
     before = tape.count, tape.record, tape.floor, tape.constant, tape.guard
     tape.count, tape.floor, tape.constant, tape.guard = first, first, LOCAL, inner.guard

@@ -4,8 +4,12 @@ This package never imports an engine; what needs one takes it as an argument.
 """
 
 from shared import operators, rules
+from shared.batching import report_loops, vmap
 from shared.checking import check_grads
+from shared.checkpointing import checkpoint, checkpoint_loop
+from shared.colouring import Colouring, colour
 from shared.counting import count_operations
+from shared.custom import custom_derivative
 from shared.engine import Engine
 from shared.errors import (
     ClosedLevelError,
@@ -19,7 +23,11 @@ from shared.errors import (
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
 from shared.mlp import MLP
+from shared.parallel import ExecutorError, sum_over_shards
+from shared.pattern import Pattern
 from shared.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
+from shared.sparsity import jacobian_pattern
+from shared.transposition import linear_transpose
 from shared.tree import flatten, tree_map, unflatten
 
 operators.install()
@@ -28,25 +36,35 @@ __all__ = [
     "MLP",
     "REGISTRY",
     "ClosedLevelError",
+    "Colouring",
     "DifferentiationError",
     "Engine",
+    "ExecutorError",
     "LeafTypeError",
     "NoRuleError",
+    "Pattern",
     "RegistrationError",
     "ShapeError",
     "StaleViewError",
     "TracerConversionError",
     "alias",
     "check_grads",
+    "checkpoint",
+    "checkpoint_loop",
+    "colour",
     "composite",
     "constant",
     "count_operations",
+    "custom_derivative",
     "elementwise",
     "flatten",
+    "jacobian_pattern",
+    "linear_transpose",
     "log_softmax",
     "logsumexp",
     "multilinear",
     "relu",
+    "report_loops",
     "rule",
     "rules",
     "sigmoid",
@@ -54,6 +72,8 @@ __all__ = [
     "softplus",
     "softsign",
     "stop_gradient",
+    "sum_over_shards",
     "tree_map",
     "unflatten",
+    "vmap",
 ]

@@ -145,5 +145,11 @@ class Engine(Protocol):
     def vmap(self, f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         """The function that maps `f` over an axis of its arguments."""
 
+    def checkpoint(self, f: Function) -> Function:
+        """`f`, of which reverse mode keeps the arguments alone and computes the rest again."""
+
+    def checkpoint_loop(self, step: Function, state: Any, n: int, snapshots: int | None = None) -> Any:
+        """`n` steps from a state, of which reverse mode keeps a few states and computes the rest again."""
+
     def stop_gradient(self, x: Any) -> Any:
         """The value of `x`, through which no differentiation sees."""

@@ -8,10 +8,10 @@ to schedule here: each is submitted, and the results are put together in order. 
 from __future__ import annotations
 
 import pickle
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
-from operator import add
 from traceback import format_exception
 from typing import Any
 
@@ -29,7 +29,7 @@ _LOST = frozenset(("KilledWorker", "FutureCancelledError", "FuturesCancelledErro
 
 
 class ExecutorError(DifferentiationError, RuntimeError):
-    """Work given to an executor could not be sent, or its worker was lost."""
+    """An executor could not do its work: it cannot be sent to another process, or its worker was lost."""
 
 
 def checked_executor(name: str, executor: Any) -> None:
@@ -42,7 +42,7 @@ def checked_executor(name: str, executor: Any) -> None:
 
 
 def on_executor(
-    name: str, executor: Executor, job: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]
+    name: str, executor: Executor, job: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
 ) -> Iterator[Any]:
     """`job(*task)` for each task, run by the executor, in the order of the tasks.
 
@@ -52,29 +52,26 @@ def on_executor(
     """
     futures: deque[Any] = deque()
     try:
-        try:
-            for task in tasks:
+        for task in tasks:
+            try:
                 futures.append(executor.submit(on_worker, job, *task))
-        except Exception as error:
-            raise _not_taken(name, error) from error
+            except Exception as error:
+                raise _failed(name, error, submitting=True) from error
         while futures:
             try:
-                result = futures.popleft().result()
+                outcome = futures.popleft().result()
             except Exception as error:
-                raise _not_finished(name, error) from error
-            if isinstance(result, _Raised):
-                try:
-                    raise result.error
-                finally:
-                    # The traceback refers to this frame, which must not refer to the error.
-                    del result
-            yield result
+                raise _failed(name, error) from error
+            yield outcome.get(name)
     finally:
         for future in futures:
             future.cancel()
 
 
-def on_worker(job: Callable[..., Any], *task: Any) -> Any:
+# --- outcomes, which come back from a worker --------------------------------------------------------------------------
+
+
+def on_worker(job: Callable[..., Any], *task: Any) -> _Outcome:
     """What a worker does: the job, whose exceptions are results, so that those of the executor are told from them."""
     try:
         return _Outcome(job(*task), None)
@@ -91,7 +88,7 @@ class _Outcome:
         self.value = value
         self.error = error
 
-    def get(self) -> Any:
+    def get(self, name: str) -> Any:
         if self.error is None:
             return self.value
         try:
@@ -101,33 +98,38 @@ class _Outcome:
             del self
 
     def __reduce__(self) -> Any:
-        # Asked for on the way to another process.  What an executor cannot pickle, or unpickle, may break a pool of
-        # processes, and dask waits for it for ever; so we do, and there is nothing left that could fail.
-        report = "".join(format_exception(self.error)) if self.error is not None else ""
+        # Asked for on the way to another process.  What cannot be pickled, or not unpickled, breaks a pool of processes
+        # and makes dask wait for ever; bytes and text are safe.
+        report = "" if self.error is None else "".join(format_exception(self.error))
         try:
-            content = _pickled((self.value, self.error))
-        except Exception as error:
-            content = pickle.dumps((None, _not_sent("a result of the function", error)))
-        return _Sent, (content, report)
+            return _Sent, (_pickled((self.value, self.error)), report)
+        except Exception as failure:
+            return _Sent, (None, "".join(format_exception(failure)) + report)
 
 
 class _Sent:
-    """The outcome of a task in another process, and the worker's traceback, which cannot be pickled, as text."""
+    """The outcome of a task in another process: pickled, with the tracebacks there, as text."""
 
-    def __init__(self, content: bytes, report: str):
+    __slots__ = ("content", "report")
+
+    def __init__(self, content: bytes | None, report: str):
         self.content = content
         self.report = report
 
-    def get(self) -> Any:
+    def get(self, name: str) -> Any:
+        note = f"On a worker of the executor:\n{self.report}"
         try:
+            if self.content is None:
+                raise pickle.PicklingError("the last line of the note says why")
             value, error = pickle.loads(self.content)
         except Exception as failure:
-            raise _not_sent("a result of the function", failure, self.report) from failure
-        if error is None:
-            return value
-        if self.report:
-            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
-        raise error
+            refusal = _not_sent(name, "what the function returned or raised", failure)
+            refusal.add_note(note)
+            raise refusal from failure
+        if error is not None:
+            error.add_note(note)
+            raise error
+        return value
 
 
 def _pickled(value: Any) -> bytes:
@@ -141,30 +143,31 @@ def _pickled(value: Any) -> bytes:
         return bytes(cloudpickle.dumps(value))
 
 
-def _not_taken(name: str, error: Exception) -> ExecutorError:
-    """Why work was not taken."""
-    if isinstance(error, RuntimeError) and "shutdown" in str(error):
-        return ExecutorError(f"{name}: the executor was shut down{user_line()}; make a new one")
-    return _not_finished(name, error)
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def _not_finished(name: str, error: Exception) -> ExecutorError:
-    """What became of work that an executor failed to do."""
+def _failed(name: str, error: Exception, submitting: bool = False) -> ExecutorError:
+    """Why an executor did not do its work."""
     what = f"{type(error).__name__}: {error}"
-    if isinstance(error, TracerConversionError) or TracerConversionError.__name__ in what:
+    if TracerConversionError.__name__ in what:
         return _traced(name)
+    if submitting and isinstance(error, RuntimeError) and "shutdown" in what:
+        return ExecutorError(f"{name}: the executor was shut down{user_line()}; make a new one")
     if isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in _LOST:
         return ExecutorError(
             f"{name}: a worker of the executor was lost before it had finished{user_line()} ({what}); no result is "
             "returned, since a part of it is missing"
         )
     if isinstance(error, (pickle.PicklingError, AttributeError, TypeError, ImportError)) or "serializ" in what.lower():
-        return ExecutorError(
-            f"{name}: the executor cannot send the function, its arguments or its result to another process"
-            f"{user_line()} ({what}); define the function at the top level of a module that the workers can import, "
-            "or use threads"
-        )
+        return _not_sent(name, "the function or its arguments", error)
     return ExecutorError(f"{name}: the executor failed{user_line()} ({what})")
+
+
+def _not_sent(name: str, what: str, error: Exception) -> ExecutorError:
+    return ExecutorError(
+        f"{name}: the executor cannot send {what} to another process{user_line()} ({type(error).__name__}: {error}); "
+        "define functions and classes at the top level of a module that the workers can import, or use threads"
+    )
 
 
 def refuse_traced(name: str, arguments: Any) -> None:
@@ -243,15 +246,10 @@ def sum_over_shards(
             value, slope, aux = _parts(name, result, has_aux)
             extras.append(aux)
             total = value if total is None else as_leaf(total + value, value)
-            # The first is copied, as what came from another process may be read-only.
-            gradient = tree_map(as_leaf, slope, slope) if gradient is None else tree_map(_sum, gradient, slope)
+            gradient = slope if gradient is None else tree_map(lambda a, b: as_leaf(a + b, b), gradient, slope)
         return ((total, extras) if has_aux else total), gradient
 
     return of_parameters
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return as_leaf(add(a, b), b)
 
 
 def _parts(name: str, result: Any, has_aux: bool) -> tuple[Any, Any, Any]:
