@@ -117,10 +117,9 @@ class Dual(DuckArray):
 
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
         value, tangent = self.primal, self.tangent
-        if value.__class__ is not _ndarray or tangent.__class__ is not _ndarray:
-            # A batch of tangents is pushed as quickly as one; other tracers may stand for numbers.
-            if value.__class__ is not _ndarray or not isinstance(tangent, Batched):
-                return self.process(primitive, (self, *rest), static)
+        # A batch of tangents is pushed as quickly as one; other tracers may stand for numbers.
+        if value.__class__ is not _ndarray or not (tangent.__class__ is _ndarray or isinstance(tangent, Batched)):
+            return self.process(primitive, (self, *rest), static)
         level = self.level
         if level.closed:
             raise closed(self)

@@ -52,7 +52,7 @@ def sparse_jacobian(
     def matrix(*args: Any, **kwargs: Any) -> Any:
         if by not in ("best", "columns"):
             raise ValueError(
-                f"{name}: by={by!r}{user_line()}: forward mode has products by columns alone; use reversead, or 'columns'"
+                f"{name}: by={by!r}{user_line()}: forward mode has products by columns alone; use reversead"
             )
         selection = Selection(name, f, args, kwargs, argnums)
         first, push = _evaluation(name, selection, has_aux)

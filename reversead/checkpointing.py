@@ -20,10 +20,10 @@ import numpy as np
 from reversead.guard import Guard
 from reversead.junction import OUTPUT
 from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
-from reversead.tape import UNPLACED, Tape, Variable, escaped
-from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view, present
+from reversead.tape import UNPLACED, Tape, Variable, detached, escaped
+from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
 from shared.checkpointing import ImpureFunctionError, split
-from shared.errors import StaleViewError, user_line
+from shared.errors import user_line
 from shared.repetition import Remembered
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
@@ -97,7 +97,7 @@ class _Segment:
 
     def _kept(self, tape: Tape, leaf: Any) -> tuple[Any, int | None]:
         if is_of(tape, leaf):
-            return present(leaf), leaf.index
+            return detached(leaf.primal), leaf.index
         if isinstance(leaf, np.ndarray):
             return self.kept_constant(tape, leaf), None
         return leaf.twin() if isinstance(leaf, DuckArray) else leaf, None
@@ -133,11 +133,7 @@ class _Segment:
     ) -> tuple[list[Any], Structure] | None:
         """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
         used: set[int] = set()
-        try:
-            done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
-        except StaleViewError as error:
-            error.add_note(f"In {self.name} the arrays to assign to are made from its arguments: np.zeros_like(x).")
-            raise
+        done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         if done.changed:
             self.refuse_changed(leaves)
         if done.leaves is None:

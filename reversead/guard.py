@@ -8,6 +8,7 @@ open: a write through another view, made before the lock, of a locked array.  Th
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from typing import Any
@@ -22,6 +23,16 @@ _lock = threading.Lock()
 _locked: dict[int, list[Any]] = {}
 #: What tapes that the collector freed held.  It may run inside the lock, so it leaves the release to whoever has that.
 _abandoned: deque[dict[int, np.ndarray]] = deque()
+
+
+def _forked() -> None:
+    """In the child of a fork: whichever thread had the lock is not there, and would never release it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Guard:

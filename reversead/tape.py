@@ -36,8 +36,10 @@ from shared.tracer import (
     SETITEM,
     DuckArray,
     Updating,
+    ViewOf,
     attach,
     base_of,
+    inner_into_outer,
     lasting,
     operand,
     view_class,
@@ -77,6 +79,7 @@ class Tape(Level):
         "discarded",
         "floor",
         "guard",
+        "inner",
         "record",
         "records",
         "reopening",
@@ -98,6 +101,8 @@ class Tape(Level):
         # The rest is for checkpoints (`reversead.checkpointing`).
         #: the number that a constant made by the program gets
         self.constant = -1
+        #: while nothing is recorded, the tape that the program runs on
+        self.inner: Tape | None = None
         #: the next number of a node that is not recorded, and of one that a sweep records
         self.discarded = DISCARDED
         self.replayed = UNPLACED
@@ -224,9 +229,8 @@ def escaped() -> Exception:
 
 def _assigned_outside() -> Exception:
     return StaleViewError(
-        f"a checkpointed function assigned to a traced array that it did not make from its arguments{user_line()}; it "
-        "has to be pure, because it will be evaluated again. Return the new value instead, or make the array from an "
-        "argument (np.zeros_like(argument))"
+        f"a checkpointed function assigned to a traced array of the program around it{user_line()}, but has to be "
+        "pure, because it will be evaluated again: return the new value, or make the array inside the function"
     )
 
 
@@ -400,6 +404,19 @@ class Variable(DuckArray):
         self.primal = primal
 
     # --- checkpoints ---
+
+    def join(self, level: Any) -> None:
+        tape = self.level
+        if level is not tape.inner:
+            raise inner_into_outer()
+        links = [self]
+        while isinstance(links[-1], ViewOf) and isinstance(links[-1].base, Variable):
+            links.append(links[-1].base)
+        if any(link.index < tape.floor and link.index != LOCAL for link in links):
+            raise _assigned_outside()
+        # What a program that is not recorded has made of values of this tape alone is no other than its other arrays.
+        for link in links:
+            link.level, link.index = level, -1
 
     def checkpoint(self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # What records on tapes is made of tapes and variables, so it can be imported only now.

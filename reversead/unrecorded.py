@@ -44,7 +44,7 @@ class Unrecorded:
     ):
         self._tape = tape
         self._inner = inner = Tape(name)
-        given = [Variable(inner, present(leaf), -1) if is_of(tape, leaf) else leaf for leaf in leaves]
+        given = [Variable(inner, leaf.primal, -1) if is_of(tape, leaf) else leaf for leaf in leaves]
         twins = [(twin, twin.primal, leaf) for twin, leaf in zip(given, leaves, strict=True) if twin is not leaf]
         #: nodes from this number on are not recorded
         self._first = first = max(tape.count, tape.discarded)
@@ -125,12 +125,6 @@ def is_view(leaf: Any) -> bool:
     return isinstance(leaf, ViewOf) and isinstance(leaf.root, DuckArray)
 
 
-def present(leaf: Variable) -> Any:
-    """The value of a variable, as it may be kept."""
-    value = detached(leaf.primal)
-    return value.twin() if isinstance(value, ViewOf) else value  # type: ignore[attr-defined]
-
-
 def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callable[[], Any]) -> Any:
     """The value of `call()`, while the tape counts on from `first` and records nothing, but notes the nodes `used`."""
 
@@ -140,14 +134,14 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
             if node < DISCARDED:
                 used.add(node)
 
-    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard
-    tape.count, tape.floor, tape.constant, tape.guard = first, first, LOCAL, inner.guard
+    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner
+    tape.count, tape.floor, tape.constant, tape.guard, tape.inner = first, first, LOCAL, inner.guard, inner
     tape.record = note  # type: ignore[assignment]
     try:
         return call()
     finally:
         tape.discarded = tape.count
-        tape.count, tape.record, tape.floor, tape.constant, tape.guard = before
+        tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner = before
         _hand_over(inner.guard, tape.guard)
         inner.release()
 

@@ -256,7 +256,7 @@ def as_leaf(value: Any, leaf: Any) -> Any:
         value = value.twin() if isinstance(value, DuckArray) else value
         return in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
     if isinstance(leaf, Tracer):
-        return np.zeros_like(leaf) if value is None else value
+        return np.zeros_like(leaf) if value is None else in_dtype_of(value, leaf)
     if leaf.__class__ is float:
         return 0.0 if value is None else float(value.real)
     if leaf.__class__ is complex:

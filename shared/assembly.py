@@ -103,11 +103,12 @@ def _block(source: Any, entries: Any, shape: tuple[int, ...], output: Any, leaf:
 
     `entries` are those of `source` in the order of the Jacobian.  They are copied unless `source` owns its memory.
     """
-    if isinstance(entries, Tracer):
-        return np.copy(np.reshape(cast(Any, entries), shape))
     dtype = Like(floating(output)).dtype or np.dtype(type(floating(output)))
     if is_complex(leaf):
         dtype = np.result_type(dtype, np.complex64)
+    if isinstance(entries, Tracer):
+        traced: Any = np.copy(np.reshape(cast(Any, entries), shape))
+        return traced if traced.dtype == dtype or traced.dtype.kind == "c" else traced.astype(dtype)
     if entries.dtype.kind == "c" and dtype.kind != "c":
         dtype = entries.dtype
     if source.base is None and entries.shape == shape and entries.dtype == dtype:

@@ -16,19 +16,20 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import ShapeError, TracerConversionError, closed, user_line
+from shared.errors import NoRuleError, ShapeError, TracerConversionError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.primitive import Primitive
 from shared.references import ALONE_AS_ITEM, ALONE_IN_SLOT, getrefcount
 from shared.registry import UNARY
 from shared.rules.batched_indices import batched_index
-from shared.rules.batches import Alike, aligned, one_by_one
+from shared.rules.batches import FLOATING_ONLY, Alike, aligned, one_by_one
 from shared.scalars import constant_operand
 from shared.tracer import (
     CONSTANT_TYPES,
     DuckArray,
     Through,
     Updating,
+    ViewOf,
     attach,
     base_of,
     highest,
@@ -92,18 +93,31 @@ class Batched(DuckArray):
     @property
     def is_array(self) -> bool:
         """Whether each example is an array; examples without axes are numbers, as the elements of an array are."""
-        return bool(self.primal.ndim > 1)
+        if self.primal.ndim > 1:
+            return True
+        # x[0, ...] is an array without axes, a view of x, where x[0] is a number.
+        path = self.path if isinstance(self, ViewOf) else None
+        return path is not None and any(part is Ellipsis for part in (path if isinstance(path, tuple) else (path,)))
 
     # --- what a primitive does to all examples ---
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         primitive: Any = UNARY.get(ufunc)
         if primitive is None or method != "__call__" or kwargs:
+            if ufunc in FLOATING_ONLY and method == "__call__" and not kwargs:
+                return self.__array_function__(ufunc, (), inputs, {})
             return DuckArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
         level = self.level
         if level.closed:
             raise closed(self)
         return new_batched(level, primitive.evaluate(self.primal))
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in FLOATING_ONLY and self.primal.__class__ is _ndarray and self.primal.dtype.kind in "biu":
+            leaves, structure = flatten([list(args), kwargs])
+            if not any(isinstance(leaf, DuckArray) and leaf.dtype.kind in "fc" for leaf in leaves):
+                return _each_example(func, leaves, structure, self.level)
+        return DuckArray.__array_function__(self, func, types, args, kwargs)
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -141,7 +155,8 @@ class Batched(DuckArray):
         out = made.primal
         if out.__class__ is not _ndarray:
             return self.process(primitive, (self, *rest), static)
-        if out.base is None or base_of(out, (self,), self.level) is None:
+        # An array made of a number, such as s[None], is no view of it.
+        if out.base is None or not self.is_array or base_of(out, (self,), self.level) is None:
             return made
         view = _allocate(_View)
         view.level = self.level
@@ -180,7 +195,7 @@ class Batched(DuckArray):
         if out.__class__ is Alike:
             return out.value
         base = base_of(out, args, level)
-        if base is None:
+        if base is None or not base.is_array:
             return new_batched(level, out)
         view = _allocate(_View)
         view.level = level
@@ -254,6 +269,9 @@ class Batched(DuckArray):
 
     __int__ = __index__
 
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
     def __repr__(self) -> str:
         return f"Batched({self.level.size} of shape {self.shape}: {self.primal!r}, level {self.level.number})"
 
@@ -290,10 +308,28 @@ def applied(
         out = primitive.batch(size, batched, values, static)
         if out is not NotImplemented:
             return out
+    _note_loop(primitive.name)
+    return one_by_one(primitive, size, batched, values, static)
+
+
+def _each_example(function: Any, leaves: list[Any], structure: Any, level: Batch) -> Any:
+    """A function of NumPy applied to each example in turn, its results along a hidden axis."""
+    rows, returned = [], None
+    for k in range(level.size):
+        own = [leaf.primal[k] if isinstance(leaf, Batched) and leaf.level is level else leaf for leaf in leaves]
+        args, kwargs = unflatten(structure, own)
+        row, returned = flatten(function(*args, **kwargs))
+        rows.append(row)
+    if returned is None:
+        raise NoRuleError(f"{function.__name__} of integers: there is no example to learn its shape from{user_line()}")
+    _note_loop(function.__name__)
+    return unflatten(returned, [new_batched(level, np.stack(column)) for column in zip(*rows, strict=True)])
+
+
+def _note_loop(name: str) -> None:
     found = _loops.get()
     if found is not None:
-        found[primitive.name] += 1
-    return one_by_one(primitive, size, batched, values, static)
+        found[name] += 1
 
 
 _loops: ContextVar[Counter[str] | None] = ContextVar("loops", default=None)
@@ -334,16 +370,26 @@ def _by_index(level: Batch, parts: tuple[Any, ...], buffer: Any, value: Any) -> 
     found = [part.primal if flag else part for part, flag in zip(parts, flags, strict=True)]
     position = batched_index(level.size, found, flags, buffer.ndim - 1, True)
     mapped = isinstance(value, Batched) and value.level is level
-    if mapped or (position.found != position.wanted and np.ndim(value)):
+    if mapped or np.ndim(value):
         shape = np.shape(position.arranged(buffer[position.whole]))
         if mapped:
             value = _with_axes_of(value.primal, shape)
+        elif np.ndim(value) >= len(shape):
+            # It must fit each example, and not by chance all of them together.
+            value = np.broadcast_to(_without_leading(value, len(shape) - 1), shape[1:])
         value = position.rearranged(np.broadcast_to(value, shape))
     return position.whole, value
 
 
+def _without_leading(value: Any, rank: int) -> Any:
+    """A value of the given rank, as an assignment takes it: leading axes of length 1 do not count."""
+    given = np.shape(value)
+    surplus = len(given) - rank
+    return np.reshape(value, given[surplus:]) if all(n == 1 for n in given[:surplus]) else value
+
+
 def _with_axes_of(values: Any, shape: tuple[int, ...]) -> Any:
-    """The values of all examples, with axes of length 1 inserted (or removed) after the first to the rank of `shape`."""
+    """The values of all examples, with axes of length 1 inserted or removed after the first, to the rank of `shape`."""
     given = np.shape(values)
     surplus = len(given) - len(shape)
     if surplus < 0:
@@ -453,7 +499,8 @@ def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None]) -> in
 
 
 def _examples_first(leaf: Any, axis: int) -> Any:
-    if not isinstance(leaf, (np.ndarray, Tracer)) and not hasattr(leaf, "__array_function__"):
+    leaf = operand(leaf)
+    if not hasattr(leaf, "__array_function__"):
         leaf = np.asarray(leaf)
     moved = np.moveaxis(leaf, axis, 0) if axis else leaf
     return moved.twin() if isinstance(moved, DuckArray) else moved

@@ -118,7 +118,9 @@ class Counted(DuckArray):
         level = self.level
         values = [a.primal if isinstance(a, Counted) and a.level is level else operand(a) for a in args]
         out = bind(primitive, tuple(values), static)
-        level.total += cost(primitive, out, values, static)
+        count = cost(primitive, out, values, static)
+        # Not in one line: the total is read first, and another thread may add to it while the cost is computed.
+        level.total += count
         if (
             not isinstance(out, (float, complex, np.ndarray, np.generic, DuckArray))
             or getattr(getattr(out, "dtype", None), "kind", "f") not in "fc"

@@ -33,6 +33,7 @@ from shared.levels import Level, Tracer
 from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, highest
+from shared.transformed import own_name
 from shared.transposition import LinearMap, zero_of
 from shared.tree import LEAF, Structure, flatten, unflatten
 
@@ -170,6 +171,9 @@ class CustomFunction:
             f"{self.name}: {what} closes over a value that {level.transform} traces{user_line()}, or was given it "
             "within an object, and its derivative would be lost; pass it as an argument"
         )
+
+    def __reduce__(self) -> Any:
+        return own_name(self) or (CustomFunction, (self.function, self.jvp, self.vjp))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)

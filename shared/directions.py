@@ -148,7 +148,11 @@ def _in_chunks(
             end = min([end, *(at for at in alone if at > start), *(start + 1 for at in alone if at == start)])
         level = Batch(name, end - start, limit)
         try:
-            collected.add([_along_first(value, level) for value in evaluate(seeds(level, start))], level.size)
+            found = evaluate(seeds(level, start))
+            if level.largest > level.limit:
+                # Somebody caught it on the way, and may have gone another way in consequence.
+                raise TooLarge(level, level.largest // level.size)
+            collected.add([_along_first(value, level) for value in found], level.size)
         except TooLarge as large:
             if large.level is not level:
                 raise

@@ -53,6 +53,9 @@ def user_line() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
+        if frame.f_code.co_name == "on_worker" and name.startswith(_OWN):
+            # Below are the lines of an executor; the user's are in another thread or process.
+            return ""
         if not name.startswith(_OWN) and os.sep + "numpy" + os.sep not in name and not name.startswith("<__array"):
             return f" (at {name}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]

@@ -108,9 +108,10 @@ class OneHot(Batched):
             elif first is self and _is_matrix(second) and second.shape[0] == self._shape[0]:
                 found = second[start:stop]
             if found is not None:
+                # A copy, since the matrix is the user's, who may change it.
                 if self.weights is not None:
                     found = found * self.weights[:, None]
-                elif found.dtype != self._dtype:
+                else:
                     found = found.astype(np.result_type(found, self._dtype))
                 return new_batched(self.level, found)
         return Batched.process(self, primitive, args, static)
@@ -129,8 +130,9 @@ def _scales(x: OneHot, factor: Any) -> bool:
 
 
 def _factor(x: OneHot, factor: Any) -> Any:
+    """The weights that a constant multiplies by, as an array of their own: the user may change the constant."""
     if factor.__class__ is _ndarray and factor.shape:
-        return x.part(factor)
+        return x.part(factor).astype(np.result_type(factor, x._dtype))
     if x.weights is None:
         return np.full(x.level.size, 1, x._dtype) * factor
     return factor

@@ -104,32 +104,37 @@ class _Outcome:
         try:
             return _Sent, (_pickled((self.value, self.error)), report)
         except Exception as failure:
-            return _Sent, (None, "".join(format_exception(failure)) + report)
+            return _Sent, (None, report, f"{type(failure).__name__}: {failure}")
 
 
 class _Sent:
-    """The outcome of a task in another process: pickled, with the tracebacks there, as text."""
+    """The outcome of a task in another process: pickled, or why it could not be, and the traceback of its exception."""
 
-    __slots__ = ("content", "report")
+    __slots__ = ("content", "refusal", "report")
 
-    def __init__(self, content: bytes | None, report: str):
+    def __init__(self, content: bytes | None, report: str, refusal: str = ""):
         self.content = content
         self.report = report
+        self.refusal = refusal
 
     def get(self, name: str) -> Any:
-        note = f"On a worker of the executor:\n{self.report}"
+        error: Exception | None
+        value = None
         try:
             if self.content is None:
-                raise pickle.PicklingError("the last line of the note says why")
+                raise pickle.PicklingError(self.refusal)
             value, error = pickle.loads(self.content)
         except Exception as failure:
-            refusal = _not_sent(name, "what the function returned or raised", failure)
-            refusal.add_note(note)
-            raise refusal from failure
-        if error is not None:
-            error.add_note(note)
+            error = _not_sent(name, "what the function returned or raised", self.refusal or _told(failure))
+            error.__cause__ = failure
+        if error is None:
+            return value
+        if self.report:
+            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
+        try:
             raise error
-        return value
+        finally:
+            del error
 
 
 def _pickled(value: Any) -> bytes:
@@ -148,25 +153,32 @@ def _pickled(value: Any) -> bytes:
 
 def _failed(name: str, error: Exception, submitting: bool = False) -> ExecutorError:
     """Why an executor did not do its work."""
-    what = f"{type(error).__name__}: {error}"
-    if TracerConversionError.__name__ in what:
-        return _traced(name)
-    if submitting and isinstance(error, RuntimeError) and "shutdown" in what:
+    if submitting and isinstance(error, RuntimeError) and "shutdown" in str(error):
         return ExecutorError(f"{name}: the executor was shut down{user_line()}; make a new one")
     if isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in _LOST:
         return ExecutorError(
-            f"{name}: a worker of the executor was lost before it had finished{user_line()} ({what}); no result is "
-            "returned, since a part of it is missing"
+            f"{name}: a worker of the executor was lost, or its work cancelled, before it had finished{user_line()} "
+            f"({_told(error)}); no result is returned, since a part of it is missing"
         )
-    if isinstance(error, (pickle.PicklingError, AttributeError, TypeError, ImportError)) or "serializ" in what.lower():
-        return _not_sent(name, "the function or its arguments", error)
-    return ExecutorError(f"{name}: the executor failed{user_line()} ({what})")
+    first: BaseException = error
+    while isinstance(first.__cause__, Exception) and type(first.__cause__).__name__ != "_RemoteTraceback":
+        # Of an error of pickling, dask makes one of its own.
+        first = first.__cause__
+    if isinstance(first, TracerConversionError):
+        return _traced(name)
+    if isinstance(first, (pickle.PicklingError, AttributeError, TypeError, ImportError)):
+        return _not_sent(name, "the function or its arguments", _told(first))
+    return ExecutorError(f"{name}: the executor failed{user_line()} ({_told(error)})")
 
 
-def _not_sent(name: str, what: str, error: Exception) -> ExecutorError:
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _not_sent(name: str, what: str, why: str) -> ExecutorError:
     return ExecutorError(
-        f"{name}: the executor cannot send {what} to another process{user_line()} ({type(error).__name__}: {error}); "
-        "define functions and classes at the top level of a module that the workers can import, or use threads"
+        f"{name}: the executor cannot send {what} to another process{user_line()} ({why}); define functions and "
+        "classes at the top level of a module that the workers can import, or use threads"
     )
 
 

@@ -38,7 +38,7 @@ class Like:
     Like((2, 3), float32)
     """
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("dtype", "is_complex", "shape")
 
     def __init__(self, value: Any):
         try:
@@ -47,6 +47,8 @@ class Like:
         except AttributeError:
             # A Python number has neither: it has no axes, and takes the dtype of whatever it meets.
             self.shape, self.dtype = (), None
+            #: set of a Python number only
+            self.is_complex = isinstance(value, complex)
 
     @property
     def ndim(self) -> int:
@@ -112,7 +114,7 @@ def fit(cotangent: Any, like: Like) -> Any:
             cotangent = np.add.reduce(cotangent, axis=stretched, keepdims=True)
     dtype = like.dtype
     if dtype is None:
-        return cotangent.real if cotangent.dtype.kind == "c" else cotangent
+        return cotangent.real if cotangent.dtype.kind == "c" and not like.is_complex else cotangent
     found = cotangent.dtype
     if found is not dtype and found != dtype:
         if found.kind == "c" and dtype.kind != "c":

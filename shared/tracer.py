@@ -68,6 +68,10 @@ class DuckArray(Tracer):
         """Stand for what `other` stands for from now on."""
         raise NotImplementedError
 
+    def join(self, level: Any) -> None:
+        """Become a value of an inner level, because one of its values is to be assigned into this; or refuse it."""
+        raise inner_into_outer()
+
     def checkpoint(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value of a checkpointed function, this being of the highest level among its arguments."""
         return f(*args, **kwargs)
@@ -227,11 +231,11 @@ class DuckArray(Tracer):
             if isinstance(value, ViewOf) and value.writes_back(self, index):
                 return  # the end of `x[i] += v`: the view has written itself back already
             if value.level.number > self.level.number:
-                raise inner_into_outer()
+                self.join(value.level)
         if index.__class__ is tuple or isinstance(index, DuckArray):
             inner = highest(index if index.__class__ is tuple else (index,))
             if inner is not None and inner.level.number > self.level.number:
-                raise inner_into_outer()
+                self.join(inner.level)
         if not self.is_array:
             raise TypeError("a traced scalar does not support item assignment")
         self.update(SETITEM, value, index)
@@ -242,8 +246,9 @@ class DuckArray(Tracer):
             return result
         if not isinstance(result, DuckArray) or result.level is not self.level:
             if isinstance(result, Tracer) and result.level.number > self.level.number:
-                raise inner_into_outer()
-            result = self.lift(result)
+                self.join(result.level)
+            else:
+                result = self.lift(result)
         if result.shape != self.shape:
             raise ValueError(
                 f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast "

@@ -27,11 +27,7 @@ class Transformed(partial[Any]):
     options: dict[str, Any]
 
     def __reduce__(self) -> Any:
-        name = getattr(self, "__qualname__", None)
-        if name is not None and _named(self.__module__, name) is self:
-            # `@grad` above a definition: the name means this, and no longer what it was made of.
-            return name
-        return _made, (self.transform, self.arguments, self.options)
+        return own_name(self) or (_made, (self.transform, self.arguments, self.options))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -69,9 +65,15 @@ def _made(transform: Function, arguments: tuple[Any, ...], options: dict[str, An
     return transform(*arguments, **options)
 
 
-def _named(module: str, name: str) -> Any:
-    """What a dotted name means in a module; None if nothing."""
-    found: Any = sys.modules.get(module)
+def own_name(made: Any) -> str | None:
+    """The name by which `made` is found in its module, if it is: that of a function below a decorator.
+
+    It is what `__reduce__` has to return, for the function itself is no longer found, and so cannot be pickled.
+    """
+    name: str | None = getattr(made, "__qualname__", None)
+    if name is None:
+        return None
+    found: Any = sys.modules.get(made.__module__)
     for part in name.split("."):
         found = getattr(found, part, None)
-    return found
+    return name if found is made else None

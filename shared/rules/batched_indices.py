@@ -114,7 +114,7 @@ def _without_masks_and_ellipsis(
         elif flag or not np.ndim(part):
             raise NoRuleError(
                 f"a mask of each example of vmap as an index{user_line()}: the number of elements that it chooses "
-                "differs among the examples; use np.where(mask, x, other), or x[mask] = value for one mask of the whole array"
+                "differs among the examples; use np.where(mask, x, other)"
             )
         else:
             chosen = np.nonzero(part)

@@ -10,6 +10,7 @@ This module knows NumPy's meaning of axes, and nothing of levels or derivatives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -128,6 +129,12 @@ def _reduced(
     return primitive(x, axis=later(axis, x.ndim), keepdims=bool(keepdims), **rest)
 
 
+def _flattened(x: Any) -> Any:
+    """Each example as a vector."""
+    shape = np.shape(x)
+    return np.reshape(x, (shape[0], math.prod(shape[1:])))
+
+
 @of_array(np.argmax, np.argmin)
 def _positions(
     primitive: Primitive, x: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False
@@ -135,7 +142,7 @@ def _positions(
     if axis is None:
         if keepdims or x.ndim == 1:
             return NotImplemented
-        return primitive(np.reshape(x, (len(x), -1)), axis=1)
+        return primitive(_flattened(x), axis=1)
     return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim), keepdims=keepdims)
 
 
@@ -144,14 +151,14 @@ def _order(
     primitive: Primitive, x: Any, axis: int | None = -1, kind: Any = None, order: None = None, **rest: Any
 ) -> Any:
     if axis is None:
-        x, axis = np.reshape(x, (len(x), -1)), -1
+        x, axis = _flattened(x), -1
     return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim), kind=kind, **rest)
 
 
 @of_array(np.cumsum)
 def _running(primitive: Primitive, x: Any, *, axis: int | None = None) -> Any:
     if axis is None:
-        return primitive(np.reshape(x, (len(x), -1)), axis=1)
+        return primitive(_flattened(x), axis=1)
     return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim))
 
 
@@ -198,7 +205,7 @@ def _spread(primitive: Primitive, x: Any, *, shape: Any) -> Any:
 @of_array(np.roll)
 def _rolled(primitive: Primitive, x: Any, *, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return np.reshape(primitive(np.reshape(x, (len(x), -1)), shift=shift, axis=1), np.shape(x))
+        return np.reshape(primitive(_flattened(x), shift=shift, axis=1), np.shape(x))
     return primitive(x, shift=shift, axis=later(axis, x.ndim))
 
 
@@ -218,7 +225,8 @@ def _diagonals(primitive: Primitive, x: Any, *, offset: int = 0, axis1: int = 0,
     linear_algebra.LEFT_VECTORS, linear_algebra.SINGULAR_VALUES, linear_algebra.RIGHT_VECTORS,
 )  # fmt: skip
 def _matrices(primitive: Primitive, x: Any, **rest: Any) -> Any:
-    return primitive(x, **rest)
+    # Vectors would be taken for the rows of one matrix.
+    return primitive(x, **rest) if x.ndim >= 3 else NotImplemented
 
 
 class Alike:
@@ -321,6 +329,8 @@ def _solution(size: int, batched: Sequence[bool], values: Sequence[Any], static:
     a, b = values
     first, second = batched
     rank_a, rank_b = np.ndim(a) - first, np.ndim(b) - second
+    if rank_a < 2 or rank_b < 1:
+        return NotImplemented
     if not first and rank_a == 2 and rank_b <= 2:
         # One factorisation serves all examples: their right-hand sides are columns of one matrix.
         columns = np.moveaxis(b, 0, -1)
@@ -332,6 +342,13 @@ def _solution(size: int, batched: Sequence[bool], values: Sequence[Any], static:
     rank = max(rank_a, rank_b, 2)
     solved = np.linalg.solve(_with_rank(a, rank, first), _with_rank(b, rank, second))
     return solved[..., 0] if rank_b == 1 else solved
+
+
+#: Functions whose rewritten form has NumPy's dtypes for floating-point numbers alone: of integers and truth values they
+#: are evaluated example by example.
+FLOATING_ONLY = frozenset((
+    np.einsum, np.tril, np.triu, np.linalg.norm, np.modf, np.vecdot, np.nan_to_num, np.diff, np.var, np.std,
+))  # fmt: skip
 
 
 def without_rule() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from shared.levels import Tracer
 from shared.primitive import PYTHON_NUMBERS
@@ -76,7 +77,7 @@ _edge.push = _read_tangent
 def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
-    axis %= np.ndim(a)
+    axis = normalize_axis_index(axis, np.ndim(a))
     indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
     if mode != "raise":
         n = np.shape(a)[axis]
@@ -90,7 +91,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= np.ndim(arr)
+    axis = normalize_axis_index(axis, np.ndim(arr))
     indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
     grid = []
     for k, n in enumerate(np.shape(arr)):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from shared.errors import NoRuleError, user_line
 from shared.primitive import Like, Primitive, fit
@@ -212,6 +213,8 @@ def _squares(x: Any) -> Any:
 
 @composite(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    for k in (axis,) if isinstance(axis, (int, np.integer)) else axis or ():
+        normalize_axis_index(int(k), np.ndim(x))
     if axis is None and (ord is None or (ord == 2 and np.ndim(x) == 1) or (ord == "fro" and np.ndim(x) == 2)):
         result = norm_sqrt(np.sum(_squares(x)))
         return np.reshape(result, (1,) * np.ndim(x)) if keepdims else result
@@ -282,6 +285,8 @@ def _multi_dot(arrays: Any, *, out: None = None) -> Any:
 
 @composite(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
+    if np.ndim(a) < 2 or np.shape(a)[-1] != np.shape(a)[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power: an array of shape {np.shape(a)} is no stack of square matrices")
     if n < 0:
         a, n = np.linalg.inv(a), -n
     result = np.array(np.broadcast_to(np.eye(np.shape(a)[-1], dtype=a.dtype), np.shape(a))) if n == 0 else None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from shared.errors import NoRuleError, user_line
 from shared.primitive import Like, fit
@@ -111,6 +112,8 @@ def _canonical(operand: Any, term: str, elsewhere: set[str]) -> tuple[Any, str]:
         while term.count(label) > 1:
             first = term.index(label)
             second = term.index(label, first + 1)
+            if np.shape(operand)[first] != np.shape(operand)[second]:
+                raise ValueError(f"einsum: the axes of label {label!r} have different lengths in {np.shape(operand)}")
             operand = np.diagonal(operand, 0, first, second)
             term = term[:first] + term[first + 1 : second] + term[second + 1 :] + label
     lone = tuple(k for k, label in enumerate(term) if label not in elsewhere)
@@ -175,7 +178,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     else:
         of_a, of_b = (list(x) if isinstance(x, (list, tuple)) else [x] for x in axes)
     rank_a, rank_b = np.ndim(a), np.ndim(b)
-    of_a, of_b = [k % rank_a for k in of_a], [k % rank_b for k in of_b]
+    of_a, of_b = [normalize_axis_index(k, rank_a) for k in of_a], [normalize_axis_index(k, rank_b) for k in of_b]
     shape_a, shape_b = np.shape(a), np.shape(b)
     if [shape_a[k] for k in of_a] != [shape_b[k] for k in of_b]:
         raise ValueError("shape-mismatch for sum")
