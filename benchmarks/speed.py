@@ -90,6 +90,15 @@ def _forward_over_reverse(problem: Problem) -> Call:
     return lambda: dualad.jvp(gradient, (primal,), (direction,))[1]
 
 
+def _reverse_over_forward(problem: Problem) -> Call:
+    primal, direction = problem.arguments
+
+    def slope(primal: Any) -> Any:
+        return dualad.jvp(problem.function, (primal,), (direction,))[1]
+
+    return partial(reversead.grad(slope), primal)
+
+
 def _linear_map(problem: Problem) -> Call:
     """The gradient's derivative, taken once: a call applies it to the direction."""
     primal, direction = problem.arguments
@@ -119,6 +128,7 @@ WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
         "reversead.hessian": _transformed(reversead.hessian),
         "dualad.jacobian(reversead.grad)": _transformed(lambda f: dualad.jacobian(reversead.grad(f))),
         "dualad.jvp(reversead.grad)": _forward_over_reverse,
+        "reversead.grad(dualad.jvp)": _reverse_over_forward,
         "reversead.hvp": lambda problem: partial(reversead.hvp, problem.function, *problem.arguments),
         "reversead.linearize, applied": _linear_map,
         "vmap(reversead.grad)": _transformed(lambda f: vmap(reversead.grad(f), in_axes=(None, 0, 0))),

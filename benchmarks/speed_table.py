@@ -71,8 +71,13 @@ def in_ways(
     ]
 
 
-HESSIAN_PRODUCTS = ("dualad.jvp(reversead.grad)", "reversead.hvp", "reversead.linearize, applied")
-"""The ways to multiply a Hessian with a vector."""
+HESSIAN_PRODUCTS = (
+    "dualad.jvp(reversead.grad)",
+    "reversead.grad(dualad.jvp)",
+    "reversead.hvp",
+    "reversead.linearize, applied",
+)
+"""The ways to multiply a Hessian with a vector; all but the last start afresh in every call."""
 
 WORKLOADS: list[Workload] = [
     Workload("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 1.6),

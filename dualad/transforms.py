@@ -41,7 +41,7 @@ from shared.levels import Level
 from shared.parallel import checked_executor, on_executor, refuse_traced, spans_of
 from shared.primitive import Like
 from shared.transformed import transformed
-from shared.tree import flatten, unflatten
+from shared.tree import LEAF, flatten, unflatten
 
 Function = Callable[..., Any]
 
@@ -65,7 +65,7 @@ class _Pass:
                 as_leaf(o.tangent if isinstance(o, Dual) and o.level is level else None, floating(primal))
                 for o, primal in zip(leaves, self.outputs, strict=True)
             ]
-            self.aux = strip(aux, level)
+            self.aux = strip(aux, level) if has_aux else None
         finally:
             level.closed = True
 
@@ -212,7 +212,7 @@ def _span_of_columns(
 
     def tangents(seeds: list[Any]) -> list[Any]:
         done = _Pass(name, selection, seeds, has_aux)
-        if scalar:
+        if scalar and not (done.structure is LEAF and done.outputs[0].__class__ is np.float64):
             scalar_output(name, done.output())
         found, done.tangents = done.tangents, []
         if not passes:

@@ -132,6 +132,8 @@ class _Segment:
         self, tape: Tape, k: int, leaves: list[Any], structure: Structure
     ) -> tuple[list[Any], Structure] | None:
         """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
+        if tape.reopening is None:
+            tape.reopening = threading.RLock()
         used: set[int] = set()
         done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         if done.changed:
@@ -153,8 +155,6 @@ class _Segment:
         if self.outputs:
             first, *others = self.parents()
             tape.record((RECOMPUTE, self, ~first))
-            if tape.reopening is None:
-                tape.reopening = threading.RLock()
         elif self.used:
             # Nothing comes of it, but that it is the same the next time is seen by what it uses.
             first, *others = sorted(self.used)

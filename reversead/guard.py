@@ -46,6 +46,16 @@ class Guard:
     def constant(self, array: np.ndarray) -> np.ndarray:
         """An array to keep in place of `array`: itself, locked, or a copy."""
         if array.nbytes <= SMALL or array.base is not None:
+            base = array.base
+            if (
+                base.__class__ is np.ndarray
+                and array.nbytes > SMALL
+                and not array.flags.writeable
+                and id(base) in _locked
+            ):
+                # A view of what is locked, made since: nobody writes through it, and the base stays locked.
+                self.constant(base)
+                return array
             return array.copy("K")
         key = id(array)
         if key in self.held:

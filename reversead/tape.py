@@ -147,7 +147,7 @@ class Tape(Level):
         return leaves
 
     def size(self, wanted: Sequence[int]) -> int:
-        """The number of nodes, for a sweep between the leaves and some nodes."""
+        """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
         if self.reopening is None:
             return self.count
         with self.reopening:

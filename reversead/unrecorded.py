@@ -48,7 +48,15 @@ class Unrecorded:
         twins = [(twin, twin.primal, leaf) for twin, leaf in zip(given, leaves, strict=True) if twin is not leaf]
         #: nodes from this number on are not recorded
         self._first = first = max(tape.count, tape.discarded)
-        self._found, self.result = flatten(_suspended(tape, inner, first, used, lambda: f(unflatten(structure, given))))
+        try:
+            out = _suspended(tape, inner, first, used, lambda: f(unflatten(structure, given)))
+            self._found, self.result = flatten(out)
+            del out
+            if inner.guard.held:
+                own = [value for _, value, _ in twins] + [self._below(leaf) for leaf in self._found]
+                _hand_over(inner.guard, tape.guard, own)
+        finally:
+            inner.release()
         #: for the arguments that were not changed in place, what stands for them on the tape
         self._originals = {id(twin): leaf for twin, value, leaf in twins if twin.primal is value}
         self.changed = len(self._originals) < len(twins)
@@ -72,6 +80,8 @@ class Unrecorded:
         variable = self._made.get(id(leaf))
         if variable is None:
             value = self._below(leaf)
+            if isinstance(value, Tracer) and value.level.number >= self._tape.number:
+                raise _Inner
             if not is_view(leaf):
                 variable = Variable(self._tape, value, PENDING)
             elif self._outside(leaf.root) is None and not self._is_shared(leaf.root):
@@ -102,12 +112,10 @@ class Unrecorded:
         return base
 
     def _below(self, value: Any) -> Any:
-        """A value at the levels below the tape's."""
+        """A value at the levels below the tape's, if it has one."""
         for level in (self._inner, self._tape):
             if is_of(level, value):
                 value = value.primal
-        if isinstance(value, Tracer) and value.level.number >= self._tape.number:
-            raise _Inner
         return value
 
 
@@ -142,13 +150,15 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
     finally:
         tape.discarded = tape.count
         tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner = before
-        _hand_over(inner.guard, tape.guard)
-        inner.release()
 
 
-def _hand_over(guard: Guard, to: Guard) -> None:
-    """Lock for longer those constants that somebody else refers to, and so may change before they are used again."""
+def _hand_over(guard: Guard, to: Guard, own: Sequence[Any]) -> None:
+    """Lock for longer those constants that somebody else refers to, and so may change before they are used again.
+
+    The values of variables, `own`, are constants as well where they meet variables that were not given.
+    """
+    variables = {id(owner) for value in own for owner in (value, getattr(value, "base", None))}
     for key in guard.held:
         # What the function made itself and dropped is known to the guard and its register alone.
-        if getrefcount(guard.held[key]) > ALONE_AS_ITEM + 1:
+        if key not in variables and getrefcount(guard.held[key]) > ALONE_AS_ITEM + 1:
             to.constant(guard.held[key])

@@ -95,13 +95,42 @@ def along_directions(
     array of a chunk would exceed the budget, that chunk is begun again with as many directions as fit, so `evaluate`
     must be pure.
     """
+    each = 0
+    if chunk_size is None and span is None and len(spaces) == 1:
+        leaf = spaces[0]
+        real = leaf.__class__ is np.ndarray and leaf.dtype.kind == "f" and leaf.size > 1
+        if real and 8 * _GROWTH * leaf.size**2 <= BYTES / _ARRAYS_IN_USE:
+            found = _at_once(name, leaf, evaluate)
+            if isinstance(found, list):
+                return found
+            each = found
     likes = [Like(leaf) for leaf in spaces]
 
     def seeds(level: Batch, start: int) -> list[Any]:
         return unit_seeds(level, spaces, start)
 
     whole = span or (0, number_of_directions(spaces))
-    return _in_chunks(name, whole, likes, seeds, evaluate, chunk_size, _alone(spaces, likes))
+    return _in_chunks(name, whole, likes, seeds, evaluate, chunk_size, _alone(spaces, likes), each)
+
+
+def _at_once(name: str, leaf: Any, evaluate: Callable[[list[Any]], list[Any]]) -> list[Any] | int:
+    """All directions of one small real array in a single chunk; if that is too large, the bytes of a direction.
+
+    The commonest case by far, without what the others need, which would cost as much as several operations.
+    """
+    size, limit = leaf.size, BYTES / _ARRAYS_IN_USE
+    level = Batch(name, size, limit)
+    try:
+        values = evaluate([OneHot(level, leaf.shape, 0, leaf.dtype)])
+        _require_within_limit(level)
+        found = [_along_first(value, level) for value in values]
+    except TooLarge as large:
+        if large.level is not level:
+            raise
+        return large.bytes_per_example
+    finally:
+        level.closed = True
+    return found if any([isinstance(value, Tracer) for value in found]) else _separate(found)
 
 
 def along_vectors(
@@ -134,13 +163,15 @@ def _in_chunks(
     evaluate: Callable[[list[Any]], list[Any]],
     chunk_size: int | None,
     alone: Sequence[int],
+    known: int = 0,
 ) -> list[Any]:
+    # `known` are the bytes of the largest array of one direction, if that is known.
     start, stop = span
-    given, each = chunk_size is not None, max(8 * sum([like.size for like in likes]), 1)
+    given, each = chunk_size is not None, max(8 * sum([like.size for like in likes]), known, 1)
     # A given chunk size is the caller's own measure of memory.
     limit = float("inf") if given else BYTES / _ARRAYS_IN_USE
     # How large arrays become on the way is only known after the first chunk.
-    size = chunk_size or max(1, int(limit / _GROWTH // each))
+    size = chunk_size or max(1, int(limit / (1 if known else _GROWTH) // each))
     collected = _Collected(stop - start)
     while start < stop:
         end = min(start + size, stop)
@@ -149,9 +180,7 @@ def _in_chunks(
         level = Batch(name, end - start, limit)
         try:
             found = evaluate(seeds(level, start))
-            if level.largest > level.limit:
-                # Somebody caught it on the way, and may have gone another way in consequence.
-                raise TooLarge(level, level.largest // level.size)
+            _require_within_limit(level)
             collected.add([_along_first(value, level) for value in found], level.size)
         except TooLarge as large:
             if large.level is not level:
@@ -166,6 +195,12 @@ def _in_chunks(
             each = max(each, level.largest // level.size)
             size = max(1, int(limit // each))
     return collected.results
+
+
+def _require_within_limit(level: Batch) -> None:
+    """Raise TooLarge if it was raised and caught by the function, which may have gone another way in consequence."""
+    if level.largest > level.limit:
+        raise TooLarge(level, level.largest // level.size)
 
 
 def _alone(leaves: Sequence[Any], likes: Sequence[Like]) -> list[int]:

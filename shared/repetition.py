@@ -40,10 +40,13 @@ class Remembered:
         sums, _ = _sums(value)
         if sums is None or self.sums is None or np.array_equal(sums, self.sums):
             return None
+        scale = self.scale
+        if scale is None:
+            scale = np.max(np.abs(self.sums), initial=0.0, where=np.isfinite(self.sums))
         # Threads may add in another order, so only half of the digits have to agree.
         tolerance = np.sqrt(np.finfo(like.dtype or np.float64).eps)
         with np.errstate(all="ignore"):
-            close = np.isfinite(self.scale) & (np.abs(sums - self.sums) <= tolerance * self.scale)
+            close = np.isfinite(scale) & (np.abs(sums - self.sums) <= tolerance * scale)
         if np.all(close | (sums == self.sums) | (np.isnan(sums) & np.isnan(self.sums))):
             return None
         return f"other numbers in an array of shape {like.shape}" if like.shape else "another number"
@@ -52,16 +55,17 @@ class Remembered:
 def _sums(value: Any) -> tuple[Any, Any]:
     """Sums of interleaved parts of an array, and how large their terms are together; None for what is not NumPy's.
 
-    Of a traced value the numbers below all levels are taken, so that nothing is traced or counted.
+    Of few numbers these are the sums, and tell by themselves how large they are.  Of a traced value the numbers below
+    all levels are taken, so that nothing is traced or counted.
     """
     while isinstance(value, DuckArray):
         value = value.primal
-    if not isinstance(value, (float, complex, np.ndarray, np.generic)):
-        return None, None
-    flat = np.ravel(value, order="K")
-    rows = flat.size // SUMS
+    if not isinstance(value, np.ndarray):
+        return (value, None) if isinstance(value, (float, complex, np.generic)) else (None, None)
+    rows = value.size // SUMS
     if not rows:
-        return np.array(flat), np.max(np.abs(flat), initial=0.0, where=np.isfinite(flat))
+        return value.copy(), None
+    flat = np.ravel(value, order="K")
     wide = np.result_type(flat.dtype, np.float64)
     whole, rest = flat[: rows * SUMS].reshape(rows, SUMS), flat[rows * SUMS :].astype(wide)
     with np.errstate(all="ignore"):

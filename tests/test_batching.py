@@ -102,6 +102,14 @@ def test_integers_booleans_and_single_precision_keep_their_dtype():
     assert vmap(lambda x: np.sum(x * 2.0))(X.astype(np.float32)).dtype == np.float32
 
 
+def test_integers_and_truth_values_of_each_example():
+    n, m = np.array([[1, 2, 7], [4, 5, 6]]), np.array([3, 6])
+    for f in (np.bitwise_and, np.bitwise_or, np.bitwise_xor, lambda a, b: a & 3 | b, lambda a, b: 5 ^ a & b):
+        assert_is_the_loop(f, n, m)
+        assert_is_the_loop(lambda a, b, f=f: f(a > 2, b > 3) if f.__class__ is np.ufunc else f(a, b), n, m)
+    assert_is_the_loop(lambda a: (~a, np.invert(a > 2), np.where((a > 1) & ~(a > 5), a, 0)), n)
+
+
 def test_no_examples_at_all():
     assert vmap(lambda x: np.sum(x) * x)(np.zeros((0, 3))).shape == (0, 3)
 

@@ -73,6 +73,8 @@ def test_every_entry_has_a_sample(sampled, key):
     called, reached = sampled
     if key is np.isnat:
         pytest.skip("np.isnat takes dates only, which are never differentiated: see the test below")
+    if key in (np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert):
+        pytest.skip("of integers and truth values, which only vmap traces: see tests/test_batching.py")
     # A function of NumPy is called by users, so a sample must call it; the library's own primitives lie
     # beneath.
     public = not key_name(key).startswith("shared.")

@@ -32,7 +32,7 @@ def burgers(u: Any) -> Any:
 
 
 def brusselator(w: Any) -> Any:
-    """The right-hand side of the one-dimensional Brusselator with two species, u and v (Hairer & Wanner 1996, IV.10)."""
+    """The right-hand side of the one-dimensional Brusselator of two species (Hairer & Wanner 1996, IV.10)."""
     u, v = w["u"], w["v"]
     laplacian = np.zeros_like(u), np.zeros_like(v)
     for species, result in zip((u, v), laplacian, strict=True):

@@ -38,7 +38,6 @@ CONSTANTS = [
     *over(["np.modf(x)[1]", "np.divmod(x, 0.7)[0]", "np.linalg.slogdet(x)[0]"], [(2, 2)]),
     *over(["np.ones_like(x, dtype=int)", "np.zeros_like(x, dtype=bool)"], [(2, 3)]),
     *(Sample(f"(x > 0) {operator} (y > 0.4)", x=(2, 3), y=(3,)) for operator in ("&", "|", "^")),
-    *(Sample(f"np.bitwise_{name}(x > 0, y > 0.4)", x=(2, 3), y=(3,)) for name in ("and", "or", "xor")),
-    *over(["~(x > 0)", "np.invert(x > 0)", "True & (x > 0)", "x.astype(int) & 3"], [(2, 3)]),
+    *over(["~(x > 0)", "True & (x > 0)", "x.astype(int) & 3"], [(2, 3)]),
     *over(["np.floor(x)", "np.sign(x)", "np.isnan(x)", "np.round(x)", "np.argmax(x)"], [np.float64]),
 ]  # fmt: skip
