@@ -124,10 +124,10 @@ class Dual(DuckArray):
         if level.closed:
             raise closed(self)
         out = primitive.raw(value, *rest, **static)
-        if tangent.__class__ is _ndarray:
-            tangent = primitive.raw(tangent, *rest, **static)
-        else:
+        if isinstance(tangent, Batched):
             tangent = tangent.pushed(primitive, rest, static)
+        else:
+            tangent = primitive.raw(tangent, *rest, **static)
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):

@@ -19,11 +19,12 @@ import numpy as np
 
 from reversead.guard import Guard
 from reversead.junction import OUTPUT
+from reversead.records import detached
 from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
-from reversead.tape import UNPLACED, Tape, Variable, detached, escaped
+from reversead.tape import UNPLACED, Tape, Variable, escaped
 from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
-from shared.checkpointing import ImpureFunctionError, split
-from shared.errors import user_line
+from shared.checkpointing import split
+from shared.errors import ImpureFunctionError, user_line
 from shared.repetition import Remembered
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten

@@ -22,6 +22,7 @@ import numpy as np
 
 from reversead.guard import Guard
 from reversead.junction import evaluate, record_junction
+from reversead.records import detached, differs, record_all
 from reversead.sweep import GATHER, LEAF, OVERWRITE, UNCHANGED, forward, reverse
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.custom import has_derivative
@@ -547,68 +548,6 @@ def operation(primitive: Primitive) -> Any:
         return made
 
     return operate
-
-
-def detached(value: Any) -> Any:
-    """The value of a view as a rule may keep it: copied if it is a small part of its base.
-
-    Kept as it is, it would hold the whole base, which the next assignment to that would have to copy: in a loop over
-    the rows of a matrix, each time the matrix and not the row.
-    """
-    if value.__class__ is _ndarray:
-        base = value.base
-        if base.__class__ is _ndarray and 2 * value.nbytes <= base.nbytes:
-            return value.copy("K")
-    return value
-
-
-def record_all(
-    tape: Any, primitive: Primitive, out: Any, values: Sequence[Any], parents: Sequence[int], static: dict[str, Any]
-) -> int:
-    """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""
-    edges: Any = primitive.edges
-    common = primitive.common
-    if common is not None:
-        # A factor that two arguments share becomes a node of its own, whose cotangent is computed once.
-        if min(parents) >= 0:
-            edges = primitive.factored
-        else:
-            common = None
-    residuals = None
-    if primitive.residuals is not None:
-        residuals = primitive.residuals(out, values, static)
-        edges = edges * len(values)
-    recorded = False
-    for k, parent in enumerate(parents):
-        if parent < 0:
-            continue
-        edge = edges[k]
-        if edge is None:
-            continue
-        kept = primitive.keep(edge, k, out, values, static) if residuals is None else residuals[k]
-        if primitive.broadcasts and differs(values[k], out):
-            edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
-        tape.record((edge, kept, parent if recorded else ~parent))
-        recorded = True
-    if not recorded:
-        return -1
-    node: int = tape.count
-    if common is not None:
-        tape.record((common, primitive.keep(common, 0, out, values, static), ~node))
-        node += 1
-    tape.count = node + 1
-    return node
-
-
-def differs(value: Any, out: Any) -> bool:
-    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
-    if getattr(value, "shape", ()) != getattr(out, "shape", ()):
-        return True
-    dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
-    if dtype is None or promoted is None:
-        # A Python number is weak, so it is promoted only from real to complex.
-        return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
-    return bool(dtype != promoted)
 
 
 for _name, _primitive in ARITHMETIC.items():

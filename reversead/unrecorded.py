@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from reversead.guard import Guard
-from reversead.tape import DISCARDED, LOCAL, Tape, Variable, detached, new_view
+from reversead.records import detached
+from reversead.tape import DISCARDED, LOCAL, Tape, Variable, new_view
 from shared.levels import Tracer
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, ViewOf

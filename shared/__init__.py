@@ -14,6 +14,7 @@ from shared.engine import Engine
 from shared.errors import (
     ClosedLevelError,
     DifferentiationError,
+    ImpureFunctionError,
     LeafTypeError,
     NoRuleError,
     RegistrationError,
@@ -22,6 +23,7 @@ from shared.errors import (
     TracerConversionError,
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.linearity import LinearityError
 from shared.mlp import MLP
 from shared.parallel import ExecutorError, sum_over_shards
 from shared.pattern import Pattern
@@ -40,7 +42,9 @@ __all__ = [
     "DifferentiationError",
     "Engine",
     "ExecutorError",
+    "ImpureFunctionError",
     "LeafTypeError",
+    "LinearityError",
     "NoRuleError",
     "Pattern",
     "RegistrationError",

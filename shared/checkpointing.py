@@ -15,16 +15,12 @@ from operator import index
 from typing import Any
 
 from shared.assembly import independent
-from shared.errors import DifferentiationError, user_line
+from shared.errors import user_line
 from shared.tracer import highest
 from shared.transformed import transformed
 from shared.tree import flatten, tree_map
 
 Function = Callable[..., Any]
-
-
-class ImpureFunctionError(DifferentiationError, RuntimeError):
-    """A checkpointed function is not pure: it assigned to what it was given, or gave another result the second time."""
 
 
 def checkpoint(f: Function) -> Function:
@@ -37,7 +33,7 @@ def checkpoint(f: Function) -> Function:
     checkpointed call it keeps the arguments; the operands are there only while the sweep is inside of it.  A chain of n
     operations cut into sqrt(n) checkpointed pieces needs memory for 2 sqrt(n) values.  Checkpoints may be nested.
 
-    What it costs: one more evaluation of `f` in every sweep, and one more for each checkpoint that `f` is called
+    Cost: one more evaluation of `f` in every sweep, and one more for each checkpoint that `f` is called
     within.  In forward mode there is nothing to save, and it costs nothing.  Where reverse mode goes over another
     derivative of a checkpointed function (reverse over reverse, reverse over forward), the result is right, but nothing
     is saved; for Hessian-vector products take forward over reverse, `dualad.jvp(reversead.grad(f), ...)`, which saves.
@@ -77,8 +73,8 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
     when the sweep comes to them; the operations of one step are recorded at a time.  By default `snapshots` is about
     sqrt(2 n), with which no step is evaluated more than three times.
 
-    The schedule is the binomial one, which recomputes least (Griewank 1992; Griewank & Walther 2000, Algorithm 799).
-    With c snapshots and r the least number for which n <= C(c + r, c), no step is evaluated more than r + 1 times, and
+    Cost: the schedule is the binomial one, which recomputes least (Griewank 1992; Griewank & Walther 2000, Algorithm
+    799).  With c snapshots and r the least number for which n <= C(c + r, c), no step is evaluated more than r + 1 times, and
     value and gradient together evaluate `step` exactly (r + 1) n - C(c + r, c + 1) times (`evaluations`):
 
     =========  ==================  =================  =================  =================

@@ -44,6 +44,10 @@ class ShapeError(DifferentiationError, ValueError):
     """A tangent, cotangent or output has the wrong shape or structure."""
 
 
+class ImpureFunctionError(DifferentiationError, RuntimeError):
+    """A checkpointed function is not pure: it assigned to what it was given, or gave another result the second time."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from traceback import format_exception
-from typing import Any
+from typing import Any, NoReturn
 
 from shared.arguments import as_leaf
 from shared.errors import DifferentiationError, ShapeError, TracerConversionError, user_line
@@ -54,35 +54,69 @@ def on_executor(
     try:
         for task in tasks:
             try:
-                futures.append(executor.submit(on_worker, job, *task))
+                futures.append(executor.submit(on_worker, _Job(job), *task))
             except Exception as error:
                 raise _failed(name, error, submitting=True) from error
         while futures:
-            try:
-                outcome = futures.popleft().result()
-            except Exception as error:
-                raise _failed(name, error) from error
-            yield outcome.get(name)
+            # No variable holds the outcome: its exception's traceback would refer to this frame, and that to it.
+            yield _outcome(name, futures.popleft()).get(name)
     finally:
         for future in futures:
             future.cancel()
 
 
-# --- outcomes, which come back from a worker --------------------------------------------------------------------------
+def _outcome(name: str, future: Any) -> Any:
+    try:
+        return future.result()
+    except Exception as error:
+        raise _failed(name, error) from error
 
 
-def on_worker(job: Callable[..., Any], *task: Any) -> _Outcome:
+# --- what goes to a worker, and comes back ----------------------------------------------------------------------------
+#
+# What another process cannot unpickle breaks a pool of processes, and dask waits for it for ever.  So what is sent are
+# bytes, which are unpickled where an exception is an answer.
+
+
+class _Job:
+    """A function on its way to a worker."""
+
+    def __init__(self, call: Callable[..., Any]):
+        self.call = call
+
+    def __reduce__(self) -> Any:
+        try:
+            content = pickle.dumps(self.call)
+        except Exception:
+            content = b""
+        # Whoever is sending this may know another way (dask and loky do), also for what is defined in a script.
+        return (_SentJob, (content,)) if content and b"__main__" not in content else (_Job, (self.call,))
+
+
+class _SentJob:
+    def __init__(self, content: bytes):
+        self.content = content
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        found: Callable[..., Any] = pickle.loads(self.content)
+        return found
+
+
+def on_worker(job: _Job | _SentJob, *task: Any) -> _Outcome | _NotSent:
     """What a worker does: the job, whose exceptions are results, so that those of the executor are told from them."""
     try:
-        return _Outcome(job(*task), None)
+        call = job.call
+    except Exception as error:
+        return _NotSent("the function or its arguments", _told(error))
+    try:
+        return _Outcome(call(*task), None)
     except Exception as error:
         return _Outcome(None, error)
 
 
 class _Outcome:
     """What became of a task: the result, or the exception that the job raised."""
-
-    __slots__ = ("error", "value")
 
     def __init__(self, value: Any, error: Exception | None):
         self.value = value
@@ -94,47 +128,50 @@ class _Outcome:
         try:
             raise self.error
         finally:
-            # The traceback refers to this frame, which must not refer to the error.
             del self
 
     def __reduce__(self) -> Any:
-        # Asked for on the way to another process.  What cannot be pickled, or not unpickled, breaks a pool of processes
-        # and makes dask wait for ever; bytes and text are safe.
         report = "" if self.error is None else "".join(format_exception(self.error))
         try:
-            return _Sent, (_pickled((self.value, self.error)), report)
+            return _SentOutcome, (_pickled((self.value, self.error)), report)
         except Exception as failure:
-            return _Sent, (None, report, f"{type(failure).__name__}: {failure}")
+            return _NotSent, ("what the function returned or raised", _told(failure), report)
 
 
-class _Sent:
-    """The outcome of a task in another process: pickled, or why it could not be, and the traceback of its exception."""
+class _SentOutcome:
+    """The outcome of a task in another process, with the traceback of its exception, which cannot be pickled."""
 
-    __slots__ = ("content", "refusal", "report")
-
-    def __init__(self, content: bytes | None, report: str, refusal: str = ""):
+    def __init__(self, content: bytes, report: str):
         self.content = content
         self.report = report
-        self.refusal = refusal
 
     def get(self, name: str) -> Any:
-        error: Exception | None
-        value = None
         try:
-            if self.content is None:
-                raise pickle.PicklingError(self.refusal)
             value, error = pickle.loads(self.content)
         except Exception as failure:
-            error = _not_sent(name, "what the function returned or raised", self.refusal or _told(failure))
-            error.__cause__ = failure
+            _NotSent("what the function returned or raised", _told(failure), self.report).get(name)
         if error is None:
             return value
-        if self.report:
-            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
+        error.add_note(f"Raised on a worker of the executor:\n{self.report}")
         try:
             raise error
         finally:
             del error
+
+
+class _NotSent:
+    """Why there is no outcome: what could not be pickled, or unpickled where it went."""
+
+    def __init__(self, what: str, why: str, report: str = ""):
+        self.what = what
+        self.why = why
+        self.report = report
+
+    def get(self, name: str) -> NoReturn:
+        error = _not_sent(name, self.what, self.why)
+        if self.report:
+            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
+        raise error from None
 
 
 def _pickled(value: Any) -> bytes:

@@ -133,12 +133,14 @@ class DuckArray(Tracer):
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
         if function is np.full and isinstance(args[1] if len(args) > 1 else kwargs.get("fill_value"), DuckArray):
-            shape, value, *dtype = (*args, *kwargs.values())
-            filled = self._created(np.empty, (shape, *dtype), {})
-            filled[...] = value
-            return filled
+            return self._filled(*args, **kwargs)
         new = function(*args, **kwargs)
         return self.lift(new) if new.dtype.kind in "fc" else new
+
+    def _filled(self, shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **rest: Any) -> Any:
+        filled = self._created(np.empty, (shape, fill_value.dtype if dtype is None else dtype, order), rest)
+        filled[...] = fill_value
+        return filled
 
     # --- what would drop a derivative ---
 

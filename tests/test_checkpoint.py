@@ -21,7 +21,6 @@ import reversead
 from shared import count_operations
 from shared.batching import vmap
 from shared.checkpointing import (
-    ImpureFunctionError,
     checkpoint,
     checkpoint_loop,
     default_snapshots,
@@ -29,7 +28,7 @@ from shared.checkpointing import (
     split,
 )
 from shared.custom import custom_derivative
-from shared.errors import ClosedLevelError, StaleViewError
+from shared.errors import ClosedLevelError, ImpureFunctionError, StaleViewError
 from shared.repetition import SUMS, Remembered
 from shared.tree import flatten
 

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -540,7 +541,7 @@ def test_exception_of_another_process_has_the_traceback_there(ad: Any, elsewhere
 
 def test_exception_that_cannot_be_unpickled_is_told(ad: Any, elsewhere: Executor) -> None:
     # Unpickling it raises a TypeError: a pool of processes would be broken, and dask would wait for ever.
-    with pytest.raises(ExecutorError, match="cannot send what the function returned or raised .*wanted") as caught:
+    with pytest.raises(ExecutorError, match=r"cannot send what the function returned or raised .*wanted") as caught:
         in_time(lambda: ad.jacobian(functions.mismatch_in_another_process, executor=elsewhere)(X, os.getpid()))
     assert "Mismatch: three, not two" in caught.value.__notes__[0]
     np.testing.assert_array_equal(ad.jacobian(functions.cube, executor=elsewhere)(np.ones(1)), [[3.0]])
@@ -553,7 +554,7 @@ def test_any_exception_is_raised_in_threads(ad: Any, threads: Executor) -> None:
 
 def test_result_that_cannot_be_pickled_is_refused_and_not_waited_for(elsewhere: Executor) -> None:
     with pytest.raises(
-        ExecutorError, match="cannot send what the function returned or raised .*cannot pickle '_thread"
+        ExecutorError, match=r"cannot send what the function returned or raised .*cannot pickle '_thread"
     ):
         in_time(lambda: dualad.jacobian(functions.jacobian_with_lock, has_aux=True, executor=elsewhere)(X))
     np.testing.assert_array_equal(dualad.jacobian(functions.cube, executor=elsewhere)(np.ones(1)), [[3.0]])
@@ -568,7 +569,7 @@ def test_function_that_cannot_be_pickled_is_refused(ad: Any, spawned: Executor) 
 
 
 def test_argument_that_cannot_be_pickled_is_refused(elsewhere: Executor) -> None:
-    with pytest.raises(ExecutorError, match="cannot send the function or its arguments .*cannot pickle '_thread"):
+    with pytest.raises(ExecutorError, match=r"cannot send the function or its arguments .*cannot pickle '_thread"):
         in_time(lambda: dualad.jacobian(functions.sines, executor=elsewhere)(X, power=threading.Lock()))
 
 
@@ -579,12 +580,17 @@ def test_function_of_no_module_is_sent_by_dask(ad: Any, dask: Executor) -> None:
     assert (value, gradient) == (12.0, 6.0)
 
 
-def test_module_that_workers_cannot_import_is_named(ad: Any, dask: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_that_workers_cannot_import_is_named(
+    ad: Any, spawned: Executor, dask: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By itself dask waits for ever, and a pool of processes breaks.
     module = type(os)("only_here")
     exec("def double(x):\n    return 2 * x", module.__dict__)
     monkeypatch.setitem(sys.modules, "only_here", module)
-    with pytest.raises(ExecutorError, match="only_here"):
-        in_time(lambda: ad.jacobian(module.double, executor=dask)(X))
+    for executor in (spawned, dask):
+        with pytest.raises(ExecutorError, match=r"cannot send the function .*ModuleNotFoundError: .*'only_here'"):
+            in_time(partial(ad.jacobian(module.double, executor=executor), X))
+        np.testing.assert_array_equal(ad.jacobian(functions.cube, executor=executor)(np.ones(1)), [[3.0]])
 
 
 def test_message_of_a_worker_names_no_line_of_the_executor(executor: Executor) -> None:
@@ -596,7 +602,7 @@ def test_message_of_a_worker_names_no_line_of_the_executor(executor: Executor) -
 def test_executor_that_was_shut_down_is_refused(ad: Any, kind: Any) -> None:
     executor = kind(1)
     executor.shutdown()
-    with pytest.raises(ExecutorError, match="jacobian: the executor was shut down .*make a new one"):
+    with pytest.raises(ExecutorError, match=r"jacobian: the executor was shut down .*make a new one"):
         ad.jacobian(functions.cube, executor=executor)(X)
 
 
@@ -613,7 +619,7 @@ TRANSFORMS = ("grad", "value_and_grad", "jacobian", "value_and_jacobian", "hessi
 @pytest.mark.parametrize("executor", [2, "threads", ThreadPoolExecutor, object()])
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_what_is_no_executor_is_refused_at_once(ad: Any, name: str, executor: Any) -> None:
-    with pytest.raises(TypeError, match=rf"{name}: executor must be a concurrent.futures.Executor.* at {__file__}"):
+    with pytest.raises(TypeError, match=rf"{name}: executor must be a concurrent.futures.Executor.*at {__file__}"):
         getattr(ad, name)(functions.energy, executor=executor)
     with pytest.raises(TypeError, match="sum_over_shards: executor must be"):
         sum_over_shards(ad.value_and_grad(functions.loss), SHARDS, executor)
@@ -670,11 +676,11 @@ def test_failure_to_submit_cancels_what_was(ad: Any) -> None:
     assert all(future.cancelled() for future in executor.futures)
 
 
-def test_failure_leaves_no_reference_cycle(ad: Any) -> None:
+def test_failure_leaves_no_reference_cycle(ad: Any, executor: Executor) -> None:
     seen: list[weakref.ref[BaseException]] = []
 
     def fail(x: Any) -> Any:
-        error = KeyError("mine")
+        error = functions.Mismatch("three", "two")
         seen.append(weakref.ref(error))
         try:
             raise error
@@ -684,11 +690,10 @@ def test_failure_leaves_no_reference_cycle(ad: Any) -> None:
     gc.collect()
     gc.disable()
     try:
-        try:
-            dualad.jacobian(fail, executor=Counting())(X)
-        except KeyError:
-            pass
-        assert [ref() for ref in seen] == [None]
+        with suppress(functions.Mismatch):
+            ad.jacobian(fail, executor=executor)(X)
+        assert seen
+        assert all(ref() is None for ref in seen)
     finally:
         gc.enable()
 
@@ -722,7 +727,7 @@ def test_work_that_kills_every_dask_worker_is_told(
 ) -> None:
     # By default a task may take four workers with it, and waiting for these to start again takes its time.
     monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
-    with pytest.raises(ExecutorError, match=r"a worker of the executor was lost .*\(KilledWorker") as caught:
+    with pytest.raises(ExecutorError, match=r"a worker of the executor was lost, .*\(KilledWorker") as caught:
         in_time(lambda: ad.jacobian(functions.kill_always, executor=dask)(X, os.getpid()))
     assert type(caught.value.__cause__).__name__ == "KilledWorker"
 

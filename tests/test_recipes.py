@@ -112,7 +112,7 @@ def test_the_counts_of_products_in_the_text(recipes: dict[str, Any]) -> None:
     text = " ".join(RECIPES.split())
     stated = re.search(
         r"one such `product` costs ([\d.]+) times `cost`, and ten cost ([\d.]+)\. "
-        r"By `linearize`, one costs ([\d.]+) and ten cost ([\d.]+), .* All 50 columns of H cost ([\d.]+)\.",
+        r"By `linearize`, one costs ([\d.]+) and ten cost ([\d.]+), .* All of `hessian` costs ([\d.]+)\.",
         text,
     )
     assert stated is not None
