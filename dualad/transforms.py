@@ -1,9 +1,10 @@
 """The transforms of forward mode: functions that take a function and return a derivative of it.
 
 Each takes a fresh level, runs the function on dual numbers of it, and reads off tangents.  The names and signatures
-are those of every engine (`shared.engine.Engine`); the costs given are in evaluations ("passes") of `f`, for n inputs
-and m outputs.  What needs several directions runs `f` once for each, so `f` must be pure: the same arguments must
-give the same result.
+are those of every engine (`shared.engine.Engine`); the costs given are in evaluations ("passes") of `f` and in
+directions, for n inputs and m outputs.  A direction adds at most 3 evaluations, counted in operations, to its pass;
+what needs several directions carries as many in one pass as a budget of memory allows (`shared.directions`), and
+evaluates `f` again for the next, so `f` must be pure: the same arguments must give the same result.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ Function = Callable[..., Any]
 
 
 class _Pass:
-    """One evaluation of a function in one direction."""
+    """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
 
@@ -153,7 +154,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     `argnums` it returns the cotangent of that primal alone (a position or a name), or a tuple in that order (a
     sequence).  With `has_aux` the function returns `(out, aux)`, and the result is `(out, pullback, aux)`.
 
-    Cost: one evaluation, and n passes for each call of the pullback, which stores no matrix.  `f` runs again each
+    Cost: one evaluation, and n directions for each call of the pullback, which stores no matrix.  `f` runs again each
     time, so it must be pure; the primals are copied.  Raises ShapeError for a cotangent that does not fit the output.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
@@ -244,7 +245,8 @@ def value_and_grad(
     these, it is a tuple.  With `has_aux` the function returns `(value, aux)` and the result is
     `((value, aux), gradient)`.
 
-    Cost: n passes, one a direction: for more than a few inputs use `reversead.value_and_grad`.  `f` must be pure.
+    Cost: n directions: for more than a few inputs use `reversead.value_and_grad`.  `chunk_size` is how many one pass
+    carries, by default as many as a budget of memory allows; an `executor` evaluates them elsewhere.  `f` must be pure.
     Raises ShapeError if the output is not one real number, LeafTypeError if an argument has no derivative.
 
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
@@ -287,7 +289,7 @@ def grad(
 
     An argument is given by its position or its name; of a sequence of these the gradient is a tuple.  With `has_aux`
     the function returns `(value, aux)` and the result is `(gradient, aux)`.  Cost and errors are those of
-    `value_and_grad`: n passes.
+    `value_and_grad`: n directions.
 
     >>> grad(lambda x, y, z: (x + y) * z, argnums=(0, 1, 2))(-2.0, 5.0, -4.0)
     (-4.0, -4.0, 3.0)
@@ -384,8 +386,8 @@ def value_and_jacobian(
     The Jacobian is that of `jacobian`.  With `has_aux` the function returns `(value, aux)` and the result is
     `((value, aux), jacobian)`.
 
-    Cost: n passes, one a column, of which the first also gives the value; `reversead.value_and_jacobian` suits few
-    outputs.  `f` must be pure.
+    Cost: n directions, whose first pass also gives the value; the options are those of `jacobian`.
+    `reversead.value_and_jacobian` suits few outputs.  `f` must be pure.
 
     >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     (array([1., 4.]), array([[2., 0.],
@@ -432,7 +434,10 @@ def jacobian(
     Containers give containers: the output's outside, the arguments' inside.  With `has_aux` the function returns
     `(value, aux)` and the result is `(jacobian, aux)`.
 
-    Cost: n passes, one a column, so it suits few inputs; `reversead.jacobian` suits few outputs.  `f` must be pure.
+    Cost: n directions, so it suits few inputs; `reversead.jacobian` suits few outputs.  `chunk_size` is how many one
+    pass carries, by default as many as a budget of memory allows (`shared.directions.BYTES`); an `executor` (threads,
+    processes, a cluster) evaluates spans of them elsewhere.  `f` must be pure.  Raises ValueError for a chunk size
+    below 1, ExecutorError where an executor cannot send `f` or loses a worker.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],
@@ -462,7 +467,8 @@ def hessian(
     containers nests that of i outside and that of j inside.  With `has_aux` the function returns `(value, aux)` and
     the result is `(hessian, aux)`.
 
-    Cost: n * n passes of nested duals.  For more than a few inputs, `dualad.jacobian(reversead.grad(f))` costs n.
+    Cost: n * n directions of nested duals; the options are those of `jacobian`.  For more than a few inputs,
+    `dualad.jacobian(reversead.grad(f))` costs n.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
     array([[10.,  6.],
@@ -491,7 +497,7 @@ def value_grad_and_hessian(
     The gradient is that of `grad`, the Hessian that of `hessian`.  With `has_aux` the function returns `(value, aux)`
     and the result is `((value, aux), gradient, hessian)`.
 
-    Cost: that of `hessian`, n * n passes of nested duals, of which the first n also give the value and the gradient.
+    Cost: that of `hessian`, which also gives the value and the gradient.
 
     >>> value_grad_and_hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
     (np.float64(45.0), array([30.,  9.]), array([[10.,  6.],
@@ -532,8 +538,8 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
     (by position or name), or are sequences in its order.  With `has_aux` the function returns `(value, aux)` and the
     result is `(product, aux)`.
 
-    Cost: n passes of nested duals (forward over forward).  `dualad.jvp(reversead.grad(f), (x,), (v,))` costs a small
-    multiple of one evaluation.
+    Cost: n directions of nested duals (forward over forward).  `dualad.jvp(reversead.grad(f), (x,), (v,))` costs a
+    small multiple of one evaluation.
 
     >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])

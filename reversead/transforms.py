@@ -102,7 +102,8 @@ def value_and_grad(
     `((value, aux), gradient)`.
 
     Cost: one evaluation and one reverse sweep, whatever n; within 5 evaluations of `f` counted in operations
-    (Baur & Strassen 1983; Griewank & Walther 2008, section 4.6).  Raises ShapeError if the output is not one real
+    (Baur & Strassen 1983; Griewank & Walther 2008, section 4.6).  There is one direction, so `chunk_size` and
+    `executor`, which forward mode has a use for, change nothing.  Raises ShapeError if the output is not one real
     number, LeafTypeError if an argument has no derivative.
 
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
@@ -343,6 +344,7 @@ def value_and_jacobian(
     `((value, aux), jacobian)`.
 
     Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.value_and_jacobian` suits few inputs.
+    The options are those of `jacobian`.
 
     >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     (array([1., 4.]), array([[2., 0.],
@@ -389,7 +391,10 @@ def jacobian(
     Containers give containers: the output's outside, the arguments' inside.  With `has_aux` the function returns
     `(value, aux)` and the result is `(jacobian, aux)`.
 
-    Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.jacobian` suits few inputs.
+    Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.jacobian` suits few inputs.  The sweeps
+    run together, `chunk_size` at a time, by default as many as a budget of memory allows (`shared.directions.BYTES`);
+    an `executor` (threads, processes, a cluster) evaluates `f` and sweeps for spans of them elsewhere.  Raises ValueError
+    for a chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],
@@ -419,7 +424,8 @@ def hessian(
     containers nests that of i outside and that of j inside.  With `has_aux` the function returns `(value, aux)` and
     the result is `(hessian, aux)`.
 
-    Cost: n reverse sweeps over the tape of one gradient, a small multiple of n evaluations.
+    Cost: n reverse sweeps over the tape of one gradient, a small multiple of n evaluations; the options are those of
+    `jacobian`.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
     array([[10.,  6.],

@@ -152,9 +152,8 @@ class _SentOutcome:
             _NotSent("what the function returned or raised", _told(failure), self.report).get(name)
         if error is None:
             return value
-        error.add_note(f"Raised on a worker of the executor:\n{self.report}")
         try:
-            raise error
+            raise _noted(error, self.report)
         finally:
             del error
 
@@ -168,10 +167,7 @@ class _NotSent:
         self.report = report
 
     def get(self, name: str) -> NoReturn:
-        error = _not_sent(name, self.what, self.why)
-        if self.report:
-            error.add_note(f"Raised on a worker of the executor:\n{self.report}")
-        raise error from None
+        raise _not_sent(name, self.what, self.why, self.report) from None
 
 
 def _pickled(value: Any) -> bytes:
@@ -212,11 +208,19 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _not_sent(name: str, what: str, why: str) -> ExecutorError:
-    return ExecutorError(
+def _not_sent(name: str, what: str, why: str, report: str = "") -> Any:
+    refusal = ExecutorError(
         f"{name}: the executor cannot send {what} to another process{user_line()} ({why}); define functions and "
         "classes at the top level of a module that the workers can import, or use threads"
     )
+    return _noted(refusal, report)
+
+
+def _noted(error: Any, report: str) -> Any:
+    """An exception with the traceback that it had on a worker, if it had one."""
+    if report:
+        error.add_note(f"Raised on a worker of the executor:\n{report}")
+    return error
 
 
 def refuse_traced(name: str, arguments: Any) -> None:
