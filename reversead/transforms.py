@@ -393,8 +393,8 @@ def jacobian(
 
     Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.jacobian` suits few inputs.  The sweeps
     run together, `chunk_size` at a time, by default as many as a budget of memory allows (`shared.directions.BYTES`);
-    an `executor` (threads, processes, a cluster) evaluates `f` and sweeps for spans of them elsewhere.  Raises ValueError
-    for a chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
+    an `executor` (threads, processes, a cluster) evaluates `f` and sweeps for spans of them elsewhere.  Raises
+    ValueError for a chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],

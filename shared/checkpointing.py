@@ -74,8 +74,8 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
     sqrt(2 n), with which no step is evaluated more than three times.
 
     Cost: the schedule is the binomial one, which recomputes least (Griewank 1992; Griewank & Walther 2000, Algorithm
-    799).  With c snapshots and r the least number for which n <= C(c + r, c), no step is evaluated more than r + 1 times, and
-    value and gradient together evaluate `step` exactly (r + 1) n - C(c + r, c + 1) times (`evaluations`):
+    799).  With c snapshots and r the least number for which n <= C(c + r, c), no step is evaluated more than r + 1
+    times, and value and gradient together evaluate `step` exactly (r + 1) n - C(c + r, c + 1) times (`evaluations`):
 
     =========  ==================  =================  =================  =================
     snapshots  n = 100             n = 1,000          n = 10,000         n = 100,000
