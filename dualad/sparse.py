@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from dualad.transforms import _Pass, grad
+from dualad.transforms import Pass, grad
 from shared.arguments import Argnums, Selection
 from shared.assembly import zero_like
-from shared.compressed import chosen_colouring, compressed, number_of
-from shared.errors import user_line
-from shared.sparsity import jacobian_pattern
+from shared.compressed import Products, require_strategy, sparse_matrix
+from shared.transformed import transformed
 
 Function = Callable[..., Any]
 
@@ -30,14 +28,14 @@ def sparse_jacobian(
     Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other in C
     order.  The result is a `scipy.sparse.csr_array`, or, where SciPy is not installed, `(values, (rows, columns))`.
 
-    `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's) or a `Pattern`, which one product
-    more checks for missing entries; a `Colouring`, made once for many points by `shared.colour(pattern, by)`; or None,
-    to have it detected, structurally and valid for the Python branches taken (`shared.jacobian_pattern`).  `by` is the
-    strategy: forward mode has "columns" (jvps) alone, which is the "best" it has; for rows, which one product from the
-    left serves, and for both use `reversead`.  `report=print` prints what it takes.
+    `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's), a `Pattern`, or a `Colouring`,
+    made once for many points by `shared.colour(pattern, by)`, any of which one product more checks for missing entries;
+    or None, to have it detected, structurally and valid for the Python branches taken (`shared.jacobian_pattern`).
+    `by` is the strategy: forward mode has "columns" (jvps) alone, which is the "best" it has; for rows and for both use
+    `reversead`.  `report=print` prints what it takes.
 
     Cost: two evaluations, the tangents of all products in one pass or a few, and the detection.  Raises ShapeError for
-    a pattern that does not fit or lacks an entry, TypeError for one that is not boolean, LeafTypeError for complex
+    a pattern that does not fit or lacks an entry, LeafTypeError for one that is not boolean and for complex
     numbers, ValueError for another strategy.  Curtis, Powell & Reid 1974; Gebremedhin, Manne & Pothen 2005.
 
     >>> import numpy as np
@@ -47,24 +45,12 @@ def sparse_jacobian(
     ((49, 50), 98)
     """
     name = "sparse_jacobian"
+    require_strategy(name, by, ("best", "columns"))
 
-    @wraps(f, updated=())
+    @transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        if by not in ("best", "columns"):
-            raise ValueError(
-                f"{name}: by={by!r}{user_line()}: forward mode has products by columns alone; use reversead"
-            )
         selection = Selection(name, f, args, kwargs, argnums)
-        first, push = _evaluation(name, selection, has_aux)
-
-        def detect() -> Any:
-            return jacobian_pattern(_without_aux(f, has_aux), *args, argnums=argnums, **kwargs)
-
-        shape = number_of(first.outputs), number_of(selection.leaves)
-        colouring = chosen_colouring(name, pattern, detect, "columns", shape)
-        check = pattern is not None and pattern is not colouring
-        found = compressed(name, colouring, selection.leaves, first.outputs, push, None, report, check)
-        return (found, first.aux) if has_aux else found
+        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "columns", report)
 
     return matrix
 
@@ -92,30 +78,20 @@ def sparse_hessian(
     ((50, 50), 148)
     """
     name = "sparse_hessian"
+    gradient = grad(f, argnums, has_aux)
 
-    @wraps(f, updated=())
+    @transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        gradient = grad(f, argnums, has_aux)
         selection = Selection(name, gradient, args, kwargs, argnums)
-        first, push = _evaluation(name, selection, has_aux)
-
-        def detect() -> Any:
-            return jacobian_pattern(_without_aux(gradient, has_aux), *args, argnums=argnums, **kwargs)
-
-        size = number_of(selection.leaves)
-        colouring = chosen_colouring(name, pattern, detect, "symmetric", (size, size))
-        check = pattern is not None and pattern is not colouring
-        found = compressed(name, colouring, selection.leaves, first.outputs, push, None, report, check)
-        return (found, first.aux) if has_aux else found
+        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "symmetric", report)
 
     return matrix
 
 
-def _evaluation(name: str, selection: Selection, has_aux: bool) -> tuple[_Pass, Function]:
-    """An evaluation, for the outputs, and the function that pushes tangents through further ones."""
-    first = _Pass(name, selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
-    return first, lambda seeds: _Pass(name, selection, seeds, has_aux).tangents
+def _products(name: str, selection: Selection, has_aux: bool) -> Products:
+    first = Pass(name, selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
+    def push(tangents: list[Any]) -> list[Any]:
+        return Pass(name, selection, tangents, has_aux).tangents
 
-def _without_aux(f: Function, has_aux: bool) -> Function:
-    return wraps(f, updated=())(lambda *args, **kwargs: f(*args, **kwargs)[0]) if has_aux else f
+    return Products(first.outputs, first.aux, push, None)

@@ -47,7 +47,7 @@ from shared.tree import LEAF, flatten, unflatten
 Function = Callable[..., Any]
 
 
-class _Pass:
+class Pass:
     """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
@@ -97,7 +97,7 @@ def jvp(
     (12.0, 30.0)
     """
     selection = Selection("jvp", f, tuple(primals), {}, argnums)
-    done = _Pass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
+    done = Pass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
     return (done.output(), done.tangent(), done.aux) if has_aux else (done.output(), done.tangent())
 
 
@@ -116,12 +116,12 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     (8.0, 12.0, 120.0)
     """
     selection = _copied("linearize", f, primals, argnums)
-    first = _Pass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    first = Pass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return _Pass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
+        return Pass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
 
     return (first.output(), f_jvp, first.aux) if has_aux else (first.output(), f_jvp)
 
@@ -162,14 +162,14 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     (12.0, (4.0, 3.0))
     """
     selection = _copied("vjp", f, primals, argnums)
-    first = _Pass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    first = Pass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
         seeds = same_structure("vjp", "cotangent", cotangent, first.structure, first.outputs)
 
         def paired(direction: list[Any]) -> list[Any]:
-            return [_inner(seeds, _Pass("vjp", selection, direction, has_aux).tangents)]
+            return [_inner(seeds, Pass("vjp", selection, direction, has_aux).tangents)]
 
         entries = along_directions("vjp", selection.leaves, paired)
         return selection.pack(gradient_of(entries[0] if entries else np.zeros(0), selection.leaves))
@@ -193,7 +193,7 @@ def _columns(
     chunk_size: int | None,
     executor: Executor | None = None,
     scalar: bool = False,
-) -> tuple[_Pass, list[Any]]:
+) -> tuple[Pass, list[Any]]:
     """One pass, for all but its tangents, and for each output the tangents along all directions of the inputs."""
     if executor is None:
         return _span_of_columns(name, selection, has_aux, chunk_size, scalar, None)
@@ -209,10 +209,10 @@ def _columns(
 def _span_of_columns(
     name: str, selection: Selection, has_aux: bool, chunk_size: int | None, scalar: bool, span: tuple[int, int] | None
 ) -> tuple[Any, list[Any]]:
-    passes: list[_Pass] = []
+    passes: list[Pass] = []
 
     def tangents(seeds: list[Any]) -> list[Any]:
-        done = _Pass(name, selection, seeds, has_aux)
+        done = Pass(name, selection, seeds, has_aux)
         if scalar and not (done.structure is LEAF and done.outputs[0].__class__ is np.float64):
             scalar_output(name, done.output())
         found, done.tangents = done.tangents, []
@@ -225,7 +225,7 @@ def _span_of_columns(
         # The value and aux are those of the first span; the others need not send theirs.
         return (None if span is not None and span[0] else passes[0]), columns
     # There is no input at all: the derivative is empty, the value is not.
-    first = _Pass(name, selection, selection.leaves, has_aux)
+    first = Pass(name, selection, selection.leaves, has_aux)
     if scalar:
         scalar_output(name, first.output())
     return first, [np.zeros((0, *Like(output).shape)) for output in first.outputs]
@@ -324,8 +324,8 @@ def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Func
         for argument in selection.arguments():
             scalar_input("derivative", argument)
         ones = [one_of(leaf) for leaf in selection.leaves]
-        passes = [_Pass("derivative", selection, _along(selection, k, one), has_aux) for k, one in enumerate(ones)]
-        first = passes[0] if passes else _Pass("derivative", selection, [], has_aux)
+        passes = [Pass("derivative", selection, _along(selection, k, one), has_aux) for k, one in enumerate(ones)]
+        first = passes[0] if passes else Pass("derivative", selection, [], has_aux)
         tangents = [done.tangent() for done in passes]
         result = tangents[0] if selection.single else tuple(tangents)
         return (result, first.aux) if has_aux else result
@@ -359,13 +359,13 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
         passes = []
         for k, leaf in enumerate(arguments):
             shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
-            done = _Pass(name, selection, _along(selection, k, np.ones(shape, dtype)[()]), has_aux)
+            done = Pass(name, selection, _along(selection, k, np.ones(shape, dtype)[()]), has_aux)
             require_same_shape(name, [leaf], done.outputs)
             direction = scattered_powers(shape, dtype)
-            response = _Pass(name, selection, _along(selection, k, direction), has_aux).tangents[0]
+            response = Pass(name, selection, _along(selection, k, direction), has_aux).tangents[0]
             require_elementwise(name, response, done.tangents[0], direction)
             passes.append(done)
-        first = passes[0] if passes else _Pass(name, selection, [], has_aux)
+        first = passes[0] if passes else Pass(name, selection, [], has_aux)
         tangents = [done.tangents[0] for done in passes]
         result = tangents[0] if selection.single else tuple(tangents)
         return (result, first.aux) if has_aux else result

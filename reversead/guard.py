@@ -32,7 +32,7 @@ def _forked() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    pass
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Guard:

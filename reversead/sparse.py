@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from reversead.transforms import _Run, grad
+from reversead.transforms import Run, grad
 from shared.arguments import Argnums, Selection
-from shared.compressed import chosen_colouring, compressed, number_of
-from shared.sparsity import jacobian_pattern
+from shared.compressed import Products, require_strategy, sparse_matrix
+from shared.transformed import transformed
 
 Function = Callable[..., Any]
 
@@ -28,13 +27,14 @@ def sparse_jacobian(
     Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other in C
     order.  The result is a `scipy.sparse.csr_array`, or, where SciPy is not installed, `(values, (rows, columns))`.
 
-    `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's) or a `Pattern`, which one product
-    more checks for missing entries; a `Colouring`, made once for many points by `shared.colour(pattern, by)`; or None,
-    to have it detected, structurally and valid for the Python branches taken (`shared.jacobian_pattern`).  `by` is the
-    strategy: "columns" (jvps), "rows" (vjps), "both", or the "best" of them.  `report=print` prints what it takes.
+    `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's), a `Pattern`, or a `Colouring`,
+    made once for many points by `shared.colour(pattern, by)`, any of which one product more checks for missing entries;
+    or None, to have it detected, structurally and valid for the Python branches taken (`shared.jacobian_pattern`).
+    `by` is the strategy: "columns" (jvps), "rows" (vjps), "both", or the "best" of them.  `report=print` prints what it
+    takes.
 
     Cost: one evaluation, one sweep a product, and the detection; each a batch.  Raises ShapeError for a pattern that
-    does not fit or lacks an entry, TypeError for one that is not boolean, LeafTypeError for complex numbers.  Curtis,
+    does not fit or lacks an entry, LeafTypeError for one that is not boolean and for complex numbers.  Curtis,
     Powell & Reid 1974; Gebremedhin, Manne & Pothen 2005.
 
     >>> import numpy as np
@@ -44,20 +44,12 @@ def sparse_jacobian(
     ((49, 50), 98)
     """
     name = "sparse_jacobian"
+    require_strategy(name, by, ("best", "columns", "rows", "both"))
 
-    @wraps(f, updated=())
+    @transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
-        run = _Run(name, selection, has_aux)
-
-        def detect() -> Any:
-            return jacobian_pattern(_without_aux(f, has_aux), *args, argnums=argnums, **kwargs)
-
-        shape = number_of(run.outputs), number_of(selection.leaves)
-        colouring = chosen_colouring(name, pattern, detect, by, shape)
-        check = pattern is not None and pattern is not colouring
-        found = compressed(name, colouring, selection.leaves, run.outputs, run.push, run.pull, report, check)
-        return (found, run.aux) if has_aux else found
+        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, by, report)
 
     return matrix
 
@@ -84,24 +76,16 @@ def sparse_hessian(
     ((50, 50), 148)
     """
     name = "sparse_hessian"
+    gradient = grad(f, argnums, has_aux)
 
-    @wraps(f, updated=())
+    @transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        gradient = grad(f, argnums, has_aux)
         selection = Selection(name, gradient, args, kwargs, argnums)
-        run = _Run(name, selection, has_aux)
-
-        def detect() -> Any:
-            return jacobian_pattern(_without_aux(gradient, has_aux), *args, argnums=argnums, **kwargs)
-
-        size = number_of(selection.leaves)
-        colouring = chosen_colouring(name, pattern, detect, "symmetric", (size, size))
-        check = pattern is not None and pattern is not colouring
-        found = compressed(name, colouring, selection.leaves, run.outputs, run.push, None, report, check)
-        return (found, run.aux) if has_aux else found
+        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "symmetric", report)
 
     return matrix
 
 
-def _without_aux(f: Function, has_aux: bool) -> Function:
-    return wraps(f, updated=())(lambda *args, **kwargs: f(*args, **kwargs)[0]) if has_aux else f
+def _products(name: str, selection: Selection, has_aux: bool) -> Products:
+    run = Run(name, selection, has_aux)
+    return Products(run.outputs, run.aux, run.push, run.pull)

@@ -42,7 +42,7 @@ Function = Callable[..., Any]
 _REAL = frozenset((float, np.float64, np.float32))
 
 
-class _Run:
+class Run:
     """One evaluation of a function on a tape, kept for sweeps."""
 
     __slots__ = ("aux", "nodes", "outputs", "selection", "structure", "tape")
@@ -189,7 +189,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     (12.0, (4.0, 3.0))
     """
     selection = Selection("vjp", f, primals, {}, argnums)
-    run = _Run("vjp", selection, has_aux)
+    run = Run("vjp", selection, has_aux)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
@@ -213,7 +213,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     (8.0, 12.0, 120.0)
     """
     selection = Selection("linearize", f, primals, {}, argnums)
-    run = _Run("linearize", selection, has_aux)
+    run = Run("linearize", selection, has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
@@ -242,7 +242,7 @@ def jvp(
     (12.0, 30.0)
     """
     selection = Selection("jvp", f, tuple(primals), {}, argnums)
-    run = _Run("jvp", selection, has_aux)
+    run = Run("jvp", selection, has_aux)
     tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
     return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
 
@@ -265,7 +265,7 @@ def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Func
         selection = Selection("derivative", f, args, kwargs, argnums)
         for argument in selection.arguments():
             scalar_input("derivative", argument)
-        run = _Run("derivative", selection, has_aux)
+        run = Run("derivative", selection, has_aux)
         ones = [one_of(leaf) for leaf in selection.leaves]
         tangents = [unflatten(run.structure, run.push_one(k, one)) for k, one in enumerate(ones)]
         result = tangents[0] if selection.single else tuple(tangents)
@@ -292,7 +292,7 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
     def df(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
         arguments = [require_same_shape(name, leaves) for leaves in selection.leaves_by_argument()]
-        run = _Run(name, selection, has_aux)
+        run = Run(name, selection, has_aux)
         tangents = []
         for k, leaf in enumerate(arguments):
             require_same_shape(name, [leaf], run.outputs)
@@ -309,13 +309,14 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
 
 def _rows(
     name: str, selection: Selection, has_aux: bool, chunk_size: int | None, executor: Executor | None = None
-) -> tuple[_Run, list[Any]]:
+) -> tuple[Run, list[Any]]:
     """One run, and for each input the cotangents along all directions of the outputs."""
-    run = _Run(name, selection, has_aux)
+    if executor is not None:
+        refuse_traced(name, [selection.args, selection.kwargs])
+    run = Run(name, selection, has_aux)
     if executor is None:
         rows = along_directions(name, run.outputs, run.pull, chunk_size)
         return run, rows or [np.zeros((0, *Like(leaf).shape)) for leaf in selection.leaves]
-    refuse_traced(name, [selection.args, selection.kwargs])
     # A tape belongs to the thread that made it, so every span makes its own.
     job = partial(_span_of_rows, name, selection, has_aux)
     spans = spans_of(number_of_directions(run.outputs), chunk_size)
@@ -326,7 +327,7 @@ def _rows(
 
 
 def _span_of_rows(name: str, selection: Selection, has_aux: bool, span: tuple[int, int]) -> list[Any]:
-    run = _Run(name, selection, has_aux)
+    run = Run(name, selection, has_aux)
     return along_directions(name, run.outputs, run.pull, None, span)
 
 
@@ -509,7 +510,7 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
     def slope(*args: Any) -> Any:
         # The derivative of f along v.  Its gradient is the product, and unlike a derivative of the gradient of f does
         # not need that gradient's value, in a network a product of matrices a layer.
-        run = _Run("hvp", Selection("hvp", f, args, {}, chosen), has_aux)
+        run = Run("hvp", Selection("hvp", f, args, {}, chosen), has_aux)
         for output in run.outputs:
             scalar_output("hvp", output)
         tangent = unflatten(run.structure, run.push(run.selection.unpack("hvp", v)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -190,12 +191,42 @@ def test_patterns_that_do_not_fit_are_refused(ad, pattern, error, message):
         ad.sparse_jacobian(f, pattern=pattern)(x)
 
 
-def test_unknown_strategies_are_refused(ad):
-    f, x, _, _ = SYSTEMS["Burgers"]
-    with pytest.raises(ValueError, match="diagonals"):
-        ad.sparse_jacobian(f, by="diagonals")(x)
+@pytest.mark.parametrize("by", ["diagonals", "symmetric", None])
+def test_unknown_strategies_are_refused_at_once(ad, by):
+    # A symmetric colouring of a Jacobian that is not would give wrong numbers.
+    with pytest.raises(ValueError, match="sparse_jacobian: by="):
+        ad.sparse_jacobian(burgers, by=by)
     with pytest.raises(ValueError, match="use reversead"):
-        dualad.sparse_jacobian(f, by="rows")(x)
+        dualad.sparse_jacobian(burgers, by="rows")
+
+
+def test_a_colouring_for_other_products_is_refused(ad):
+    x = np.arange(1.0, 8.0)
+    pattern = jacobian_pattern(reversead.grad(arrow), x)
+    with pytest.raises(ValueError, match=r"make it by colour\(pattern, 'columns'\)"):
+        ad.sparse_jacobian(reversead.grad(arrow), pattern=colour(pattern, "symmetric"))(x)
+    for by in ("columns", "both"):
+        with pytest.raises(ValueError, match=r"make it by colour\(pattern, 'symmetric'\)"):
+            ad.sparse_hessian(arrow, pattern=colour(pattern, by))(x)
+    with pytest.raises(ValueError, match="takes other products"):
+        dualad.sparse_jacobian(reversead.grad(arrow), pattern=colour(pattern, "both"))(x)
+
+
+def test_a_colouring_from_another_branch_is_refused(ad):
+    def f(x: Any) -> Any:
+        return x * x[0] if x[0] > 5 else x * x
+
+    colouring = colour(jacobian_pattern(f, np.arange(1.0, 5.0)), "columns")
+    with pytest.raises(ShapeError, match="lacks a nonzero entry"):
+        ad.sparse_jacobian(f, pattern=colouring)(np.arange(11.0, 15.0))
+
+
+def test_it_is_called_like_the_function_and_says_what_it_is(ad):
+    made = ad.sparse_jacobian(burgers)
+    assert made.__name__ == "burgers"
+    assert repr(made) == "<sparse_jacobian of burgers>"
+    again = pickle.loads(pickle.dumps(ad.sparse_hessian(np.sum)))
+    assert again(np.ones(3)).nnz == 0
 
 
 def test_complex_numbers_are_refused(ad):
@@ -248,7 +279,15 @@ def test_values_can_be_differentiated_and_mapped(ad):
 
     expected = reversead.grad(lambda x: np.sum(reversead.jacobian(f)(x) ** 2))(x)
     np.testing.assert_allclose(reversead.grad(total)(x), expected, rtol=1e-10)
+    pattern = jacobian_pattern(f, x)
+    np.testing.assert_allclose(
+        reversead.grad(lambda x: np.sum(ad.sparse_jacobian(f, pattern=pattern)(x)[0] ** 2))(x), expected, rtol=1e-10
+    )
     many = rng.normal(size=(3, 6))
+    lacking = pattern.to_dense()
+    lacking[2, 2] = False
+    with pytest.raises(ShapeError, match="lacks a nonzero entry in row 2"):
+        vmap(lambda x: ad.sparse_jacobian(f, pattern=lacking)(x)[0])(many)
     found = vmap(lambda x: ad.sparse_jacobian(f, pattern=colouring)(x)[0])(many)
     for k in range(3):
         np.testing.assert_allclose(found[k], ad.sparse_jacobian(f, pattern=colouring)(many[k]).data, rtol=1e-13)
