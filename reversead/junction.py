@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from shared.assembly import independent
 from shared.custom import CustomFunction, Evaluation, has_derivative
 from shared.primitive import Edge, Like
-from shared.tracer import DuckArray
 from shared.tree import Structure
 
 if TYPE_CHECKING:
@@ -59,13 +57,7 @@ def _pull(c: Parts, kept: tuple[Evaluation, Sequence[bool]]) -> Parts:
 def _push(t: Parts, kept: tuple[Evaluation, Sequence[bool]]) -> Parts:
     evaluation, _ = kept
     # The sweep writes in place into tangents that it made, which a rule may have handed on as they are.
-    return _parts([_unshared(found) for found in evaluation.push(t.as_list(len(evaluation.values)))])
-
-
-def _unshared(tangent: Any) -> Any:
-    if isinstance(tangent, DuckArray):
-        return tangent.twin()
-    return np.array(tangent) if isinstance(tangent, np.ndarray) else tangent
+    return _parts([independent(found) for found in evaluation.push(t.as_list(len(evaluation.values)))])
 
 
 #: From the node where the arguments meet to one of them.

@@ -141,22 +141,17 @@ def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], 
     if edge is OVERWRITE:
         # The node that was just taken is numbered len(cotangents).
         if len(cotangents) not in owned or not isinstance(c, _ARRAYS):
-            c = _array(c)
+            c = duplicate(c)
         c = write(c, SETITEM, kept, 0.0)
         cotangents[parent] = c if old is None else old + c
     else:
         if old is None:
             old = kept[0].zeros()
         elif parent not in owned or not isinstance(old, _ARRAYS):
-            old = _array(old)
+            old = duplicate(old)
         assert edge.accumulate is not None
         cotangents[parent] = edge.accumulate(old, c, kept)
     owned.add(parent)
-
-
-def _array(value: Any) -> Any:
-    """A copy to write into: sums of 0-d arrays are NumPy scalars, which cannot be written to."""
-    return duplicate(value) if isinstance(value, DuckArray) else np.array(value)
 
 
 def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int], tape: Any) -> list[Any]:

@@ -13,17 +13,19 @@ from shared.custom import custom_derivative
 from shared.engine import Engine
 from shared.errors import (
     ClosedLevelError,
+    DensePatternError,
     DifferentiationError,
     ImpureFunctionError,
     LeafTypeError,
+    LinearityError,
     NoRuleError,
+    NotRecoverableError,
     RegistrationError,
     ShapeError,
     StaleViewError,
     TracerConversionError,
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
-from shared.linearity import LinearityError
 from shared.mlp import MLP
 from shared.parallel import ExecutorError, sum_over_shards
 from shared.pattern import Pattern
@@ -39,6 +41,7 @@ __all__ = [
     "REGISTRY",
     "ClosedLevelError",
     "Colouring",
+    "DensePatternError",
     "DifferentiationError",
     "Engine",
     "ExecutorError",
@@ -46,6 +49,7 @@ __all__ = [
     "LeafTypeError",
     "LinearityError",
     "NoRuleError",
+    "NotRecoverableError",
     "Pattern",
     "RegistrationError",
     "ShapeError",

@@ -308,7 +308,7 @@ def applied(
         out = primitive.batch(size, batched, values, static)
         if out is not NotImplemented:
             return out
-    _note_loop(primitive.name)
+    note_loop(primitive.name)
     return one_by_one(primitive, size, batched, values, static)
 
 
@@ -322,11 +322,11 @@ def _each_example(function: Any, leaves: list[Any], structure: Any, level: Batch
         rows.append(row)
     if returned is None:
         raise NoRuleError(f"{function.__name__} of integers: there is no example to learn its shape from{user_line()}")
-    _note_loop(function.__name__)
+    note_loop(function.__name__)
     return unflatten(returned, [new_batched(level, np.stack(column)) for column in zip(*rows, strict=True)])
 
 
-def _note_loop(name: str) -> None:
+def note_loop(name: str) -> None:
     found = _loops.get()
     if found is not None:
         found[name] += 1

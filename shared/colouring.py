@@ -15,16 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import DifferentiationError, ShapeError, user_line
+from shared.errors import NotRecoverableError, ShapeError, user_line
 from shared.pattern import Pattern
 from shared.relation import unique
 
 #: What `colour` can be asked for.
 STRATEGIES = ("best", "columns", "rows", "both", "symmetric")
-
-
-class NotRecoverableError(DifferentiationError, ValueError):
-    """A colouring puts columns or rows together that a product cannot tell apart."""
 
 
 class Colouring:
@@ -375,32 +371,3 @@ def _star(pattern: Pattern, order: Sequence[int]) -> np.ndarray:
             if c >= 0 and double >> c & 1:
                 barred[w] |= bit
     return np.array(colours, np.int64)
-
-
-# --- leaves -----------------------------------------------------------------------------------------------------------
-
-
-def pieces(vector: Any, likes: Sequence[Any]) -> list[Any]:
-    """A flat vector cut into values of the shapes and dtypes of some leaves: a seed for each of them.
-
-    >>> pieces(np.arange(4.0), [np.zeros((1, 3)), 1.0])
-    [array([[0., 1., 2.]]), 3.0]
-    """
-    parts, start = [], 0
-    for like in likes:
-        shape = np.shape(like)
-        stop = start + int(np.prod(shape, dtype=np.int64))
-        part = np.reshape(vector[start:stop], shape)
-        dtype = getattr(like, "dtype", None)
-        parts.append(type(like)(part) if dtype is None else part.astype(dtype)[()] if not shape else part.astype(dtype))
-        start = stop
-    return parts
-
-
-def flat(leaves: Sequence[Any]) -> Any:
-    """The elements of some leaves, one after the other: what `pieces` cuts.
-
-    >>> flat([np.array([[1.0, 2.0]]), 3.0])
-    array([1., 2., 3.])
-    """
-    return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves]) if leaves else np.zeros(0)

@@ -50,12 +50,32 @@ def _matmul(out: Any, values: Any, static: Any) -> int:
     return int(2 * np.size(out) * np.shape(values[0])[-1])
 
 
+def _convolve(out: Any, values: Any, static: Any) -> int:
+    sizes = np.size(values[0]), np.size(values[1])
+    return int(2 * min(sizes) * (max(sizes) if static["mode"] == "full" else np.size(out)))
+
+
 def _einsum(out: Any, values: Any, static: Any) -> int:
     terms = static["subscripts"].split("->")[0].split(",")
     sizes = {
         c: n for term, value in zip(terms, values, strict=True) for c, n in zip(term, np.shape(value), strict=True)
     }
     return int(np.prod(list(sizes.values()), dtype=np.int64)) * len(terms)
+
+
+def _transform(factor: float) -> Callable[..., int]:
+    # About 5 n log2 n for a transform by halves, and half of that of real numbers: Van Loan 1992, section 1.4
+    def count(out: Any, values: Any, static: Any) -> int:
+        axis, points = static.get("axis", -1), static.get("n")
+        shape = np.shape(out)
+        lines = np.size(out) // max(shape[axis], 1)
+        if points is None:
+            points = np.shape(values[0])[axis]
+            if not np.iscomplexobj(out):
+                points = shape[axis]
+        return int(factor * lines * points * np.log2(max(points, 2)))
+
+    return count
 
 
 def _cubic(factor: float) -> Callable[..., int]:
@@ -66,8 +86,12 @@ def _cubic(factor: float) -> Callable[..., int]:
 _SPECIAL: dict[Any, Callable[..., int]] = {
     np.matmul: _matmul,
     products.EINSUM.function: _einsum,
+    products.CONVOLVE.function: _convolve,
     indexing.GETITEM.function: lambda out, values, static: int(np.size(out)),
+    **dict.fromkeys((np.fft.fft, np.fft.ifft), _transform(5)),
+    **dict.fromkeys((np.fft.rfft, np.fft.irfft), _transform(2.5)),
     np.linalg.inv: _cubic(2),
+    linear_algebra.CHOLESKY.function: _cubic(1 / 3),
     np.linalg.solve: _cubic(2 / 3),
     np.linalg.det: _cubic(2 / 3),
     linear_algebra.LOGABSDET.function: _cubic(2 / 3),

@@ -20,7 +20,7 @@ import numpy as np
 
 from shared.arguments import in_dtype_of
 from shared.assembly import independent, is_complex
-from shared.batching import Batch, Batched
+from shared.batching import Batch, Batched, note_loop
 from shared.errors import (
     ClosedLevelError,
     LeafTypeError,
@@ -154,6 +154,7 @@ class CustomFunction:
                 f"{self.name}: a function with a derivative of its own was called within {level.transform} on values "
                 f"that {inside.transform} differentiates{user_line()}; differentiate inside {level.transform} instead"
             )
+        note_loop(self.name)
         rows = [flatten(self.apply(_example(leaves, level, k), structure, static)) for k in range(level.size)]
         if any(found != rows[0][1] for _, found in rows):
             raise ShapeError(f"{self.name}: its results for the examples of vmap differ in structure{user_line()}")
@@ -234,6 +235,7 @@ class Evaluation:
             found = map_(self, given)
             return found
         except Exception:  # whatever the rule's own code makes of an array that stands for several
+            note_loop(self.function.name)
             rows = [map_(self._example(level, k), _example(given, level, k)) for k in range(level.size)]
         return [
             None

@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.primitive import Primitive
 from shared.relation import Relation, grouped, spread, stacked, union
-from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import elementwise, fourier, indexing, linear_algebra, products, reductions, shapes, special
 
 #: What a rule returns: the relation of the output (None: it depends on nothing), and where it is always zero (or None).
 Dependence = tuple[Relation | None, np.ndarray | None]
@@ -280,6 +280,24 @@ def _log_softmax(a: Application) -> Dependence:
     return x.relation and x.relation.along(x.shape, _axes(a.static["axis"], len(x.shape))), None
 
 
+def _transform(a: Application) -> Dependence:
+    """Each output of a Fourier transform depends on the elements along its axis, up to as many as there are points."""
+    x, rank = a.operands[0], len(a.shape)
+    if x.relation is None:
+        return None, None
+    axis = a.static.get("axis", -1) % rank
+    read = a.static.get("n")
+    if read is None:
+        read = x.shape[axis]
+    elif a.primitive is fourier.INVERSE_REAL_FFT:
+        read = read // 2 + 1
+    within = np.arange(x.shape[axis]) < read
+    lines, count = grouped(x.shape, (axis,))
+    kept = np.where(spread(within.reshape((-1,) + (1,) * (rank - 1 - axis)), x.shape), lines, -1)
+    along = [1 if k == axis else n for k, n in enumerate(x.shape)]
+    return x.relation.sent(kept, count).taken(spread(np.arange(count).reshape(along), a.shape)), None
+
+
 # --- products of matrices ---------------------------------------------------------------------------------------------
 
 #: Pairs of elements of two factors up to which a factor's zeros are gone through one by one.
@@ -301,6 +319,24 @@ def _einsum(a: Application) -> Dependence:
     inputs, output = a.static["subscripts"].split("->")
     terms = [[ord(label) for label in term] for term in inputs.split(",")]
     return _contraction(a, terms, [ord(label) for label in output])
+
+
+def _convolve(a: Application) -> Dependence:
+    """An output depends on the pairs of elements whose places add up to its own, but for those beside a known zero."""
+    x, y = a.operands
+    if x.shape[0] * y.shape[0] > _MOST_PAIRS:
+        return everything(a)
+    first, second = np.arange(x.shape[0])[:, None], np.arange(y.shape[0])
+    target = first + second - (0 if a.static["mode"] == "full" else y.shape[0] - 1)
+    meets = (target >= 0) & (target < a.size)
+    relations = []
+    for operand, other, places in ((x, np.False_ if y.zero is None else y.zero, first),
+                                   (y, np.False_ if x.zero is None else x.zero[:, None], second)):  # fmt: skip
+        if operand.relation is not None:
+            pairs = np.nonzero(meets & ~other)
+            sources = np.broadcast_to(places, target.shape)[pairs]
+            relations.append(operand.relation.joined(sources, target[pairs], a.size))
+    return union(relations), None
 
 
 def _contraction(a: Application, terms: list[list[int]], output: list[int]) -> Dependence:
@@ -415,11 +451,13 @@ RULES: dict[Any, Callable[[Application], Dependence]] = {
     **dict.fromkeys((np.max, np.min, np.prod, special.logsumexp.function), _reduction),
     special.log_softmax.function: _log_softmax,
     np.cumsum: lambda a: _scan(a, a.static.get("axis")),
+    **dict.fromkeys((np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft), _transform),
     **{primitive.function: lambda a: _scan(a, 0) for primitive in (reductions.CUMPROD, *reductions.RUNNING_EXTREMA)},
     np.matmul: _matmul,
     products.EINSUM.function: _einsum,
+    products.CONVOLVE.function: _convolve,
     **dict.fromkeys((np.linalg.inv, np.linalg.det, linear_algebra.LOGABSDET.function,
                      linear_algebra.LEFT_VECTORS.function, linear_algebra.SINGULAR_VALUES.function,
-                     linear_algebra.RIGHT_VECTORS.function), _of_matrix),
+                     linear_algebra.RIGHT_VECTORS.function, linear_algebra.CHOLESKY.function), _of_matrix),
     np.linalg.solve: _solve,
 }  # fmt: skip

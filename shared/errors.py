@@ -48,6 +48,18 @@ class ImpureFunctionError(DifferentiationError, RuntimeError):
     """A checkpointed function is not pure: it assigned to what it was given, or gave another result the second time."""
 
 
+class LinearityError(DifferentiationError, ValueError):
+    """A function that has to be linear is not, or uses a function that is not known to be."""
+
+
+class DensePatternError(DifferentiationError, MemoryError):
+    """Some value of the program depends on so many inputs that listing them is not worth it."""
+
+
+class NotRecoverableError(DifferentiationError, ValueError):
+    """A colouring puts columns or rows together that a product cannot tell apart."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 

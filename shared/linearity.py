@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import DifferentiationError, closed, user_line
+from shared.errors import LinearityError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.primitive import Edge, Like, Primitive, fit
 from shared.rules import elementwise, shapes, special
@@ -33,11 +33,6 @@ from shared.tracer import (
     writable,
     write,
 )
-
-
-class LinearityError(DifferentiationError, ValueError):
-    """A function that has to be linear is not, or uses a function that is not known to be."""
-
 
 #: Functions that are linear in these arguments jointly (None: in all of them).
 JOINTLY: dict[Any, tuple[int, ...] | None] = {

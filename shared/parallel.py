@@ -1,8 +1,9 @@
 """Work on other cores and machines: directions of a derivative, and shards of data, given to an executor.
 
 Any `concurrent.futures.Executor` serves: threads, processes, `mpi4py.futures`, or a dask cluster's
-`Client(...).get_executor()`.  Spans of directions and shards of data do not depend on each other, so there is nothing
-to schedule here: each is submitted, and the results are put together in order.  This module knows no engine.
+`Client(...).get_executor(pure=False)` (without `pure=False` dask hashes all arguments, to know work that it has done).
+Spans of directions and shards of data do not depend on each other, so there is nothing to schedule here: each is
+submitted, and the results are put together in order.  This module knows no engine.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from traceback import format_exception
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from shared.arguments import as_leaf
 from shared.errors import DifferentiationError, ShapeError, TracerConversionError, user_line
 from shared.levels import Tracer
 from shared.primitive import Like
 from shared.tree import flatten, tree_map
+
+E = TypeVar("E", bound=BaseException)
 
 #: Without a chunk size, directions are cut into this many spans: enough to keep as many workers busy.
 SPANS = 16
@@ -51,10 +54,11 @@ def on_executor(
     task or a result cannot be pickled for another process.  What is still waiting is then cancelled.
     """
     futures: deque[Any] = deque()
+    sent = _Job(job, by_dask=type(executor).__module__.startswith("distributed."))
     try:
         for task in tasks:
             try:
-                futures.append(executor.submit(on_worker, _Job(job), *task))
+                futures.append(executor.submit(on_worker, sent, *task))
             except Exception as error:
                 raise _failed(name, error, submitting=True) from error
         while futures:
@@ -81,16 +85,22 @@ def _outcome(name: str, future: Any) -> Any:
 class _Job:
     """A function on its way to a worker."""
 
-    def __init__(self, call: Callable[..., Any]):
+    def __init__(self, call: Callable[..., Any], by_dask: bool = False):
         self.call = call
+        self.by_dask = by_dask
 
     def __reduce__(self) -> Any:
         try:
             content = pickle.dumps(self.call)
         except Exception:
             content = b""
-        # Whoever is sending this may know another way (dask and loky do), also for what is defined in a script.
-        return (_SentJob, (content,)) if content and b"__main__" not in content else (_Job, (self.call,))
+        if content and b"__main__" not in content:
+            return _SentJob, (content,)
+        # A function of a script, or of no module, is not found by its name everywhere.  Dask sends it whole; another
+        # sender may have a way of its own, or says that there is none.
+        if self.by_dask:
+            return _SentJob, (_whole(self.call),)
+        return _Job, (self.call,)
 
 
 class _SentJob:
@@ -174,11 +184,15 @@ def _pickled(value: Any) -> bytes:
     try:
         return pickle.dumps(value)
     except Exception:
-        # Where dask sends functions, it has this to send what no module defines.
-        cloudpickle: Any = sys.modules.get("cloudpickle")
-        if cloudpickle is None:
+        if "cloudpickle" not in sys.modules:
             raise
-        return bytes(cloudpickle.dumps(value))
+        return _whole(value)
+
+
+def _whole(value: Any) -> bytes:
+    """A pickle of what no module defines.  Where dask is, this package is, too."""
+    cloudpickle: Any = sys.modules["cloudpickle"]
+    return bytes(cloudpickle.dumps(value))
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -208,7 +222,7 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _not_sent(name: str, what: str, why: str, report: str = "") -> Any:
+def _not_sent(name: str, what: str, why: str, report: str = "") -> ExecutorError:
     refusal = ExecutorError(
         f"{name}: the executor cannot send {what} to another process{user_line()} ({why}); define functions and "
         "classes at the top level of a module that the workers can import, or use threads"
@@ -216,7 +230,7 @@ def _not_sent(name: str, what: str, why: str, report: str = "") -> Any:
     return _noted(refusal, report)
 
 
-def _noted(error: Any, report: str) -> Any:
+def _noted(error: E, report: str) -> E:
     """An exception with the traceback that it had on a worker, if it had one."""
     if report:
         error.add_note(f"Raised on a worker of the executor:\n{report}")

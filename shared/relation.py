@@ -13,14 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import DifferentiationError, user_line
+from shared.errors import DensePatternError, user_line
 
 #: Entries that a relation may have, eight bytes each.  A value that needs more is dense, and so is its pattern.
 MOST_ENTRIES = 100_000_000
-
-
-class DensePatternError(DifferentiationError, MemoryError):
-    """Some value of the program depends on so many inputs that listing them is not worth it."""
 
 
 class Relation:

@@ -26,8 +26,6 @@ from shared.colouring import (
     colour_columns,
     colour_rows,
     colour_symmetric,
-    flat,
-    pieces,
 )
 from shared.pattern import Pattern, as_pattern, as_sparse, require_complete
 from shared.sparsity import jacobian_pattern
@@ -316,19 +314,22 @@ def test_large_patterns() -> None:
 # --- with the engines -------------------------------------------------------------------------------------------------
 
 
-def test_leaves_are_cut_and_joined() -> None:
-    likes = [np.zeros((2, 1), np.float32), 1.0, np.float64(1.0), 1j]
-    parts = pieces(np.arange(5.0), likes)
-    assert [type(part) for part in parts] == [np.ndarray, float, np.float64, complex]
-    assert parts[0].dtype == np.float32
-    np.testing.assert_array_equal(flat(parts), np.arange(5.0))
-    assert flat([]).shape == (0,)
-
 
 def model(p: Any) -> Any:
     """A chain of numbers, each of which depends on its neighbours and on one that they share."""
     x, s = p["x"], p["s"]
     return {"inner": x[1:-1] * s - x[2:] * x[:-2], "sum": np.sum(x**2)}
+
+
+def pieces(vector: Any, likes: Any) -> list[Any]:
+    """A flat vector cut into arrays of the shapes of some leaves."""
+    cuts = np.cumsum([np.size(like) for like in likes])[:-1]
+    return [np.reshape(part, np.shape(like)) for part, like in zip(np.split(vector, cuts), likes, strict=True)]
+
+
+def flat(leaves: Any) -> Any:
+    return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves])
+
 
 
 @pytest.mark.parametrize("by", JACOBIAN_STRATEGIES)

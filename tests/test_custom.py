@@ -21,16 +21,16 @@ import scipy.linalg
 import dualad
 import reversead
 from shared import check_grads, count_operations, tree_map
-from shared.batching import vmap
+from shared.batching import report_loops, vmap
 from shared.custom import custom_derivative
 from shared.errors import (
     ClosedLevelError,
     LeafTypeError,
+    LinearityError,
     RegistrationError,
     ShapeError,
     TracerConversionError,
 )
-from shared.linearity import LinearityError
 
 ENGINES = (dualad, reversead)
 over_engines = pytest.mark.parametrize("outer", ENGINES, ids=lambda engine: f"{engine.__name__}-over")
@@ -860,3 +860,13 @@ def test_a_contraction_of_several_unknowns_against_differences(recipes: dict[str
 
     p = {"w": np.array([[0.3, -0.2], [0.1, 0.4]]), "b": np.array([0.5, -0.3])}
     check_grads(lambda p: recipes["fixed_point"](g, np.zeros(2), p), p, engines=ENGINES)
+
+
+def test_what_runs_example_by_example_is_reported():
+    @custom_derivative(jvp=lambda tangents, out, x: tangents[0] * 2.0)
+    def by_float(x):
+        return 2.0 * float(x)
+
+    with report_loops() as looped:
+        np.testing.assert_array_equal(vmap(by_float)(np.arange(3.0)), [0.0, 2.0, 4.0])
+    assert looped == {"by_float": 1}

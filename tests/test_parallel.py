@@ -80,7 +80,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            # Any free port: None means 8787, which warns that it is in use where two of these run at a time.
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             local_directory=str(tmp_path_factory.mktemp("dask")),
         ) as cluster,
@@ -582,6 +583,66 @@ def test_function_of_no_module_is_sent_by_dask(ad: Any, dask: Executor) -> None:
     assert_same(ad.jacobian(lambda x: factor * x, executor=dask)(X), factor * np.eye(len(X)))
     value, gradient = sum_over_shards(ad.value_and_grad(lambda x: factor * x), [(), ()], dask)(2.0)
     assert (value, gradient) == (12.0, 6.0)
+
+
+def test_functions_that_differ_in_a_number_alone_are_told_apart_by_dask(ad: Any, client: Any) -> None:
+    # By default dask takes equal work for done, and tells work apart by what it is pickled to.
+    executor = client.get_executor()
+    found = [ad.jacobian(lambda x, k=k: k * x, executor=executor)(X)[0, 0] for k in (1.0, 2.0, 3.0)]
+    assert found == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("name", ["spawn", "dask"])
+def test_functions_of_a_script_are_sent(name: str, tmp_path: Path) -> None:
+    if name == "dask":
+        pytest.importorskip("distributed", reason="dask is not installed: the extra [distributed] has it")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), name], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["6.0", "6.0", "Mine"], done.stderr[-2000:]
+
+
+SCRIPT = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import numpy as np
+import dualad, reversead
+from shared import sum_over_shards
+
+class Mine(Exception):
+    pass
+
+def loss(w, x):
+    return np.sum(w * x)
+
+@reversead.grad
+def slope(x):
+    return np.sum(x**3)
+
+def failing(x):
+    raise Mine
+
+def use(executor):
+    print(sum_over_shards(reversead.value_and_grad(loss), [(2.0,), (4.0,)], executor)(1.0)[1])
+    print(dualad.jacobian(slope, executor=executor)(np.ones(2))[0, 0])
+    try:
+        dualad.jacobian(failing, executor=executor)(np.ones(2))
+    except Mine:
+        print("Mine")
+
+if __name__ == "__main__":
+    if sys.argv[1] == "spawn":
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+            use(executor)
+    else:
+        from distributed import Client, LocalCluster
+        with LocalCluster(1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+            client = Client(cluster)
+            use(client.get_executor())
+            client.close()
+"""
 
 
 def test_module_that_workers_cannot_import_is_named(

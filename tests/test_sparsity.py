@@ -21,9 +21,9 @@ import reversead
 from shared import ClosedLevelError, LeafTypeError, ShapeError, elementwise, multilinear, relu, rule, stop_gradient
 from shared import dependence as rules_of_dependence
 from shared.custom import custom_derivative
+from shared.errors import DensePatternError
 from shared.pattern import Pattern, as_pattern, as_sparse
 from shared.registry import REGISTRY
-from shared.relation import DensePatternError
 from shared.sparsity import jacobian_pattern
 from shared.tracer import DuckArray
 from shared.tree import flatten
@@ -56,7 +56,7 @@ def assert_contains(pattern: np.ndarray, jacobian: np.ndarray) -> None:
 # --- every primitive --------------------------------------------------------------------------------------------------
 
 #: Not holomorphic, so there is no complex Jacobian to compare with.
-NOT_HOLOMORPHIC = ("conj", "vdot", "vecdot")
+NOT_HOLOMORPHIC = ("conj", "vdot", "vecdot", "correlate")
 WITH_JACOBIAN = [*SAMPLES, *(s for s in COMPLEX if not any(name in s.expression for name in NOT_HOLOMORPHIC))]
 
 
@@ -74,8 +74,9 @@ INEXACT = {
         "np.clip(", "np.fmax(", "np.maximum.outer", "np.minimum.outer",
     ),
     "a factor of a product of many is zero": ("np.prod(x *", "np.cumprod(x *", "np.multiply."),
-    "the point decides what is read": ("x[x > 0]", "x[np.nonzero", "np.argsort", "np.extract"),
+    "the point decides what is read": ("np.interp(", "x[x > 0]", "x[np.nonzero", "np.argsort", "np.extract"),
     "of a matrix all elements are taken together": ("np.linalg.",),
+    "a cosine of a quarter turn is zero, or a transform undoes another": ("np.fft.hfft(", "np.fft.ir"),
 }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ import dualad
 import reversead
 from shared import REGISTRY, count_operations, linearity, sigmoid, stop_gradient, tree_map
 from shared.batching import vmap
-from shared.errors import ClosedLevelError, LeafTypeError, ShapeError
-from shared.linearity import JOINTLY, SEPARATELY, LinearityError
+from shared.errors import ClosedLevelError, LeafTypeError, LinearityError, ShapeError
+from shared.linearity import JOINTLY, SEPARATELY
 from shared.primitive import Composite, Like
 from shared.transposition import LinearMap, linear_transpose
 
@@ -32,7 +32,8 @@ in_chunks = pytest.mark.parametrize(
 )
 
 #: Linear as they are called here, but not declared to be: a product of one factor, or of a zero, or a test for NaN.
-NOT_DECLARED = ("axis=()", "prod(x * ", "np.multiply.reduce(x * ", "np.multiply.accumulate(x * ", "np.nan_to_num")
+NOT_DECLARED = ("axis=()", "prod(x * ", "np.multiply.reduce(x * ", "np.multiply.accumulate(x * ", "np.nan_to_num",
+                "np.nansum", "np.nanmean")  # fmt: skip
 
 
 def of_argument(sample: Sample, k: int) -> tuple[Callable[[Any], Any], Any]:

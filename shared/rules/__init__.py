@@ -4,6 +4,30 @@ Importing this package declares every entry of the registry.  The tables know Nu
 or engines.
 """
 
-from shared.rules import batches, elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import (
+    batches,
+    elementwise,
+    fourier,
+    grids,
+    indexing,
+    linear_algebra,
+    products,
+    reductions,
+    shapes,
+    special,
+    statistics,
+)
 
-__all__ = ["batches", "elementwise", "indexing", "linear_algebra", "products", "reductions", "shapes", "special"]
+__all__ = [
+    "batches",
+    "elementwise",
+    "fourier",
+    "grids",
+    "indexing",
+    "linear_algebra",
+    "products",
+    "reductions",
+    "shapes",
+    "special",
+    "statistics",
+]

@@ -20,7 +20,7 @@ from shared.errors import NoRuleError, RegistrationError, user_line
 from shared.levels import Tracer
 from shared.primitive import Function, Primitive
 from shared.registry import REGISTRY
-from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import elementwise, fourier, indexing, linear_algebra, products, reductions, shapes, special
 from shared.rules.batched_indices import batched_index
 from shared.tracer import read
 
@@ -174,6 +174,11 @@ def _normalised(primitive: Primitive, x: Any, *, axis: int) -> Any:
     return primitive(x, axis=later(axis, x.ndim))
 
 
+@of_array(fourier.FFT, fourier.INVERSE_FFT, fourier.REAL_FFT, fourier.INVERSE_REAL_FFT)
+def _transformed(primitive: Primitive, x: Any, *, n: int | None = None, axis: int = -1, norm: Any = None) -> Any:
+    return NotImplemented if x.ndim == 1 else primitive(x, n=n, axis=later(axis, x.ndim), norm=norm)
+
+
 @of_array(shapes.RESHAPE)
 def _reshaped(primitive: Primitive, x: Any, *, shape: Any, order: str = "C") -> Any:
     given = np.shape(x)
@@ -222,7 +227,7 @@ def _diagonals(primitive: Primitive, x: Any, *, offset: int = 0, axis1: int = 0,
 
 @of_array(
     np.linalg.inv, np.linalg.det, linear_algebra.LOGABSDET, linear_algebra.SIGN_OF_DETERMINANT, np.linalg.matrix_rank,
-    linear_algebra.LEFT_VECTORS, linear_algebra.SINGULAR_VALUES, linear_algebra.RIGHT_VECTORS,
+    linear_algebra.LEFT_VECTORS, linear_algebra.SINGULAR_VALUES, linear_algebra.RIGHT_VECTORS, linear_algebra.CHOLESKY,
 )  # fmt: skip
 def _matrices(primitive: Primitive, x: Any, **rest: Any) -> Any:
     # Vectors would be taken for the rows of one matrix.
@@ -344,10 +349,47 @@ def _solution(size: int, batched: Sequence[bool], values: Sequence[Any], static:
     return solved[..., 0] if rank_b == 1 else solved
 
 
+@batch(products.CONVOLVE)
+def _convolution(size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]) -> Any:
+    x, y = (value if flag else np.reshape(value, (1, -1)) for value, flag in zip(values, batched, strict=True))
+    taps = np.shape(y)[1]
+    if static["mode"] == "full":
+        x = shapes.PAD(x, widths=((0, 0), (taps - 1, taps - 1)))
+    length = np.shape(x)[1] - taps + 1
+    # As few array operations as there are elements of the shorter of factor and result
+    if taps <= length:
+        total: Any = 0
+        for k in range(taps):
+            total = total + y[:, k : k + 1] * x[:, taps - 1 - k : taps - 1 - k + length]
+        return total
+    y = y[:, ::-1]
+    return np.stack([np.sum(x[:, k : k + taps] * y, axis=1) for k in range(length)], axis=1)
+
+
+@batch(np.searchsorted)
+def _places_in_order(size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]) -> Any:
+    a, v, *rest = values
+    if not batched[0] and len(batched) == 2 and not rest and static.get("sorter") is None:
+        return np.searchsorted(a, v, **static)
+    if rest or static.get("sorter") is not None or np.ndim(a) != 2:
+        return NotImplemented
+    # Each example has an order of its own: the place is the number of elements before, NaN being the last in order.
+    shape = np.shape(v)
+    v = np.reshape(v, (shape[0], math.prod(shape[1:]), 1) if batched[1] else (1, math.prod(shape), 1))
+    a = a[:, None, :]
+    if static.get("side", "left") == "left":
+        before = np.logical_or(a < v, np.logical_and(np.isnan(v), np.logical_not(np.isnan(a))))
+    else:
+        before = np.logical_not(np.logical_or(v < a, np.logical_and(np.isnan(a), np.logical_not(np.isnan(v)))))
+    return np.reshape(np.sum(before, axis=-1), (size, *(shape[1:] if batched[1] else shape)))
+
+
 #: Functions whose rewritten form has NumPy's dtypes for floating-point numbers alone: of integers and truth values they
 #: are evaluated example by example.
 FLOATING_ONLY = frozenset((
     np.einsum, np.tril, np.triu, np.linalg.norm, np.modf, np.vecdot, np.nan_to_num, np.diff, np.var, np.std,
+    np.average, np.nansum, np.nanmean, np.nanmax, np.nanmin, np.median, np.quantile, np.percentile, np.gradient,
+    np.ediff1d, np.polyval, np.vander, np.linspace, np.logspace, np.convolve, np.correlate,
 ))  # fmt: skip
 
 

@@ -106,6 +106,51 @@ def _slogdet(a: Any) -> Any:
     return _SlogdetResult(SIGN_OF_DETERMINANT(a), LOGABSDET(a))
 
 
+# The Cholesky factor of the matrix that the lower triangle stands for (NumPy does not read the upper one).  Formulas:
+# Murray 2016, "Differentiation of the Cholesky decomposition", section 3.
+
+
+def _lower_half(x: Any) -> Any:
+    """The lower triangle, half of the diagonal."""
+    n = np.shape(x)[-1]
+    return x * (np.tri(n) - 0.5 * np.eye(n)).astype(x.dtype)
+
+
+def _both_solved(factor: Any, x: Any) -> Any:
+    """The transpose of factor^-1 x factor^-T."""
+    return np.linalg.solve(factor, _transposed(np.linalg.solve(factor, x)))
+
+
+def _cholesky(x: Any) -> Any:
+    return np.linalg.cholesky(x)
+
+
+def _cholesky_vjp(c: Any, out: Any) -> Any:
+    transposed = _transposed(out)
+    found = _both_solved(transposed, _lower_half(transposed @ c))
+    return _lower_half(found + _transposed(found))
+
+
+def _cholesky_jvp(t: Any, out: Any) -> Any:
+    lower = _lower_half(t)
+    return out @ _lower_half(_both_solved(out, lower + _transposed(lower)))
+
+
+CHOLESKY = rule(
+    _cholesky,
+    vjps=(_cholesky_vjp,),
+    jvps=(_cholesky_jvp,),
+    because="not linear; both maps solve with the factor itself",
+)
+
+
+@composite(np.linalg.cholesky)
+def _cholesky_call(a: Any, /, *, upper: bool = False) -> Any:
+    if np.iscomplexobj(a):
+        raise NoRuleError(f"np.linalg.cholesky of a complex matrix has no derivative rule{user_line()}")
+    return _transposed(CHOLESKY(_transposed(a))) if upper else CHOLESKY(a)
+
+
 # --- norms ------------------------------------------------------------------------------------------------------------
 
 

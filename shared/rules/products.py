@@ -137,6 +137,56 @@ def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -
     return arrays[0]
 
 
+# --- convolution ------------------------------------------------------------------------------------------------------
+
+
+def _convolve(x: Any, y: Any, *, mode: str) -> Any:
+    return np.convolve(x, y, mode)
+
+
+# All products, "full", and only those where all of y meets x, "valid", with x at least as long as y: by either factor
+# the transpose of each is the other, or itself, with what is constant reversed.
+
+
+def _convolve_first(c: Any, x: Like, y: Any, *, mode: str) -> Any:
+    return fit(CONVOLVE(c, y[::-1], mode="valid" if mode == "full" else "full"), x)
+
+
+def _convolve_second(c: Any, x: Any, y: Like, *, mode: str) -> Any:
+    longer, shorter = (c, x[::-1]) if mode == "full" else (x[::-1], c)
+    return fit(CONVOLVE(longer, shorter, mode="valid"), y)
+
+
+CONVOLVE = multilinear(_convolve, _convolve_first, _convolve_second)
+
+
+@composite(np.convolve)
+def _convolve_call(a: Any, v: Any, mode: str = "full") -> Any:
+    a, v = np.atleast_1d(a), np.atleast_1d(v)
+    if a.ndim > 1 or v.ndim > 1:
+        raise ValueError("object too deep for desired array")
+    if not (a.size and v.size):
+        raise ValueError("a cannot be empty" if not a.size else "v cannot be empty")
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+    if v.size > a.size:
+        a, v = v, a
+    if mode != "same":
+        return CONVOLVE(a, v, mode=mode)
+    start = (v.size - 1) // 2
+    return CONVOLVE(a, v, mode="full")[start : start + a.size]
+
+
+@composite(np.correlate)
+def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    a, v = np.atleast_1d(a), np.atleast_1d(v)
+    if v.size <= a.size:
+        return np.convolve(a, (np.conjugate(v) if np.iscomplexobj(v) else v)[::-1], mode)
+    # NumPy takes the longer one first, and turns the result round.
+    turned = np.correlate(v, a, mode)[::-1]
+    return np.conjugate(turned) if np.iscomplexobj(turned) else turned
+
+
 # --- rewritten --------------------------------------------------------------------------------------------------------
 
 

@@ -143,6 +143,7 @@ def _ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) ->
 
 
 constant(np.argmax, np.argmin, np.any, np.all, np.count_nonzero, np.argsort, np.nonzero, np.flatnonzero, np.argwhere)
+constant(np.searchsorted)
 
 # --- products ---------------------------------------------------------------------------------------------------------
 

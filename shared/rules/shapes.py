@@ -80,12 +80,25 @@ PAD = multilinear(
 )
 
 
+#: The ways of padding that repeat elements.
+_REPEATING = ("edge", "reflect", "symmetric", "wrap")
+
+
 @composite(np.pad)
-def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    if mode != "constant":
-        raise NoRuleError(f"np.pad: mode={mode!r} has no derivative rule{user_line()}; use mode='constant'")
+def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0,
+         reflect_type: str = "even") -> Any:  # fmt: skip
+    if mode not in ("constant", *_REPEATING) or reflect_type != "even":
+        raise NoRuleError(
+            f"np.pad: mode={mode!r}, reflect_type={reflect_type!r} has no derivative rule{user_line()}; use "
+            f"mode='constant', {', '.join(map(repr, _REPEATING))}, or np.concatenate"
+        )
     shape = np.shape(array)
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width), (len(shape), 2)))
+    if mode != "constant":
+        for axis, (n, width) in enumerate(zip(shape, widths, strict=True)):
+            if any(width):
+                array = np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
+        return array if any(map(any, widths)) else np.copy(array)
     padded = PAD(array, widths=widths)
     if isinstance(constant_values, (int, float)) and constant_values == 0:
         return padded
@@ -200,6 +213,34 @@ def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
     if axis is None:
         return np.concatenate([np.ravel(arr), np.ravel(values)])
     return np.concatenate([arr, values], axis=axis)
+
+
+@composite(np.block)
+def _block(arrays: Any) -> Any:
+    depth, rank = _nesting(arrays)
+    rank = max(rank, depth)
+
+    def joined(part: Any, axis: int) -> Any:
+        if isinstance(part, list):
+            return np.concatenate([joined(p, axis + 1) for p in part], axis=axis)
+        return np.reshape(part, (1,) * (rank - np.ndim(part)) + np.shape(part))
+
+    result = joined(arrays, -depth)
+    return result if depth else np.copy(result)
+
+
+def _nesting(arrays: Any) -> tuple[int, int]:
+    """How deep the lists of a block are nested, and the largest number of axes of an array in them."""
+    if isinstance(arrays, tuple):
+        raise TypeError("np.block: only lists can be used to arrange blocks, and np.block does not allow tuples")
+    if not isinstance(arrays, list):
+        return 0, np.ndim(arrays)
+    if not arrays:
+        raise ValueError("np.block: a list cannot be empty")
+    found = [_nesting(part) for part in arrays]
+    if len({depth for depth, _ in found}) > 1:
+        raise ValueError("np.block: list depths are mismatched")
+    return found[0][0] + 1, max(rank for _, rank in found)
 
 
 def _chosen_tangent(out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:

@@ -61,4 +61,10 @@ SINGULAR = [
     *over(["np.linalg.svd(x).S", "np.linalg.svd(x).U @ np.linalg.svd(x).Vh"], [(2, 2), (3, 3)]),
 ]  # fmt: skip
 
-LINEAR_ALGEBRA = SQUARE + SOLVE + NORMS + SINGULAR
+# NumPy reads one triangle, so that the other may be anything.
+CHOLESKY = [
+    *over([f"np.linalg.cholesky({call})" for call in ("x", "x, upper=True", "x @ np.swapaxes(x, -1, -2)")],
+        [(2, 2), (3, 3), (2, 2, 2), (1, 1)], "matrix"),
+]  # fmt: skip
+
+LINEAR_ALGEBRA = SQUARE + SOLVE + NORMS + SINGULAR + CHOLESKY

@@ -64,6 +64,24 @@ PRODUCTS = [
     Sample("np.cross(x, y, axisa=0)", x=(3, 2), y=(2, 3)),
 ]  # fmt: skip
 
+CONVOLUTIONS = [
+    *(Sample(f"np.{name}(x, y{rest})", x=x, y=y)
+      for name in ("convolve", "correlate")
+      for x, y in [((5,), (3,)), ((2,), (4,)), ((3,), (3,)), ((4,), (2,)), ((1,), (3,))]
+      for rest in ("", ", 'full'", ", mode='same'", ", 'valid'")),
+    Sample("np.convolve(x, y)", x=float, y=(3,)),
+    Sample("np.correlate([1.0, 2.0, -1.0, 0.5], x)", x=(2,)),
+    Sample("np.convolve(x, x)", x=(4,)),
+]  # fmt: skip
+
+#: of complex numbers, where a correlation conjugates its second factor
+CONVOLUTIONS_COMPLEX = [
+    *(Sample(f"np.convolve(x, y, {mode})", x=(4,), y=(2,), domain=domain)
+      for domain in ("complex", {"x": "complex"}, {"y": "complex"}) for mode in ("'full'", "'same'", "'valid'")),
+    *(Sample(f"np.correlate(x, y, {mode})", x=x, y=y, domain="complex")
+      for x, y in [((4,), (2,)), ((2,), (3,))] for mode in ("'full'", "'same'", "'valid'")),
+]  # fmt: skip
+
 EINSUM = [
     *over(["np.einsum('ij', x)", "np.einsum('ji', x)", "np.einsum('ij->j', x)", "np.einsum('ij->', x)",
         "np.einsum('ij->ji', x)"], [(2, 3)]),
