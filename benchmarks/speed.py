@@ -25,7 +25,7 @@ import dualad
 import reversead
 from benchmarks.handwritten import Problem
 from benchmarks.speed_table import BY_HAND, WORKLOADS, Workload
-from shared.batching import vmap
+from shared.mapping import vmap
 from shared.tree import flatten, tree_map
 
 SHORTEST_SAMPLE = 0.01

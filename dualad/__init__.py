@@ -22,9 +22,9 @@ from dualad.transforms import (
     value_grad_and_hessian,
     vjp,
 )
-from shared.batching import vmap
 from shared.checkpointing import checkpoint, checkpoint_loop
 from shared.functions import stop_gradient
+from shared.mapping import vmap
 
 __all__ = [
     "Dual",

@@ -7,7 +7,7 @@ array([2., 4.])
 """
 
 from reversead.sparse import sparse_hessian, sparse_jacobian
-from reversead.tape import Tape, Variable
+from reversead.tape import Tape
 from reversead.transforms import (
     derivative,
     elementwise_grad,
@@ -22,9 +22,10 @@ from reversead.transforms import (
     value_grad_and_hessian,
     vjp,
 )
-from shared.batching import vmap
+from reversead.variable import Variable
 from shared.checkpointing import checkpoint, checkpoint_loop
 from shared.functions import stop_gradient
+from shared.mapping import vmap
 
 __all__ = [
     "Tape",

@@ -21,8 +21,9 @@ from reversead.guard import Guard
 from reversead.junction import OUTPUT
 from reversead.records import detached
 from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
-from reversead.tape import UNPLACED, Tape, Variable, escaped
+from reversead.tape import UNPLACED, Tape, escaped
 from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
+from reversead.variable import Variable
 from shared.checkpointing import split
 from shared.errors import ImpureFunctionError, user_line
 from shared.repetition import Remembered

@@ -1,8 +1,9 @@
 """The sweeps over a tape: backwards with cotangents, forwards with tangents.
 
-A tape is read here as plain data (see `reversead.tape` for its form); nothing here knows how it was written.  Both
-sweeps are loops, so the length of a program is bounded by memory and not by Python's stack.  They compute with plain
-NumPy operations on values that may be tracers of other levels, which is all that nesting takes.
+A tape is read here as plain data (see `reversead.tape` for its form); nothing here knows how it was written, and a part
+that a checkpoint left out says itself how to record it.  Both sweeps are loops, so the length of a program is bounded
+by memory and not by Python's stack.  They compute with plain NumPy operations on values that may be tracers of other
+levels, which is all that nesting takes.
 """
 
 from __future__ import annotations

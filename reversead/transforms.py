@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from reversead.tape import Tape, Variable
+from reversead.tape import Tape
+from reversead.variable import Variable
 from shared.arguments import Argnums, Selection, as_leaf, as_leaves, same_structure, scalar_output
 from shared.assembly import (
     blocks_of_rows,

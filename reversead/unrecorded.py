@@ -14,7 +14,8 @@ from typing import Any
 
 from reversead.guard import Guard
 from reversead.records import detached
-from reversead.tape import DISCARDED, LOCAL, Tape, Variable, new_view
+from reversead.tape import DISCARDED, Tape
+from reversead.variable import LOCAL, Variable, new_view
 from shared.levels import Tracer
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, ViewOf

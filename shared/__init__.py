@@ -4,7 +4,7 @@ This package never imports an engine; what needs one takes it as an argument.
 """
 
 from shared import operators, rules
-from shared.batching import report_loops, vmap
+from shared.batching import report_loops
 from shared.checking import check_grads
 from shared.checkpointing import checkpoint, checkpoint_loop
 from shared.colouring import Colouring, colour
@@ -26,6 +26,7 @@ from shared.errors import (
     TracerConversionError,
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.mapping import vmap
 from shared.mlp import MLP
 from shared.parallel import ExecutorError, sum_over_shards
 from shared.pattern import Pattern

@@ -2,8 +2,8 @@
 
 A `Batched` value holds K arrays of one shape along a hidden leading axis; code sees the shape of one.  Every primitive
 is applied to all examples by one NumPy call: elementwise as it is, structurally by its batch rule
-(`shared.rules.batches`), without one example by example.  `vmap` is the transform; the engines carry their directions
-of differentiation with the same tracer.  This module knows no derivative and no engine.
+(`shared.rules.batches`), without one example by example.  `vmap` (`shared.mapping`) carries examples with it, the engines
+their directions of differentiation (`shared.directions`).  This module knows no derivative and no engine.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import NoRuleError, ShapeError, TracerConversionError, closed, user_line
+from shared.errors import NoRuleError, TracerConversionError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.primitive import Primitive
-from shared.references import ALONE_AS_ITEM, ALONE_IN_SLOT, getrefcount
 from shared.registry import UNARY
 from shared.rules.batched_indices import batched_index
 from shared.rules.batches import FLOATING_ONLY, Alike, aligned, one_by_one
@@ -38,7 +37,6 @@ from shared.tracer import (
     writable,
     write,
 )
-from shared.transformed import transformed
 from shared.tree import flatten, unflatten
 
 _ndarray = np.ndarray
@@ -339,6 +337,7 @@ _loops: ContextVar[Counter[str] | None] = ContextVar("loops", default=None)
 def report_loops() -> Iterator[Counter[str]]:
     """Counts, while it is entered, the primitives that `vmap` applied example by example, by their names.
 
+    >>> from shared.mapping import vmap
     >>> with report_loops() as looped:
     ...     same = vmap(lambda x: np.allclose(x, 1.0))(np.ones((3, 2)))
     >>> looped
@@ -413,138 +412,3 @@ def _by_mask(level: Batch, mask: Batched, buffer: Any, value: Any) -> tuple[Any,
     examples = np.reshape(np.arange(level.size), (level.size,) + (1,) * (np.ndim(whole) - 1))
     chosen = value.primal[np.broadcast_to(examples, np.shape(whole))[whole]]
     return (whole,), np.reshape(chosen, (-1,) + (1,) * (np.ndim(buffer) - np.ndim(whole)))
-
-
-# --- the transform ----------------------------------------------------------------------------------------------------
-
-
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
-    """The function that maps `f` over an axis of its arguments, in one evaluation for all examples.
-
-    `in_axes` says which axis of each positional argument runs over the examples: an int for all of them, None for an
-    argument that all examples share, or a tuple with one entry an argument, each an int, None, or a container that
-    matches the argument (or an outer part of it).  `out_axes` says where the axis goes in the outputs, in the same
-    form; None returns, once, an output that no mapped argument reaches.  Keyword arguments are shared by all examples.
-
-    The result is that of `np.stack([f(*examples[k]) for k in ...], axis=out_axes)`.  Cost: one evaluation of `f` on
-    arrays with one more axis, so the Python code runs once; a primitive without a batch rule runs example by example
-    (`report_loops` counts these).  `f` may take derivatives, and `vmap(f)` may be differentiated.
-
-    Raises ShapeError for axes that do not fit and examples of unequal number; TracerConversionError where `f` needs a
-    plain value that differs among the examples, as a branch on it does.
-
-    >>> a, b = np.arange(6.0).reshape(3, 2), np.ones(2)
-    >>> vmap(np.dot, in_axes=(0, None))(a, b)
-    array([1., 5., 9.])
-    """
-
-    @transformed(vmap, f, in_axes, out_axes)
-    def mapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = flatten(list(args))
-        axes = _axes_of("in_axes", in_axes, list(args))
-        level = Batch("vmap", _number_of_examples(leaves, axes))
-        try:
-            inputs = [
-                leaf if axis is None else Batched(level, _examples_first(leaf, axis))
-                for leaf, axis in zip(leaves, axes, strict=True)
-            ]
-            out = f(*unflatten(structure, inputs), **kwargs)
-            results, returned = flatten(out)
-            places = _axes_of("out_axes", out_axes, out)
-            del out, inputs
-            return unflatten(returned, _results(results, level, places))
-        finally:
-            level.closed = True
-
-    return mapped
-
-
-def _axes_of(name: str, axes: Any, tree: Any) -> list[int | None]:
-    """One axis a leaf of `tree`, where an entry of `axes` holds for everything below its place."""
-    if axes is None or (isinstance(axes, (int, np.integer)) and not isinstance(axes, bool)):
-        return [None if axes is None else int(axes)] * len(flatten(tree)[0])
-    kinds = (list, tuple) if name == "in_axes" and isinstance(tree, list) else (type(tree),)
-    if isinstance(axes, dict) and isinstance(tree, dict):
-        if axes.keys() == tree.keys():
-            _, structure = flatten(tree)
-            return [axis for key in structure.names or () for axis in _axes_of(name, axes[key], tree[key])]
-    elif isinstance(axes, (list, tuple)) and isinstance(tree, kinds) and len(axes) == len(tree):
-        return [axis for entry, branch in zip(axes, tree, strict=True) for axis in _axes_of(name, entry, branch)]
-    _, structure = flatten(tree)
-    raise ShapeError(
-        f"vmap: {name}={axes!r} does not fit {structure}{user_line()}: give an int or None for all, or one entry "
-        f"{'an argument' if name == 'in_axes' else 'an output'}, each an int, None or a container that matches it"
-    )
-
-
-def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None]) -> int:
-    sizes = []
-    for k, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
-        if axis is None:
-            continue
-        shape = np.shape(leaf)
-        if not -len(shape) <= axis < len(shape):
-            raise ShapeError(
-                f"vmap: in_axes maps over axis {axis} of leaf {k} of the arguments, whose shape is {shape}"
-                f"{user_line()}; give None for an argument that all examples share"
-            )
-        sizes.append(shape[axis])
-    if not sizes:
-        raise ShapeError(f"vmap: no argument is mapped{user_line()}: in_axes must name an axis of at least one")
-    if len(set(sizes)) > 1:
-        raise ShapeError(
-            f"vmap: the mapped axes of the arguments have different lengths, {', '.join(map(str, sizes))}{user_line()}"
-        )
-    return int(sizes[0])
-
-
-def _examples_first(leaf: Any, axis: int) -> Any:
-    leaf = operand(leaf)
-    if not hasattr(leaf, "__array_function__"):
-        leaf = np.asarray(leaf)
-    moved = np.moveaxis(leaf, axis, 0) if axis else leaf
-    return moved.twin() if isinstance(moved, DuckArray) else moved
-
-
-def _results(outputs: list[Any], level: Batch, axes: Sequence[int | None]) -> list[Any]:
-    """The outputs with the examples along their axes, none of which shares memory with anything."""
-    results = []
-    for k, axis in enumerate(axes):
-        # An array that this output alone refers to, and that owns its memory, needs no copy.
-        alone = axis == 0 and getrefcount(outputs[k]) <= ALONE_AS_ITEM
-        leaf = outputs[k]
-        if alone and leaf.__class__ is Batched and leaf.level is level and getrefcount(leaf.primal) <= ALONE_IN_SLOT:
-            primal = leaf.primal
-            if primal.__class__ is _ndarray and primal.base is None and primal.flags.writeable:
-                results.append(primal)
-                continue
-        results.append(_result(leaf, level, axis))
-    return results
-
-
-def _result(leaf: Any, level: Batch, axis: int | None) -> Any:
-    """An output with the examples along `axis`, sharing no memory with anything."""
-    if isinstance(leaf, Batched) and leaf.level is level:
-        if axis is None:
-            raise ShapeError(
-                f"vmap: out_axes is None for an output that differs among the examples{user_line()}; give it an axis"
-            )
-        return _placed(leaf.primal, axis)
-    if isinstance(leaf, (str, bytes)) or not (hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float, complex))):
-        raise ShapeError(
-            f"vmap: the function returned a {type(leaf).__name__}{user_line()}; return numbers or arrays, in nested "
-            "lists, tuples, dicts or named tuples"
-        )
-    if axis is None:
-        return np.copy(leaf) if isinstance(leaf, (np.ndarray, DuckArray)) else leaf
-    return _placed(np.broadcast_to(leaf, (level.size, *np.shape(leaf))), axis)
-
-
-def _placed(examples: Any, axis: int) -> Any:
-    """A copy of what has the examples along its first axis, with them along another."""
-    ndim = np.ndim(examples)
-    if not -ndim <= axis < ndim:
-        raise ShapeError(
-            f"vmap: out_axes={axis} is no axis of an output of shape {np.shape(examples)[1:]}{user_line()}"
-        )
-    return np.copy(np.moveaxis(examples, 0, axis))

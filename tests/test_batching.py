@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import dualad
 import reversead
 import shared
-from shared.batching import Batch, Batched, TooLarge, report_loops, vmap
+from shared.batching import Batch, Batched, TooLarge, report_loops
 from shared.errors import ClosedLevelError, NoRuleError, ShapeError, StaleViewError, TracerConversionError
+from shared.mapping import vmap
 from shared.mlp import MLP
 from shared.tree import flatten
 

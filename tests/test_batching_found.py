@@ -11,7 +11,7 @@ import pytest
 import dualad
 import reversead
 import shared.directions
-from shared.batching import vmap
+from shared.mapping import vmap
 
 both_engines = pytest.mark.parametrize("engine", [dualad, reversead], ids=["dualad", "reversead"])
 

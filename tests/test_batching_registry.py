@@ -10,8 +10,9 @@ import pytest
 from derivative_checks import ENGINES, argument_sets
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
 
-from shared.batching import report_loops, vmap
+from shared.batching import report_loops
 from shared.errors import NoRuleError, TracerConversionError
+from shared.mapping import vmap
 from shared.rules.batches import without_rule
 from shared.tree import flatten
 

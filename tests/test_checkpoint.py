@@ -19,7 +19,6 @@ import pytest
 import dualad
 import reversead
 from shared import count_operations
-from shared.batching import vmap
 from shared.checkpointing import (
     checkpoint,
     checkpoint_loop,
@@ -29,6 +28,7 @@ from shared.checkpointing import (
 )
 from shared.custom import custom_derivative
 from shared.errors import ClosedLevelError, ImpureFunctionError, StaleViewError
+from shared.mapping import vmap
 from shared.repetition import SUMS, Remembered
 from shared.tree import flatten
 

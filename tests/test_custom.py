@@ -21,7 +21,7 @@ import scipy.linalg
 import dualad
 import reversead
 from shared import check_grads, count_operations, tree_map
-from shared.batching import report_loops, vmap
+from shared.batching import report_loops
 from shared.custom import custom_derivative
 from shared.errors import (
     ClosedLevelError,
@@ -31,6 +31,7 @@ from shared.errors import (
     ShapeError,
     TracerConversionError,
 )
+from shared.mapping import vmap
 
 ENGINES = (dualad, reversead)
 over_engines = pytest.mark.parametrize("outer", ENGINES, ids=lambda engine: f"{engine.__name__}-over")

@@ -11,9 +11,10 @@ from registry_samples import SAMPLES
 import dualad
 import reversead
 import shared.directions
-from shared.batching import Batch, Batched, vmap
+from shared.batching import Batch, Batched
 from shared.counting import count_operations
 from shared.directions import along_directions, number_of_directions, unit_seeds
+from shared.mapping import vmap
 from shared.one_hot import OneHot
 from shared.tree import flatten
 

@@ -134,7 +134,7 @@ def test_no_cycles_after_an_exception(ad: Any, name: str) -> None:
     [
         lambda x: float(x[0]),
         lambda x: np.array([x[0]]),
-        lambda x: np.percentile(x, 5),
+        lambda x: np.histogram(x),
         lambda x: x,
         lambda x: np.zeros(3).__setitem__(0, x[0]),
         lambda x: x.__setitem__(7, 1.0),

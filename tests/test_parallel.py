@@ -24,10 +24,10 @@ import pytest
 
 import dualad
 import reversead
-from shared.batching import vmap
 from shared.checkpointing import checkpoint
 from shared.counting import count_operations
 from shared.errors import ClosedLevelError, ShapeError
+from shared.mapping import vmap
 from shared.parallel import SPANS, ExecutorError, sum_over_shards
 from shared.tree import flatten
 

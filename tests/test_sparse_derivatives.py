@@ -14,10 +14,10 @@ import scipy.sparse
 
 import dualad
 import reversead
-from shared.batching import vmap
 from shared.colouring import Colouring, colour
 from shared.counting import count_operations
 from shared.errors import LeafTypeError, ShapeError
+from shared.mapping import vmap
 from shared.pattern import Pattern
 from shared.sparsity import jacobian_pattern
 from shared.tree import flatten

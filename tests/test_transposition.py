@@ -18,9 +18,9 @@ from registry_samples import COMPLEX, SAMPLES, Sample
 import dualad
 import reversead
 from shared import REGISTRY, count_operations, linearity, sigmoid, stop_gradient, tree_map
-from shared.batching import vmap
 from shared.errors import ClosedLevelError, LeafTypeError, LinearityError, ShapeError
 from shared.linearity import JOINTLY, SEPARATELY
+from shared.mapping import vmap
 from shared.primitive import Composite, Like
 from shared.transposition import LinearMap, linear_transpose
 

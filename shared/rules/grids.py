@@ -40,11 +40,17 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
     if not n:
         raise ValueError("array of sample points is empty")
     first, last = xp[0], xp[-1]
-    inner = _between(x, xp, fp, moves) if n > 1 else fp[0] + 0 * x
+    # The line is evaluated where it is needed alone, so that an infinite x elsewhere makes no NaN of its derivatives.
+    within = np.where(np.logical_or(x < first, x > last), first, x)
+    inner = _between(within, xp, fp, moves) if n > 1 else fp[0] + 0 * within
     # At the ends the slope outside is zero, and so is the least of the two; a jump there has the slope inside.
-    low = np.where(x <= first, fp[0], inner) if left is None else np.where(x < first, left, inner)
-    high = np.where(x >= last, fp[-1], low) if right is None else np.where(x > last, right, low)
-    return unwrapped(high)
+    at_first, at_last = x == first, x == last
+    if n > 1 and left is None:
+        inner = np.where(np.logical_and(at_first, first < xp[1]), fp[0], inner)
+    if n > 1:
+        inner = np.where(np.logical_and(at_last, True if right is None else xp[-2] == last), fp[-1], inner)
+    low = np.where(x < first, fp[0] if left is None else left, inner)
+    return unwrapped(np.where(x > last, fp[-1] if right is None else right, low))
 
 
 def _between(x: Any, xp: Any, fp: Any, moves: bool) -> Any:

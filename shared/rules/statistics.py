@@ -134,6 +134,9 @@ def _quantile(
     n = ordered.shape[0]
     if not n:
         raise ValueError(f"np.quantile of no elements{user_line()}")
+    if not isinstance(q, Tracer) and np.asarray(q).dtype.kind == "i":
+        result = _nan_if_any(ordered, read(ordered, q * (n - 1)))  # the first or the last
+        return np.reshape(result, np.shape(q) + kept) if keepdims else unwrapped(result)
     place = q * (n - 1)
     below = np.floor(place)
     if not isinstance(below, Tracer) and not np.ndim(below):
@@ -142,14 +145,17 @@ def _quantile(
     shape = np.shape(q) + (1,) * (ordered.ndim - 1)
     share = np.reshape(place - below, shape) if np.ndim(q) else place - below
     found = read(ordered, lower)
-    rise = read(ordered, np.minimum(lower + 1, n - 1)) - found
+    above = read(ordered, np.minimum(lower + 1, n - 1))
+    rise = above - found
     if isinstance(q, Tracer):
         # At a kink in q, the slope of least size; at the last element there is only the one below.
         before = found - read(ordered, np.maximum(lower - 1, 0))
         last, inside = np.reshape(np.equal(lower, n - 1), shape), np.reshape(np.greater(lower, 0), shape)
         least = np.where(last, before, np.where(inside, np.minimum(before, rise), rise))
         rise = np.where(share == 0, least, rise)
-    result = _nan_if_any(ordered, found + share * rise)
+    # From the nearer of the two, as NumPy does, which tells where an infinity makes NaN
+    line = np.where(share >= 0.5, above - rise * (1 - share), found + rise * share)
+    result = _nan_if_any(ordered, line)
     return np.reshape(result, np.shape(q) + kept) if keepdims else unwrapped(result)
 
 
