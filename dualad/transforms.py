@@ -538,8 +538,8 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
     (by position or name), or are sequences in its order.  With `has_aux` the function returns `(value, aux)` and the
     result is `(product, aux)`.
 
-    Cost: n directions of nested duals (forward over forward).  `dualad.jvp(reversead.grad(f), (x,), (v,))` costs a
-    small multiple of one evaluation.
+    Cost: n directions of nested duals (forward over forward).  `reversead.hvp` costs a small multiple of one
+    evaluation.
 
     >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])

@@ -1,4 +1,5 @@
-"""What both engines stand on: the registry of primitives, the duck array, containers, networks and checks.
+"""What both engines stand on: the registry of primitives, the duck array and levels; batches of examples and directions;
+patterns and colourings; checkpoints, derivatives of one's own and transposes; containers, networks, counts and checks.
 
 This package never imports an engine; what needs one takes it as an argument.
 """

@@ -1,6 +1,7 @@
 """Calling conventions that both engines share: which arguments vary, what a leaf may be, what an output must be.
 
-It knows containers, dtypes and error messages; it knows nothing of tangents, tapes or rules.
+It knows containers, dtypes and error messages, and of tangents and cotangents only what fits what; it knows nothing of
+tapes or rules.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The seeds of a Jacobian are such values, and stay so through elementwise functions; a matrix times them is columns of
 that matrix.  While that lasts, K directions of n numbers cost K and not K n, and the first matrix product of a Jacobian
-costs nothing.  Anything else sees an ordinary `Batched` value, filled in when it is first asked for.  This module
+costs nothing.  Anything else sees an ordinary `Batched` value, filled in when it is first asked for.  Where operations
+are counted, seeds are ordinary from the start, so a count is of the arithmetic without this short cut.  This module
 knows no derivative.
 """
 

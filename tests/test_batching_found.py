@@ -86,7 +86,7 @@ def with_a_return_in_finally(x: Any) -> Any:
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.parametrize("f", [with_a_bare_except, with_suppress, with_a_return_in_finally])
-@pytest.mark.parametrize("bytes_", [1000, 4000])
+@pytest.mark.parametrize("bytes_", [1000, 4000, 8192])
 def test_a_function_that_catches_everything_does_not_take_its_other_branch(monkeypatch, f, bytes_):
     monkeypatch.setattr(shared.directions, "BYTES", bytes_)
     np.testing.assert_array_equal(dualad.grad(f)(np.ones(4)), np.full(4, 48.0))

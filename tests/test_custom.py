@@ -871,3 +871,12 @@ def test_what_runs_example_by_example_is_reported():
     with report_loops() as looped:
         np.testing.assert_array_equal(vmap(by_float)(np.arange(3.0)), [0.0, 2.0, 4.0])
     assert looped == {"by_float": 1}
+
+
+def test_results_of_examples_that_differ_in_structure_are_refused():
+    @custom_derivative(jvp=lambda tangents, out, x: out)
+    def ragged(x):
+        return [x] if float(x) > 0 else (x, x)
+
+    with pytest.raises(ShapeError, match="ragged: its results for the examples of vmap differ in structure"):
+        vmap(ragged)(np.array([1.0, -1.0]))

@@ -14,6 +14,7 @@ import shared.directions
 from shared.batching import Batch, Batched
 from shared.counting import count_operations
 from shared.directions import along_directions, number_of_directions, unit_seeds
+from shared.errors import ClosedLevelError
 from shared.mapping import vmap
 from shared.one_hot import OneHot
 from shared.tree import flatten
@@ -266,3 +267,12 @@ def test_jacobian_of_a_mapped_function_and_mapped_jacobian(ad):
     for k in range(3):
         np.testing.assert_allclose(blocks[k, :, k], each[k], rtol=1e-13)
         np.testing.assert_allclose(each[k], ad.jacobian(lambda r: np.tanh(A @ r))(x[k]), rtol=1e-13)
+
+
+def test_a_unit_direction_that_escapes_is_refused():
+    level = Batch("test", size=5)
+    (seed,) = unit_seeds(level, [X], 0)
+    level.closed = True
+    for use in (lambda s: s * X, lambda s: s * 2.0, lambda s: A @ s, lambda s: s + 1.0, lambda s: s[0]):
+        with pytest.raises(ClosedLevelError, match="test"):
+            use(seed)

@@ -57,6 +57,18 @@ def test_interpolation_of_nan_and_outside_is_numpys(ad: Any) -> None:
     np.testing.assert_array_equal(ad.jacobian(lambda xp: np.interp(x[1:3], xp, VALUES))(KNOTS), np.zeros((2, 4)))
 
 
+def test_interpolation_among_knots_in_one_place_has_numpys_value_and_finite_derivatives() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        n = int(random.integers(1, 6))
+        knots = np.sort(random.integers(0, 6, n) / 2.0)
+        values, x = random.integers(-3, 3, n) * 1.0, np.arange(-2, 9) / 2.0
+        for rest in ({}, {"left": 9.0}, {"right": -9.0}, {"left": 9.0, "right": -9.0}):
+            out, pullback = reversead.vjp(lambda *args: np.interp(*args, **rest), x, knots, values)  # noqa: B023
+            np.testing.assert_allclose(out, np.interp(x, knots, values, **rest), rtol=1e-14, atol=1e-14)
+            assert all(np.isfinite(cotangent).all() for cotangent in pullback(np.ones_like(x)))
+
+
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
@@ -76,6 +88,16 @@ def test_what_contains_nan_has_the_median_and_quantiles_nan(ad: Any, axis: Any) 
     x = np.array([[1.0, np.nan, 2.0], [0.5, 3.0, 4.0]])
     for f in (lambda x: np.median(x, axis), lambda x: np.quantile(x, [0.2, 0.5], axis)):
         np.testing.assert_array_equal(ad.vjp(f, x)[0], f(x))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # inf - inf, in NumPy's own value too
+def test_quantiles_and_medians_of_infinities_are_numpys(ad: Any) -> None:
+    for row in ([1, 2, np.inf], [-np.inf, 2, 3], [np.inf, np.inf, 1], [-np.inf, np.inf, 0, 1]):
+        x = np.array(row)
+        for q in (0.25, 0.3, 0.5, 0.75, [0.5, 0.9]):
+            found = ad.vjp(lambda x: np.quantile(x, q), x)[0]  # noqa: B023
+            np.testing.assert_array_equal(found, np.quantile(x, q))
+        np.testing.assert_array_equal(ad.vjp(np.median, x)[0], np.median(x))
 
 
 def test_quantiles_out_of_range_and_other_methods_are_refused(ad: Any) -> None:

@@ -61,16 +61,16 @@ def tall(x: Any) -> Any:
 
 
 POINTS = {"cameras": rng.normal(size=(3, 4)), "points": rng.normal(size=(4, 3))}
-SYSTEMS: dict[str, tuple[Callable[..., Any], Any, str, int]] = {
-    # function, argument, what forward mode takes, how many products the best of reverse mode takes
-    "Burgers": (burgers, rng.normal(size=30), "3 jvps", 3),
-    "Brusselator": (brusselator, {"u": rng.normal(size=20), "v": rng.normal(size=20)}, "jvps", 6),
-    "bundle adjustment": (residuals, POINTS, "jvps", 7),
-    "one dense row": (tall, rng.normal(size=25), "25 jvps", 2),
-    "a matrix": (lambda x: np.cumsum(x * x, axis=1)[:, ::2], rng.normal(size=(4, 6)), "jvps", 6),
-    "diagonal": (lambda x: np.tanh(x) * x, rng.normal(size=40), "1 jvp", 1),
-    "dense": (lambda x: np.sum(x**2) * x, rng.normal(size=5), "5 jvps", 5),
-    "scalar output": (lambda x: np.sum(x**3), rng.normal(size=9), "9 jvps", 1),
+SYSTEMS: dict[str, tuple[Callable[..., Any], Any, str, str]] = {
+    # function, argument, what forward mode says, what reverse mode says
+    "Burgers": (burgers, rng.normal(size=30), "3 jvps instead of 30 jvps or 30 vjps", "3 jvps"),
+    "Brusselator": (brusselator, {"u": rng.normal(size=20), "v": rng.normal(size=20)}, "6 jvps", "6 jvps"),
+    "bundle adjustment": (residuals, POINTS, "5 jvps", "5 jvps instead of 8 vjps"),
+    "one dense row": (tall, rng.normal(size=25), "25 jvps instead of 26 vjps", "2 vjps instead of 25 jvps"),
+    "a matrix": (lambda x: np.cumsum(x * x, axis=1)[:, ::2], rng.normal(size=(4, 6)), "5 jvps", "3 vjps"),
+    "diagonal": (lambda x: np.tanh(x) * x, rng.normal(size=40), "1 jvp instead", "1 jvp instead"),
+    "dense": (lambda x: np.sum(x**2) * x, rng.normal(size=5), "5 jvps", "5 jvps"),
+    "scalar output": (lambda x: np.sum(x**3), rng.normal(size=9), "9 jvps", "1 vjp instead of 9 jvps"),
 }
 
 
@@ -96,12 +96,12 @@ def test_sparse_jacobian_is_the_dense_one(ad, name):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_takes_few_products_and_says_so(name):
-    f, x, forward, best = SYSTEMS[name]
+    f, x, forward, reverse = SYSTEMS[name]
     said: list[str] = []
     dualad.sparse_jacobian(f, report=said.append)(x)
     reversead.sparse_jacobian(f, report=said.append)(x)
-    assert said[0].split(" instead")[0].endswith(forward)
-    assert sum(int(word) for word in said[1].split(" instead")[0].split() if word.isdigit()) <= best
+    assert said[0].startswith(forward)
+    assert said[1].startswith(reverse)
 
 
 @pytest.mark.parametrize("by", ["columns", "rows", "both", "best"])
@@ -162,6 +162,12 @@ def test_a_colouring_serves_at_other_points_without_detection(ad):
         w = {name: value + k for name, value in x.items()}
         np.testing.assert_allclose(jacobian(w).toarray(), dense(f, w), rtol=1e-12, atol=1e-12)
     assert len(runs) == 3 * (1 if ad is reversead else 2)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-8, 1.0, 1e8, 1e200])
+def test_a_pattern_that_lacks_an_entry_is_refused_whatever_the_size_of_the_entries(ad, scale):
+    with pytest.raises(ShapeError, match="lacks a nonzero entry in row 0"):
+        ad.sparse_jacobian(lambda x: scale * np.array([1.0, 2.0]) * x[::-1], pattern=np.eye(2, dtype=bool))(np.ones(2))
 
 
 def test_a_pattern_that_lacks_an_entry_is_refused(ad):

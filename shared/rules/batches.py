@@ -5,7 +5,7 @@ Elementwise functions need no rule of their own: their arguments are aligned, an
 The structural primitives have one each, below: `rule(size, batched, values, static)`, where `batched[k]` says whether
 `values[k]` has the leading axis of the `size` examples, returns the results along a leading axis.  A rule that does
 not cover its arguments returns NotImplemented; then, as without a rule, the primitive is applied example by example.
-This module knows NumPy's meaning of axes, and nothing of levels or derivatives.
+This module knows NumPy's meaning of axes, and nothing of derivatives.
 """
 
 from __future__ import annotations
