@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dualad.dual import Dual, new_dual
-from shared.arguments import Argnums, Selection, as_leaf, same_structure, scalar_output
+from shared.arguments import Argnums, Selection, as_leaf, refuse_iterators, same_structure, scalar_output
 from shared.assembly import (
     blocks_of_columns,
     floating,
@@ -127,6 +127,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
 
 
 def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums | None) -> Selection:
+    refuse_iterators(name, primals, {})
     selection = Selection(name, f, primals, {}, argnums)
     selection.leaves = [independent(leaf) for leaf in selection.leaves]
     if argnums is not None:
@@ -195,6 +196,7 @@ def _columns(
     scalar: bool = False,
 ) -> tuple[Pass, list[Any]]:
     """One pass, for all but its tangents, and for each output the tangents along all directions of the inputs."""
+    refuse_iterators(name, selection.args, selection.kwargs)
     if executor is None:
         return _span_of_columns(name, selection, has_aux, chunk_size, scalar, None)
     refuse_traced(name, [selection.args, selection.kwargs])

@@ -153,6 +153,16 @@ class Selection:
         return same_structure(name, "tangent", given, self.structure, self.leaves)
 
 
+def refuse_iterators(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """Refuse arguments that the first evaluation of a function would use up, where there will be another."""
+    for argument in (*args, *kwargs.values()):
+        if hasattr(argument, "__next__"):
+            raise TypeError(
+                f"{name}: an argument is a {type(argument).__name__}{user_line()}, which gives its values once, but the "
+                "function is evaluated several times; pass a list"
+            )
+
+
 def is_single(argnums: Any) -> bool:
     """Whether results are those of one argument, and not a tuple."""
     return isinstance(argnums, (int, str, np.integer))

@@ -25,6 +25,7 @@ from shared.rules.batches import FLOATING_ONLY, Alike, aligned, one_by_one
 from shared.scalars import constant_operand
 from shared.tracer import (
     CONSTANT_TYPES,
+    SETITEM,
     DuckArray,
     Through,
     Updating,
@@ -229,7 +230,7 @@ class Batched(DuckArray):
             part, index = part[paths[-1]], index.index
         parts = index if index.__class__ is tuple else (index,)
         if len(parts) == 1 and isinstance(parts[0], Batched) and parts[0].dtype.kind == "b":
-            where, value = _by_mask(level, parts[0], part, value)
+            where, value = _by_mask(level, primitive, parts[0], part, value)
         else:
             where, value = _by_index(level, parts, part, value)
         for path in reversed(paths):
@@ -370,6 +371,7 @@ def _by_index(level: Batch, parts: tuple[Any, ...], buffer: Any, value: Any) -> 
     position = batched_index(level.size, found, flags, buffer.ndim - 1, True)
     mapped = isinstance(value, Batched) and value.level is level
     if mapped or np.ndim(value):
+        buffer = _lifted_for(position.whole, buffer, level)
         shape = np.shape(position.arranged(buffer[position.whole]))
         if mapped:
             value = _with_axes_of(value.primal, shape)
@@ -398,8 +400,14 @@ def _with_axes_of(values: Any, shape: tuple[int, ...]) -> Any:
     return values
 
 
-def _by_mask(level: Batch, mask: Batched, buffer: Any, value: Any) -> tuple[Any, Any]:
+def _by_mask(level: Batch, primitive: Updating, mask: Batched, buffer: Any, value: Any) -> tuple[Any, Any]:
     """The assignment `x[mask] = value` where each example has a mask of its own: one mask of all, and the values."""
+    if mask.level is not level and primitive is SETITEM and not np.ndim(value):
+        # The examples of this level share the mask, those of an outer one do not: a choice does for both.
+        if isinstance(value, Batched) and value.level is level:
+            value = np.reshape(value.primal, (level.size,) + (1,) * (np.ndim(buffer) - 1))
+        reach: Any = np.reshape(mask, mask.shape + (1,) * (np.ndim(buffer) - 1 - mask.ndim))
+        return Ellipsis, np.where(reach, value, buffer).astype(buffer.dtype)
     if mask.level is not level or np.ndim(value):
         raise TracerConversionError(
             f"x[mask] = value with a mask of each example of vmap takes one number{user_line()}; "

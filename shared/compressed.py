@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.arguments import Argnums, Selection
+from shared.arguments import Argnums, Selection, refuse_iterators
 from shared.assembly import floating, is_complex
 from shared.batching import Batched
 from shared.colouring import Colouring, colour
 from shared.directions import along_vectors
-from shared.errors import LeafTypeError, ShapeError, user_line
+from shared.errors import ImpureFunctionError, LeafTypeError, ShapeError, user_line
 from shared.pattern import Pattern, as_pattern, as_sparse, require_complete
 from shared.primitive import Like
 from shared.sparsity import jacobian_pattern
@@ -51,6 +51,7 @@ def sparse_matrix(
 
     A pattern or colouring that is given, and not detected, is checked for missing entries by one product more.
     """
+    refuse_iterators(name, selection.args, selection.kwargs)
     outputs, aux, push, pull = evaluate(name, selection, has_aux)
     leaves = selection.leaves
     if any(is_complex(leaf) for leaf in (*leaves, *outputs)):
@@ -110,6 +111,11 @@ def _colouring(
         f = (lambda *args, **kwargs: selection.f(*args, **kwargs)[0]) if has_aux else selection.f
         f = _Named(f, selection.f) if has_aux else f
         found = jacobian_pattern(f, *selection.args, argnums=argnums, **selection.kwargs)
+        if found.shape != shape:
+            raise ImpureFunctionError(
+                f"{name}: the function gave {shape[0]} numbers once and {found.shape[0]} the next time{user_line()}; it is "
+                "evaluated several times, and must return the same for the same arguments"
+            )
     else:
         found = as_pattern(given, shape)
     return colour(found.symmetrised() if by == "symmetric" else found, by)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import closed
 from shared.levels import Level, bind
 from shared.primitive import Primitive
 from shared.rules import indexing, linear_algebra, products, shapes, special
@@ -140,6 +141,8 @@ class Counted(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
+        if level.closed:
+            raise closed(self)
         values = [a.primal if isinstance(a, Counted) and a.level is level else operand(a) for a in args]
         out = bind(primitive, tuple(values), static)
         count = cost(primitive, out, values, static)
@@ -194,5 +197,8 @@ def count_operations(f: Callable[..., Any], *args: Any) -> int:
         kind = getattr(getattr(leaf, "dtype", None), "kind", "f" if isinstance(leaf, (float, complex)) else "")
         return Counted(level, leaf) if kind in ("f", "c") else leaf
 
-    f(*tree_map(counted, list(args)))
+    try:
+        f(*tree_map(counted, list(args)))
+    finally:
+        level.closed = True
     return level.total

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import in_dtype_of
+from shared.arguments import in_dtype_of, refuse_iterators
 from shared.assembly import independent, is_complex
 from shared.batching import Batch, Batched, note_loop
 from shared.errors import (
@@ -27,6 +27,7 @@ from shared.errors import (
     RegistrationError,
     ShapeError,
     TracerConversionError,
+    closed,
     user_line,
 )
 from shared.levels import Level, Tracer
@@ -104,6 +105,7 @@ class CustomFunction:
             out = self.function(*args, **kwargs)
             self.require_level(out, None)
             return out
+        refuse_iterators(self.name, args, kwargs)
         if self._signature is not None:
             bound = self._signature.bind(*args, **kwargs)
             bound.apply_defaults()
@@ -139,6 +141,8 @@ class CustomFunction:
 
         A level that stands for many examples takes them one by one where f cannot, or must not, be traced.
         """
+        if level.closed:
+            raise closed(next(leaf for leaf in leaves if isinstance(leaf, Tracer) and leaf.level is level))
         inside = next((below for leaf in leaves for below in _levels(leaf) if below is not level), None)
         if inside is None:
             try:
@@ -236,7 +240,10 @@ class Evaluation:
             return found
         except Exception:  # whatever the rule's own code makes of an array that stands for several
             note_loop(self.function.name)
-            rows = [map_(self._example(level, k), _example(given, level, k)) for k in range(level.size)]
+            # An example may itself stand for several, of an outer level.
+            rows = [
+                self._example(level, k)._for_examples(map_, _example(given, level, k), likes) for k in range(level.size)
+            ]
         return [
             None
             if all(part is None for part in column)

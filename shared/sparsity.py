@@ -44,6 +44,9 @@ from shared.tree import flatten, tree_map
 #: Constant functions that ask for types and memory, which no point decides.
 _STATIC = frozenset((np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory))
 
+#: and those that ask for the shape
+_OF_THE_SHAPE = frozenset((np.shape, np.ndim, np.size, *_STATIC))
+
 #: How many shapes a detection keeps the numbers of: a loop reads from a few arrays, but may make any number of them.
 _KEPT_NUMBERS = 16
 
@@ -338,7 +341,12 @@ class PointValue(Traced):
         if any(isinstance(leaf, np.ndarray) for leaf in flatten(kwargs.get("out"))[0]):
             self._escaped()
         args, kwargs = tree_map(lambda leaf: _plain(leaf, self.level), [list(args), dict(kwargs)])
-        return point_value(self.level, function(*args, **kwargs))
+        result = function(*args, **kwargs)
+        return result if function in _OF_THE_SHAPE else point_value(self.level, result)
+
+    @property
+    def plain_memory(self) -> Any:
+        return self.primal if isinstance(self.primal, np.ndarray) else None
 
     def twin(self) -> Traced:
         primal = self.primal

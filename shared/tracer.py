@@ -37,6 +37,8 @@ class DuckArray(Tracer):
     """A traced value: `primal` is what it stands for, a plain value or a tracer of a lower level."""
 
     __slots__ = ("primal",)
+    #: the array that a level holds which does without views of its own, so that NumPy's tell what is a view of what
+    plain_memory: Any = None
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
     primal: Any
@@ -599,4 +601,11 @@ def base_of(out: Any, args: tuple[Any, ...], level: Any) -> DuckArray | None:
         for a in args:
             if isinstance(a, DuckArray) and a.level is level and a.primal is out.base:
                 return a
+    elif isinstance(out, DuckArray) and out.plain_memory is not None:
+        owner = out.plain_memory.base
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level and isinstance(a.primal, DuckArray):
+                memory = a.primal.plain_memory
+                if owner is not None and memory is not None and (memory is owner or memory.base is owner):
+                    return a
     return None
