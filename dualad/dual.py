@@ -1,8 +1,9 @@
 """Forward mode: the dual number, a primal with a tangent.
 
 A `Dual` pushes its tangent through every primitive as the program runs, so one pass of the program gives a directional
-derivative (or many, where the tangent is a batch of them: `shared.batching`), and memory does not depend on the number of operations (Wengert 1964; Griewank & Walther 2008,
-section 3.1).  This module knows the form of the registry's edges, no calculus, and nothing of reverse mode.
+derivative (or many, where the tangent is a batch of them: `shared.batching`), and memory does not depend on the number
+of operations (Wengert 1964; Griewank & Walther 2008, section 3.1).  This module knows the form of the registry's edges,
+no calculus, and nothing of reverse mode.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""What both engines stand on: the registry of primitives, the duck array and levels; batches of examples and directions;
-patterns and colourings; checkpoints, derivatives of one's own and transposes; containers, networks, counts and checks.
+"""What both engines stand on: the registry of primitives and the duck array.
+
+And what they share beside it: batches of examples and of directions, patterns and colourings, checkpoints, derivatives
+of one's own and transposes; containers, networks, counts and checks.
 
 This package never imports an engine; what needs one takes it as an argument.
 """

@@ -158,8 +158,8 @@ def refuse_iterators(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> 
     for argument in (*args, *kwargs.values()):
         if hasattr(argument, "__next__"):
             raise TypeError(
-                f"{name}: an argument is a {type(argument).__name__}{user_line()}, which gives its values once, but the "
-                "function is evaluated several times; pass a list"
+                f"{name}: an argument is a {type(argument).__name__}{user_line()}, which gives its values once, but "
+                "the function is evaluated several times; pass a list"
             )
 
 

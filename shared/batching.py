@@ -2,8 +2,8 @@
 
 A `Batched` value holds K arrays of one shape along a hidden leading axis; code sees the shape of one.  Every primitive
 is applied to all examples by one NumPy call: elementwise as it is, structurally by its batch rule
-(`shared.rules.batches`), without one example by example.  `vmap` (`shared.mapping`) carries examples with it, the engines
-their directions of differentiation (`shared.directions`).  This module knows no derivative and no engine.
+(`shared.rules.batches`), without one example by example.  `vmap` (`shared.mapping`) carries examples with it, the
+engines their directions of differentiation (`shared.directions`).  This module knows no derivative and no engine.
 """
 
 from __future__ import annotations

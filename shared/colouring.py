@@ -36,7 +36,7 @@ class Colouring:
     <colouring of <pattern 3 x 3, 7 nonzeros>: 3 jvps>
     >>> Colouring(tridiagonal, columns=[0, 1, 0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    shared.colouring.NotRecoverableError: entry (1, 0) cannot be recovered...
+    shared.errors.NotRecoverableError: entry (1, 0) cannot be recovered...
     """
 
     __slots__ = ("_places", "alternatives", "columns", "jvps", "pattern", "rows", "symmetric", "vjps")

@@ -113,8 +113,8 @@ def _colouring(
         found = jacobian_pattern(f, *selection.args, argnums=argnums, **selection.kwargs)
         if found.shape != shape:
             raise ImpureFunctionError(
-                f"{name}: the function gave {shape[0]} numbers once and {found.shape[0]} the next time{user_line()}; it is "
-                "evaluated several times, and must return the same for the same arguments"
+                f"{name}: the function gave {shape[0]} numbers once and {found.shape[0]} the next time{user_line()}; "
+                "it is evaluated several times, and must return the same for the same arguments"
             )
     else:
         found = as_pattern(given, shape)

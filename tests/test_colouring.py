@@ -314,7 +314,6 @@ def test_large_patterns() -> None:
 # --- with the engines -------------------------------------------------------------------------------------------------
 
 
-
 def model(p: Any) -> Any:
     """A chain of numbers, each of which depends on its neighbours and on one that they share."""
     x, s = p["x"], p["s"]
@@ -329,7 +328,6 @@ def pieces(vector: Any, likes: Any) -> list[Any]:
 
 def flat(leaves: Any) -> Any:
     return np.concatenate([np.reshape(leaf, (-1,)) for leaf in leaves])
-
 
 
 @pytest.mark.parametrize("by", JACOBIAN_STRATEGIES)

@@ -190,7 +190,7 @@ JACOBIANS: dict[str, Callable[[Function], Any]] = {
 def test_random_combinations_have_the_derivative_of_the_plain_program(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrapped, plain, steps = random_program(seed)
+    wrapped, plain, _ = random_program(seed)
     close(wrapped(X), plain(X))
     wanted = dualad.jacobian(plain, chunk_size=1)(X)
     differences = np.stack([(plain(X + 1e-5 * e) - plain(X - 1e-5 * e)) / 2e-5 for e in np.eye(N)], axis=1)
