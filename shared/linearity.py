@@ -59,9 +59,6 @@ SEPARATELY: dict[Any, tuple[int, ...]] = {
     ),
 }  # fmt: skip
 
-#: Questions about shape and dtype, which no value answers.
-OF_THE_TYPE = frozenset((np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast))
-
 
 def linear_arguments(primitive: Primitive) -> Sequence[int]:
     """The positions of the arguments in each of which alone `primitive` is linear."""
@@ -177,7 +174,7 @@ class LinearValue(DuckArray):
                     traced.append(k)
             else:
                 values.append(a if primitive.constant else operand(a))
-        if not traced or primitive.function in OF_THE_TYPE or primitive is _VALUE:
+        if not traced or primitive.function in shapes.QUESTIONS or primitive is _VALUE:
             out = bind(primitive, tuple(values), static)
             return out if primitive.constant else self._standing_for(out, CONSTANT, primitive, args)
         jointly = require_linear(level, primitive, traced)

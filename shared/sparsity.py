@@ -26,6 +26,7 @@ from shared.pattern import Pattern
 from shared.primitive import Like, Primitive
 from shared.registry import REGISTRY
 from shared.relation import Relation, stacked, union, without_rows
+from shared.rules.shapes import QUESTIONS
 from shared.tracer import (
     SETITEM,
     DuckArray,
@@ -41,11 +42,8 @@ from shared.tracer import (
 )
 from shared.tree import flatten, tree_map
 
-#: Constant functions that ask for types and memory, which no point decides.
-_STATIC = frozenset((np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory))
-
-#: and those that ask for the shape
-_OF_THE_SHAPE = frozenset((np.shape, np.ndim, np.size, *_STATIC))
+#: Functions that ask for types, memory and shape, none of which the point decides.
+_OF_NO_VALUE = frozenset((np.shape, np.ndim, np.size, *QUESTIONS))
 
 #: How many shapes a detection keeps the numbers of: a loop reads from a few arrays, but may make any number of them.
 _KEPT_NUMBERS = 16
@@ -121,7 +119,7 @@ class Traced(DuckArray):
         settled = _plain_keywords(static, level) if static else static
         out = bind(primitive, tuple(values), settled)
         if primitive.constant:
-            return out if primitive.function in _STATIC else point_value(level, out)
+            return out if primitive.function in QUESTIONS else point_value(level, out)
         like = Like(out)
         if not varies and like.dtype is not None and like.dtype.kind not in "fc":
             return point_value(level, out)
@@ -342,7 +340,7 @@ class PointValue(Traced):
             self._escaped()
         args, kwargs = tree_map(lambda leaf: _plain(leaf, self.level), [list(args), dict(kwargs)])
         result = function(*args, **kwargs)
-        return result if function in _OF_THE_SHAPE else point_value(self.level, result)
+        return result if function in _OF_NO_VALUE else point_value(self.level, result)
 
     @property
     def plain_memory(self) -> Any:

@@ -54,15 +54,10 @@ def aligned(size: int, batched: Sequence[bool], values: Sequence[Any]) -> list[A
     ]
 
 
+#: Beside the ufuncs, which are elementwise by definition
 _ELEMENTWISE = (
-    np.absolute, np.conjugate, elementwise.REAL, np.imag, special.relu, special.spherical_bessel,
-    elementwise.ABSOLUTE, special.stop_gradient, elementwise.SIGN,
-    np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
-    np.isfinite, np.isinf, np.isnan, np.isnat, np.round, np.isclose,
-    np.isposinf, np.isneginf, np.iscomplex, np.isreal,
-    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
+    elementwise.REAL, elementwise.ABSOLUTE, elementwise.SIGN, np.imag, special.relu, special.spherical_bessel,
+    special.stop_gradient, np.round, np.isclose, np.isposinf, np.isneginf, np.iscomplex, np.isreal,
     *elementwise.CONSTANT_OPERATORS.values(), *elementwise.LOGICAL_OPERATORS.values(), elementwise.INVERT,
 )  # fmt: skip
 
@@ -76,9 +71,11 @@ def apply_aligned(primitive: Primitive) -> Function:
     return rule
 
 
-for _given in _ELEMENTWISE:
+_UFUNCS = [function for function in REGISTRY if isinstance(function, np.ufunc) and function.signature is None]
+for _given in (*_ELEMENTWISE, *_UFUNCS):
     _primitive: Any = _given if isinstance(_given, Primitive) else REGISTRY[_given]
-    batch(_primitive)(apply_aligned(_primitive))
+    if isinstance(_primitive, Primitive) and not (_primitive.elementwise or _primitive.broadcasts):
+        batch(_primitive)(apply_aligned(_primitive))
 
 
 # --- one array, whose axes are counted from one later -----------------------------------------------------------------
@@ -243,7 +240,7 @@ class Alike:
         self.value = value
 
 
-for _function in (np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory):
+for _function in shapes.QUESTIONS:
 
     @batch(_function)
     def _asked(size: int, batched: Any, values: Any, static: Any, function: Any = _function) -> Any:

@@ -277,7 +277,7 @@ constant(
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
     np.isfinite, np.isinf, np.isnan, np.isnat,
     np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
-    np.isposinf, np.isneginf, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal,
+    np.isposinf, np.isneginf, np.iscomplex, np.isreal,
 )  # fmt: skip
 alias(np.around, np.round)
 

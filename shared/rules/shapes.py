@@ -258,7 +258,16 @@ _where = rule(
     because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
 )
 _where.joint_push = _chosen_tangent
-constant(np.result_type, np.can_cast, np.may_share_memory, np.shares_memory)
+#: Questions about dtype and memory, which no value answers: no level traces the answers.
+QUESTIONS: tuple[Any, ...] = (
+    np.iscomplexobj,
+    np.isrealobj,
+    np.result_type,
+    np.can_cast,
+    np.may_share_memory,
+    np.shares_memory,
+)
+constant(*QUESTIONS)
 composite(np.shape)(lambda a: a.shape)
 composite(np.ndim)(lambda a: len(a.shape))
 composite(np.size)(lambda a, axis=None: a.size if axis is None else count_of(a.shape, axis))
