@@ -42,7 +42,7 @@ from shared.levels import Level
 from shared.parallel import checked_executor, on_executor, refuse_traced, spans_of
 from shared.primitive import Like
 from shared.transformed import transformed
-from shared.tree import LEAF, flatten, unflatten
+from shared.tree import flatten, unflatten
 
 Function = Callable[..., Any]
 
@@ -52,13 +52,17 @@ class Pass:
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
 
-    def __init__(self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False):
+    def __init__(
+        self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False
+    ):
         level = Level(name)
         try:
             duals = [
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
             ]
             out, aux = split_aux(name, selection.call(duals), has_aux)
+            if scalar:
+                scalar_output(name, out)
             leaves, self.structure = flatten(out)
             require_numbers(name, leaves)
             self.outputs = [primal_of(o, level) for o in leaves]
@@ -214,9 +218,7 @@ def _span_of_columns(
     passes: list[Pass] = []
 
     def tangents(seeds: list[Any]) -> list[Any]:
-        done = Pass(name, selection, seeds, has_aux)
-        if scalar and not (done.structure is LEAF and done.outputs[0].__class__ is np.float64):
-            scalar_output(name, done.output())
+        done = Pass(name, selection, seeds, has_aux, scalar)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
@@ -227,9 +229,7 @@ def _span_of_columns(
         # The value and aux are those of the first span; the others need not send theirs.
         return (None if span is not None and span[0] else passes[0]), columns
     # There is no input at all: the derivative is empty, the value is not.
-    first = Pass(name, selection, selection.leaves, has_aux)
-    if scalar:
-        scalar_output(name, first.output())
+    first = Pass(name, selection, selection.leaves, has_aux, scalar)
     return first, [np.zeros((0, *Like(output).shape)) for output in first.outputs]
 
 

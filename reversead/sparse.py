@@ -7,7 +7,7 @@ from typing import Any
 
 from reversead.transforms import Run, grad
 from shared.arguments import Argnums, Selection
-from shared.compressed import Products, require_strategy, sparse_matrix
+from shared.compressed import Products, require_options, sparse_matrix
 from shared.transformed import transformed
 
 Function = Callable[..., Any]
@@ -24,8 +24,9 @@ def sparse_jacobian(
 ) -> Function:
     """The Jacobian of `f` as a sparse matrix, from as few products with it as its pattern allows.
 
-    Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other in C
-    order.  The result is a `scipy.sparse.csr_array`, or, where SciPy is not installed, `(values, (rows, columns))`.
+    Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other (those of
+    a dict in the order of its sorted keys), each in C order.  The result is a `scipy.sparse.csr_array`; where SciPy is
+    not installed, or under another transform, `(values, (rows, columns))`.
 
     `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's), a `Pattern`, or a `Colouring`,
     made once for many points by `shared.colour(pattern, by)`, any of which one product more checks for missing entries;
@@ -44,7 +45,7 @@ def sparse_jacobian(
     ((49, 50), 98)
     """
     name = "sparse_jacobian"
-    require_strategy(name, by, ("best", "columns", "rows", "both"))
+    require_options(name, by, ("best", "columns", "rows", "both"), report)
 
     @transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
@@ -76,6 +77,7 @@ def sparse_hessian(
     ((50, 50), 148)
     """
     name = "sparse_hessian"
+    require_options(name, "symmetric", ("symmetric",), report)
     gradient = grad(f, argnums, has_aux)
 
     @transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)

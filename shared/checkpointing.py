@@ -126,6 +126,8 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
         top = highest(flatten(state)[0])
         if top is None:
             state = step(state, k)
+            if state is None:
+                raise TypeError(f"checkpoint_loop: step returned None{user_line()}; it must return the state")
             k += 1
         else:
             state, k, snapshots = top.checkpoint_loop(step, state, k, n, snapshots)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import NotRecoverableError, ShapeError, user_line
-from shared.pattern import Pattern
+from shared.pattern import Pattern, as_pattern
 from shared.relation import unique
 
 #: What `colour` can be asked for.
@@ -159,8 +159,10 @@ def _flat(name: str, products: Any, shape: tuple[int, int]) -> Any:
 # --- strategies -------------------------------------------------------------------------------------------------------
 
 
-def colour(pattern: Pattern, by: str = "best") -> Colouring:
+def colour(pattern: Any, by: str = "best") -> Colouring:
     """A colouring of a pattern that takes few products, by one of the strategies, and which depends on nothing else.
+
+    The pattern is a `Pattern`, such as `jacobian_pattern` detects, or a boolean matrix of NumPy or SciPy.
 
     `by="columns"` takes products J s alone (jvps), `"rows"` products s J alone (vjps), `"both"` the former for most
     rows and the latter for a few dense ones, or the other way round; `"symmetric"` uses that the matrix is symmetric
@@ -180,6 +182,7 @@ def colour(pattern: Pattern, by: str = "best") -> Colouring:
     """
     if by not in STRATEGIES:
         raise ValueError(f"colour: {by!r} is no strategy{user_line()}; there are {', '.join(map(repr, STRATEGIES))}")
+    pattern = as_pattern(pattern)
     m, n = pattern.shape
     if by == "symmetric":
         result = colour_symmetric(pattern)

@@ -82,8 +82,12 @@ def sparse_matrix(
     return (found, aux) if has_aux else found
 
 
-def require_strategy(name: str, by: str, known: Sequence[str]) -> None:
-    """Refuse a strategy that is not one of those known."""
+def require_options(name: str, by: str, known: Sequence[str], report: Any) -> None:
+    """Refuse a strategy that is not one of those known, and a report that is no function."""
+    if report is not None and not callable(report):
+        raise TypeError(
+            f"{name}: report must be a function that takes a text, such as print, not {report!r}{user_line()}"
+        )
     if by not in known:
         elsewhere = "; forward mode has no other, use reversead" if "rows" not in known else ""
         raise ValueError(f"{name}: by={by!r}{user_line()}, but must be one of {', '.join(map(repr, known))}{elsewhere}")

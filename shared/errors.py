@@ -64,6 +64,10 @@ class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 
 
+#: NumPy and SciPy call us back; what the user wrote is above them.
+_LIBRARIES = tuple(f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy"))
+
+
 def user_line() -> str:
     """Where the user's code called into this library, as " (at file.py:12)"; empty if it cannot be told."""
     frame = sys._getframe(1)
@@ -72,16 +76,22 @@ def user_line() -> str:
         if frame.f_code.co_name == "on_worker" and name.startswith(_OWN):
             # Below are the lines of an executor; the user's are in another thread or process.
             return ""
-        if not name.startswith(_OWN) and os.sep + "numpy" + os.sep not in name and not name.startswith("<__array"):
+        if (
+            not name.startswith(_OWN)
+            and not any(part in name for part in _LIBRARIES)
+            and not name.startswith("<__array")
+        ):
             return f" (at {name}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
 
 
 def no_rule(name: str) -> NoRuleError:
+    function = name.removeprefix("the ufunc ")
     return NoRuleError(
         f"{name} has no derivative rule{user_line()}. Write it with functions that have one, or declare one: "
-        f"shared.elementwise({name}, partial, ...), shared.composite({name}) or another form of shared.registry. "
+        f"shared.elementwise({function}, partial, ...), shared.composite({function}) or another form of "
+        f"shared.registry, or shared.custom_derivative of a function that calls it. "
         f"If it must not be differentiated, apply it to stop_gradient(x)."
     )
 

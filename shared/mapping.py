@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.arguments import refuse_iterators
 from shared.batching import Batch, Batched
 from shared.errors import ShapeError, user_line
 from shared.references import ALONE_AS_ITEM, ALONE_IN_SLOT, getrefcount
@@ -31,6 +32,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     arrays with one more axis, so the Python code runs once; a primitive without a batch rule runs example by example
     (`report_loops` counts these).  `f` may take derivatives, and `vmap(f)` may be differentiated.
 
+    `f` must be pure: what it draws at random it draws once, for all examples.
+
     Raises ShapeError for axes that do not fit and examples of unequal number; TracerConversionError where `f` needs a
     plain value that differs among the examples, as a branch on it does.
 
@@ -41,9 +44,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
     @transformed(vmap, f, in_axes, out_axes)
     def mapped(*args: Any, **kwargs: Any) -> Any:
+        refuse_iterators("vmap", args, kwargs)
         leaves, structure = flatten(list(args))
         axes = _axes_of("in_axes", in_axes, list(args))
-        level = Batch("vmap", _number_of_examples(leaves, axes))
+        level = Batch("vmap", _number_of_examples(leaves, axes, bool(kwargs)))
         try:
             inputs = [
                 leaf if axis is None else Batched(level, _examples_first(leaf, axis))
@@ -73,13 +77,19 @@ def _axes_of(name: str, axes: Any, tree: Any) -> list[int | None]:
         return [axis for entry, branch in zip(axes, tree, strict=True) for axis in _axes_of(name, entry, branch)]
     _, structure = flatten(tree)
     raise ShapeError(
-        f"vmap: {name}={axes!r} does not fit {structure}{user_line()}: give an int or None for all, or one entry "
-        f"{'an argument' if name == 'in_axes' else 'an output'}, each an int, None or a container that matches it"
+        f"vmap: {name}={_shown(axes)} does not fit {structure}, where * is an array{user_line()}: give an int or None "
+        f"for all, or one entry {'an argument, as in (0, None)' if name == 'in_axes' else 'an output'}, each an int, "
+        "None or a container that matches it"
     )
 
 
-def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None]) -> int:
-    sizes = []
+def _shown(axes: Any) -> str:
+    text = repr(axes)
+    return text if len(text) < 80 else f"a {type(axes).__name__}"
+
+
+def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None], has_keywords: bool) -> int:
+    sizes: dict[int, list[str]] = {}
     for k, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
         if axis is None:
             continue
@@ -87,16 +97,23 @@ def _number_of_examples(leaves: Sequence[Any], axes: Sequence[int | None]) -> in
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
                 f"vmap: in_axes maps over axis {axis} of leaf {k} of the arguments, whose shape is {shape}"
-                f"{user_line()}; give None for an argument that all examples share"
+                f"{user_line()}; give None for an argument that all examples share, and np.array(...) of a list of "
+                "numbers, which is a container of them"
             )
-        sizes.append(shape[axis])
+        sizes.setdefault(int(shape[axis]), []).append(f"axis {axis} of leaf {k}, of shape {shape}")
     if not sizes:
-        raise ShapeError(f"vmap: no argument is mapped{user_line()}: in_axes must name an axis of at least one")
-    if len(set(sizes)) > 1:
+        keywords = "; keyword arguments are shared by all examples, so pass by position what is mapped"
         raise ShapeError(
-            f"vmap: the mapped axes of the arguments have different lengths, {', '.join(map(str, sizes))}{user_line()}"
+            f"vmap: no argument is mapped{user_line()}: in_axes must name an axis of at least one"
+            f"{keywords if has_keywords else ''}"
         )
-    return int(sizes[0])
+    if len(sizes) > 1:
+        found = "; ".join(f"{size} along {places[0]}" for size, places in sizes.items())
+        raise ShapeError(
+            f"vmap: the mapped axes of the arguments have different lengths{user_line()}: {found}; give in_axes=None "
+            "to an argument that all examples share"
+        )
+    return next(iter(sizes))
 
 
 def _examples_first(leaf: Any, axis: int) -> Any:

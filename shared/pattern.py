@@ -250,5 +250,6 @@ def require_complete(name: str, values: Any, pattern: Pattern, direction: Any, p
     if lacking.size:
         raise ShapeError(
             f"{name}: the pattern lacks a nonzero entry in row {lacking[0]}{user_line()}; without it other entries are "
-            "wrong: give a pattern that contains it, or none, to have it detected"
+            "wrong: give a pattern that contains it (one detected at a point with other branches lacks theirs; "
+            "patterns of several points are united by |), or none, to have it detected"
         )

@@ -102,17 +102,17 @@ class DuckArray(Tracer):
         if method == "__call__" and not kwargs:
             entry: Any = REGISTRY.get(ufunc)
             if entry is None:
-                raise no_rule(f"np.{ufunc.__name__}")
+                raise no_rule(_named(ufunc))
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
             raise _output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
             entry = METHODS.get((ufunc, method))
             if entry is None:
-                raise no_rule(f"np.{ufunc.__name__}.{method}")
+                raise no_rule(f"{_named(ufunc)}.{method}")
             return entry(*inputs, **kwargs)
         if ufunc not in REGISTRY:
-            raise no_rule(f"np.{ufunc.__name__}")
+            raise no_rule(_named(ufunc))
         if kwargs.pop("where", True) is not True:
             raise unsupported_keyword(f"np.{ufunc.__name__}", "where")
         for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("dtype", None)):
@@ -150,15 +150,16 @@ class DuckArray(Tracer):
         raise not_a_number(
             "a plain NumPy array",
             "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
-            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to. A method of a "
-            "plain array takes no traced value: write A @ x for A.dot(x).",
+            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to, of all that may "
+            "vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
         )
 
     def __float__(self) -> NoReturn:
         raise not_a_number(
             "a plain float",
-            "Use NumPy's functions in place of math's (np.sin(x) for math.sin(x)); fill an array that was made with "
-            "np.zeros_like(x) or np.zeros(n, like=x); or say stop_gradient(x) if the derivative must be dropped.",
+            "Fill an array that was made with np.zeros_like(x) or np.zeros(n, like=x), of all the x that may vary "
+            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
+            "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
         )
 
     __complex__ = __float__
@@ -284,6 +285,12 @@ def inner_into_outer() -> StaleViewError:
         f"a value of an inner differentiation was assigned into an array of an outer one{user_line()}; the array "
         "would outlive the value. Make the array inside the inner function, with np.zeros_like or np.copy."
     )
+
+
+def _named(ufunc: np.ufunc) -> str:
+    """A ufunc as a user writes it; not all are NumPy's."""
+    name = ufunc.__name__
+    return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
 
 
 def _output_refused(name: str) -> Exception:

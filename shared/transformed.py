@@ -13,6 +13,8 @@ from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
 
+from shared.errors import user_line
+
 Function = Callable[..., Any]
 
 
@@ -52,6 +54,10 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     >>> negated(abs)(3), negated(abs).__name__
     (-3, 'abs')
     """
+
+    if not callable(f):
+        name = next((option for option in further if isinstance(option, str)), transform.__name__)
+        raise TypeError(f"{name}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
 
     def decorate(call: Function) -> Function:
         made = Transformed(call)
