@@ -254,8 +254,8 @@ class Batched(DuckArray):
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise _many(
             "a plain NumPy array",
-            "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros(n, like=x). A plain one "
-            "is read at a mapped index by np.take_along_axis(array, index, axis), for one integer with index[None].",
+            "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros(n, like=x). A plain "
+            "one is read at a mapped index by np.take_along_axis(array, index, axis), for one integer with index[None].",
         )
 
     def __float__(self) -> NoReturn:
