@@ -255,7 +255,7 @@ class Batched(DuckArray):
         raise _many(
             "a plain NumPy array",
             "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros(n, like=x). A plain "
-            "one is read at a mapped index by np.take_along_axis(array, index, axis), for one integer with index[None].",
+            "one is read at a mapped index by np.take_along_axis(array, index, axis): for one integer, index[None].",
         )
 
     def __float__(self) -> NoReturn:
