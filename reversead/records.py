@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Like, Primitive
+from shared.primitive import Like, Primitive, differs
 
 _ndarray = np.ndarray
 
@@ -66,14 +66,3 @@ def record_all(
         node += 1
     tape.count = node + 1
     return node
-
-
-def differs(value: Any, out: Any) -> bool:
-    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
-    if getattr(value, "shape", ()) != getattr(out, "shape", ()):
-        return True
-    dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
-    if dtype is None or promoted is None:
-        # A Python number is weak, so it is promoted only from real to complex.
-        return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
-    return bool(dtype != promoted)

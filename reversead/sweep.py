@@ -14,21 +14,12 @@ from typing import Any
 import numpy as np
 
 from reversead.junction import Parts
-from shared.primitive import Edge, fit
+from shared.primitive import Edge
 from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.tracer import SETITEM, DuckArray, ViewOf, duplicate, located, read, write
+from shared.tracer import SETITEM, ViewOf, duplicate, write
+from shared.updates import GATHER, OVERWRITE, UNCHANGED, deposit
 
 _ndarray = np.ndarray
-_ARRAYS = (np.ndarray, DuckArray)
-
-
-def _gather(c: Any, kept: Any) -> Any:
-    like, index, _, _, stays = kept
-    # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    part, index = located(np.asarray(c) if c.__class__ is float else c, index)
-    c = np.copy(read(part, index)) if stays is None else np.where(stays, read(part, index), 0)
-    surplus = like.ndim - c.ndim
-    return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
 
 
 _NOTHING: Any = None
@@ -42,12 +33,6 @@ RECOMPUTE = Edge(None, None, _NOTHING)
 DEPENDS = Edge(None, None, _NOTHING)
 #: The beginning of a part that was recorded by a sweep: its kept value guards that part's constants until then.
 LOCKS = Edge(None, None, _NOTHING)
-#: From a changed array to the array before an assignment: zero where it was assigned to.
-OVERWRITE = Edge(None, None, lambda t, kept: t)
-#: From a changed array to the array before an addition.
-UNCHANGED = Edge(None, lambda c, kept: c, lambda t, kept: t)
-#: From a changed array to the value that was assigned or added.
-GATHER = Edge(None, _gather, lambda t, kept: t)
 
 
 def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: Any) -> None:
@@ -78,7 +63,7 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: 
                     if edge is RECOMPUTE:
                         _splice(kept, c, records, cotangents, owned, tape, placements)
                     elif edge is not DEPENDS:
-                        _deposit(edge, c, kept, parent, cotangents, owned)
+                        deposit(edge, c, kept, parent, cotangents, owned)
                 else:
                     if (
                         pull is mul
@@ -134,25 +119,6 @@ def _splice(
         if node >= 0:
             old = cotangents[node]
             cotangents[node] = cotangent if old is None else old + cotangent
-
-
-def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:
-    """The edges that write into the parent's cotangent themselves, at the cost of what they write."""
-    old = cotangents[parent]
-    if edge is OVERWRITE:
-        # The node that was just taken is numbered len(cotangents).
-        if len(cotangents) not in owned or not isinstance(c, _ARRAYS):
-            c = duplicate(c)
-        c = write(c, SETITEM, kept, 0.0)
-        cotangents[parent] = c if old is None else old + c
-    else:
-        if old is None:
-            old = kept[0].zeros()
-        elif parent not in owned or not isinstance(old, _ARRAYS):
-            old = duplicate(old)
-        assert edge.accumulate is not None
-        cotangents[parent] = edge.accumulate(old, c, kept)
-    owned.add(parent)
 
 
 def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int], tape: Any) -> list[Any]:

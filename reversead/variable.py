@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reversead.junction import evaluate, record_junction
-from reversead.records import detached, differs, record_all
-from reversead.sweep import GATHER, OVERWRITE, UNCHANGED
+from reversead.records import detached, record_all
 from shared.custom import has_derivative
 from shared.errors import StaleViewError, user_line
 from shared.levels import Tracer, bind
 from shared.operators import ARITHMETIC
-from shared.primitive import Like, Primitive
+from shared.primitive import Like, Primitive, differs
 from shared.registry import UNARY
 from shared.scalars import constant_operand
 from shared.tracer import (
@@ -40,6 +39,7 @@ from shared.tracer import (
     writable,
     write,
 )
+from shared.updates import GATHER, OVERWRITE, UNCHANGED
 
 if TYPE_CHECKING:
     from reversead.tape import Tape

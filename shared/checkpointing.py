@@ -10,6 +10,7 @@ derivative and no engine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import isqrt
 from operator import index
 from typing import Any
@@ -136,10 +137,8 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
 
 def _integer(name: str, value: Any) -> int:
     if not isinstance(value, bool):
-        try:
+        with suppress(TypeError):
             return index(value)
-        except TypeError:
-            pass
     raise TypeError(f"checkpoint_loop: {name} must be an integer, not {value!r}{user_line()}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.errors import LinearityError, closed, user_line
 from shared.levels import Level, Tracer, bind
-from shared.primitive import Edge, Like, Primitive, fit
+from shared.primitive import Edge, Like, Primitive, differs
 from shared.rules import elementwise, shapes, special
 from shared.tracer import (
     SETITEM,
@@ -25,14 +25,13 @@ from shared.tracer import (
     base_of,
     duplicate,
     lasting,
-    located,
     operand,
-    read,
     view_class,
     winners,
     writable,
     write,
 )
+from shared.updates import GATHER, OVERWRITE, UNCHANGED
 
 #: Functions that are linear in these arguments jointly (None: in all of them).
 JOINTLY: dict[Any, tuple[int, ...] | None] = {
@@ -95,22 +94,6 @@ CONSTANT, ZERO = -1, -2
 
 #: An argument: its kept value is its number, and its cotangent is a result.
 ARGUMENT = Edge(None, None, lambda t, kept: t)
-#: From a changed array to the array before an assignment (zero where it was assigned to), or before an addition.
-OVERWRITE = Edge(None, None, lambda t, kept: t)
-UNCHANGED = Edge(None, lambda c, kept: c, lambda t, kept: t)
-
-
-def _gather(c: Any, kept: Any) -> Any:
-    like, index, stays = kept
-    # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    part, index = located(np.asarray(c) if c.__class__ is float else c, index)
-    c = np.copy(read(part, index)) if stays is None else np.where(stays, read(part, index), 0)
-    surplus = like.ndim - c.ndim
-    return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
-
-
-#: From a changed array to the value that was assigned or added.
-GATHER = Edge(None, _gather, lambda t, kept: t)
 
 
 class Transposition(Level):
@@ -237,7 +220,8 @@ class LinearValue(DuckArray):
             level.records += (OVERWRITE if primitive is SETITEM else UNCHANGED, index, ~base)
         if parent >= 0:
             stays = winners(primal.shape, index) if primitive is SETITEM else None
-            level.records += (GATHER, (Like(value), index, stays), parent if base >= 0 else ~parent)
+            kept = (Like(value), index, Like(primal), primitive, stays)
+            level.records += (GATHER, kept, parent if base >= 0 else ~parent)
         self.index = level.node() if base >= 0 or parent >= 0 else ZERO
         self.primal = primal
 
@@ -320,18 +304,9 @@ def record(
     for k in active:
         edge: Any = primitive.edges[k if residuals is None else 0]
         kept = primitive.keep(edge, k, out, kept_values, static) if residuals is None else residuals[k]
-        if primitive.broadcasts and _differs(plain[k], out):
+        if primitive.broadcasts and differs(plain[k], out):
             edge, kept = edge.fitted, (Like(plain[k]), kept, Like(out))
         parent = args[k].index
         level.records += (edge, kept, ~parent if first else parent)
         first = False
     return level.node()
-
-
-def _differs(value: Any, out: Any) -> bool:
-    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
-    before, after = Like(value), Like(out)
-    if before.dtype is None or after.dtype is None:
-        # A Python number is weak, so it is promoted only from real to complex.
-        return before.shape != after.shape or bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
-    return before.shape != after.shape or before.dtype != after.dtype

@@ -123,6 +123,17 @@ def fit(cotangent: Any, like: Like) -> Any:
     return cotangent
 
 
+def differs(value: Any, out: Any) -> bool:
+    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
+    if getattr(value, "shape", ()) != getattr(out, "shape", ()):
+        return True
+    dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
+    if dtype is None or promoted is None:
+        # A Python number is weak, so it is promoted only from real to complex.
+        return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
+    return bool(dtype != promoted)
+
+
 def stretch(tangent: Any, like: Like) -> Any:
     """Broadcast and promote `tangent` to the shape and dtype of `like`: what `fit` is the transpose of."""
     if getattr(tangent, "shape", ()) != like.shape:

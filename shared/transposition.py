@@ -15,10 +15,11 @@ import numpy as np
 
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.assembly import floating, require_numbers
-from shared.linearity import ARGUMENT, CONSTANT, OVERWRITE, ZERO, LinearValue, Transposition, is_zero
-from shared.primitive import Edge, Like
-from shared.tracer import SETITEM, DuckArray, duplicate, write
+from shared.linearity import ARGUMENT, CONSTANT, ZERO, LinearValue, Transposition, is_zero
+from shared.primitive import Like
+from shared.tracer import DuckArray
 from shared.tree import flatten, tree_map, unflatten
+from shared.updates import deposit
 
 
 class LinearMap:
@@ -119,35 +120,13 @@ def sweep(records: list[Any], cotangents: list[Any], arguments: int) -> list[Any
             if edge is ARGUMENT:
                 found[kept] = c
             elif edge.pull is None:
-                _deposit(edge, c, kept, parent, cotangents, owned)
+                deposit(edge, c, kept, parent, cotangents, owned)
             else:
                 term, old = edge.pull(c, kept), cotangents[parent]
                 cotangents[parent] = term if old is None else old + term
                 if old is not None:
                     owned.add(parent)
     return found
-
-
-_ARRAYS = (np.ndarray, DuckArray)
-
-
-def _deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:
-    """The edges that write into the parent's cotangent themselves, at the cost of what they write."""
-    old = cotangents[parent]
-    if edge is OVERWRITE:
-        # The node that was just taken is numbered len(cotangents).
-        if len(cotangents) not in owned or not isinstance(c, _ARRAYS):
-            c = duplicate(c)
-        c = write(c, SETITEM, kept, 0.0)
-        cotangents[parent] = c if old is None else old + c
-    else:
-        if old is None:
-            old = kept[0].zeros()
-        elif parent not in owned or not isinstance(old, _ARRAYS):
-            old = duplicate(old)
-        assert edge.accumulate is not None
-        cotangents[parent] = edge.accumulate(old, c, kept)
-    owned.add(parent)
 
 
 def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -261,3 +262,26 @@ def test_repr_tells_the_size() -> None:
     assert "Tape" in repr(tape)
     assert "nodes" in repr(tape)
     assert "9.0" in repr(y)
+
+
+def test_view_of_a_locked_constant_is_kept_without_a_copy() -> None:
+    data, w = np.full((300, 300), 0.1), np.linspace(0.0, 1.0, 300)
+
+    def f(w: np.ndarray) -> np.ndarray:
+        # The first product locks the data, so that the transpose made of it afterwards is read-only, too.
+        hidden = np.tanh(data @ w)
+        return data.T @ hidden
+
+    tracemalloc.start()
+    try:
+        out, pullback = reversead.vjp(f, w)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < data.nbytes / 2
+    with pytest.raises(ValueError, match="read-only"):
+        data[0, 0] = 5.0
+    slope = 1 - np.tanh(data @ w) ** 2
+    np.testing.assert_allclose(pullback(out)[0], data.T @ (slope * (data @ out)), rtol=1e-12)
+    del pullback
+    data[0, 0] = 5.0
