@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from reversead.guard import Guard
 from reversead.junction import OUTPUT
 from reversead.records import detached
 from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
@@ -395,7 +394,7 @@ class _Reopened:
         self._first = tape.replayed
         self._shift = self._first - self._count
         tape.closed, tape.thread = False, get_ident()
-        tape.count, tape.record, tape.guard = self._first + 1, self._records.extend, Guard()
+        tape.count, tape.record, tape.guard = self._first + 1, self._records.extend, tape.guard.another()
         # The constants of this part are needed until its first record is taken.
         tape.record((LOCKS, tape.guard, ~0))
         return self

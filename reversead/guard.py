@@ -78,6 +78,13 @@ class Guard:
         """The same for an independent variable, which comes once and not in every turn of a loop."""
         return array.copy("K") if array.nbytes <= SMALL_LEAF else self.constant(array)
 
+    #: the same for an index, which is copied whatever its size
+    index = staticmethod(np.array)
+
+    def another(self) -> Guard:
+        """A guard of the same kind that holds nothing."""
+        return Guard()
+
     def release(self) -> None:
         """Give every locked array back for writing, unless another tape still needs it."""
         if self.held:

@@ -25,6 +25,7 @@ from reversead.variable import Variable
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
 from shared.levels import Level
+from shared.tracer import DuckArray
 from shared.tree import LEAF as SINGLE
 
 _ndarray = np.ndarray
@@ -100,6 +101,8 @@ class Tape(Level):
         for value in values:
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
+            elif isinstance(value, DuckArray):
+                self.guard = value.constants() or self.guard
             node = self.count
             self.count = node + 1
             self.record((LEAF, len(self.variables), ~0))

@@ -197,7 +197,7 @@ class Variable(DuckArray):
         if self.index < tape.floor and self.index != LOCAL:
             raise _assigned_outside()
         if index.__class__ is not int:
-            index = lasting(index)
+            index = lasting(index, tape.guard.index)
         parent = -1
         if isinstance(value, Variable) and value.level is tape:
             if value.index == self.index >= 0:

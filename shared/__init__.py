@@ -23,6 +23,7 @@ from shared.errors import (
     LinearityError,
     NoRuleError,
     NotRecoverableError,
+    ProgramGuardError,
     RegistrationError,
     ShapeError,
     StaleViewError,
@@ -33,6 +34,7 @@ from shared.mapping import vmap
 from shared.mlp import MLP
 from shared.parallel import ExecutorError, sum_over_shards
 from shared.pattern import Pattern
+from shared.programs import Program, trace
 from shared.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.sparsity import jacobian_pattern
 from shared.transposition import linear_transpose
@@ -55,6 +57,8 @@ __all__ = [
     "NoRuleError",
     "NotRecoverableError",
     "Pattern",
+    "Program",
+    "ProgramGuardError",
     "RegistrationError",
     "ShapeError",
     "StaleViewError",
@@ -85,6 +89,7 @@ __all__ = [
     "softsign",
     "stop_gradient",
     "sum_over_shards",
+    "trace",
     "tree_map",
     "unflatten",
     "vmap",

@@ -60,6 +60,10 @@ class NotRecoverableError(DifferentiationError, ValueError):
     """A colouring puts columns or rows together that a product cannot tell apart."""
 
 
+class ProgramGuardError(DifferentiationError, RuntimeError):
+    """A recorded program was run where what it was recorded for does not hold: another shape, dtype or branch."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 

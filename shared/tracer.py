@@ -54,6 +54,11 @@ class DuckArray(Tracer):
         primal = self.primal
         return primal.seed(value) if isinstance(primal, DuckArray) else value
 
+    def constants(self) -> Any:
+        """What keeps constants for a derivative of this, in place of a tape's own guard; None if that will do."""
+        primal = self.primal
+        return primal.constants() if isinstance(primal, DuckArray) else None
+
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
         raise NotImplementedError
@@ -365,19 +370,19 @@ SETITEM = Updating("setitem", _assign)
 ADD_AT = Updating("add_at", _add_at)
 
 
-def lasting(index: Any) -> Any:
-    """An index that may be kept: arrays and lists in it are copied, since their owner may change them."""
+def lasting(index: Any, kept: Callable[[Any], Any] = np.array) -> Any:
+    """An index that may be kept: arrays and lists in it are copied (`kept`), since their owner may change them."""
     kind = index.__class__
     if kind is tuple:
         # A tuple inside a tuple is an index array.
-        return tuple([np.array(part) if part.__class__ is tuple else lasting(part) for part in index])
+        return tuple([np.array(part) if part.__class__ is tuple else lasting(part, kept) for part in index])
     if kind is Through:
-        return Through(index.path, lasting(index.index))
+        return Through(index.path, lasting(index.index, kept))
     if isinstance(index, DuckArray):
         return index.twin()
     if kind is list:
         return np.array(index, np.intp if not index else None)
-    return np.array(index) if isinstance(index, np.ndarray) else index
+    return kept(index) if isinstance(index, np.ndarray) else index
 
 
 def winners(shape: tuple[int, ...], index: Any) -> Any:
