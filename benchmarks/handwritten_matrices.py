@@ -64,6 +64,21 @@ def _curvatures(logits: FloatArray) -> FloatArray:
     return curvatures
 
 
+def logistic_regression(examples: int, features: int) -> Problem:
+    """The loss of a logistic regression and its gradient: two products of the data with a vector."""
+    data, labels, weights, _ = _logistic_data(examples, features)
+
+    def by_hand(weights: FloatArray) -> tuple[Any, FloatArray]:
+        logits = data @ weights
+        decay = np.exp(-np.abs(logits))
+        value = np.mean(np.maximum(logits, 0.0) + np.log1p(decay) - labels * logits)
+        probabilities = np.maximum(decay, logits >= 0.0) / (1.0 + decay)
+        gradient: FloatArray = data.T @ (probabilities - labels) / examples
+        return value, gradient
+
+    return Problem(lambda weights: _logistic_loss(data, labels, weights), (weights,), by_hand)
+
+
 def logistic_hessian_product(examples: int, features: int) -> Problem:
     """The Hessian of a logistic regression times a vector: three products of the data with a vector."""
     data, labels, weights, direction = _logistic_data(examples, features)

@@ -26,6 +26,7 @@ import reversead
 from benchmarks.handwritten import Problem
 from benchmarks.speed_table import BY_HAND, WORKLOADS, Workload
 from shared.mapping import vmap
+from shared.programs import compile
 from shared.tree import flatten, tree_map
 
 SHORTEST_SAMPLE = 0.01
@@ -117,6 +118,18 @@ def _example_by_example(problem: Problem) -> Call:
     return gradients
 
 
+def _compiled(derivative: Callable[..., Any]) -> Callable[[Problem], Call]:
+    """Make the way that compiles a derivative, a function of the problem's function and its arguments."""
+
+    def way(problem: Problem) -> Call:
+        def taken(*arguments: Any) -> Any:
+            return derivative(problem.function, *arguments)
+
+        return partial(compile(taken), *problem.arguments)
+
+    return way
+
+
 WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
     {
         "reversead.value_and_grad": _transformed(reversead.value_and_grad),
@@ -131,6 +144,11 @@ WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
         "reversead.grad(dualad.jvp)": _reverse_over_forward,
         "reversead.hvp": lambda problem: partial(reversead.hvp, problem.function, *problem.arguments),
         "reversead.linearize, applied": _linear_map,
+        "compile(reversead.value_and_grad)": _transformed(lambda f: compile(reversead.value_and_grad(f))),
+        "compile(reversead.hvp)": _compiled(reversead.hvp),
+        "compile(dualad.jvp(reversead.grad))": _compiled(
+            lambda f, primal, direction: dualad.jvp(reversead.grad(f), (primal,), (direction,))[1]
+        ),
         "vmap(reversead.grad)": _transformed(lambda f: vmap(reversead.grad(f), in_axes=(None, 0, 0))),
         "reversead.grad in a loop": _example_by_example,
     }

@@ -21,6 +21,7 @@ from benchmarks.handwritten import (
 from benchmarks.handwritten_matrices import (
     logistic_hessian,
     logistic_hessian_product,
+    logistic_regression,
     perceptron_examples,
     perceptron_hessian_product,
     two_tanh_layers,
@@ -71,6 +72,13 @@ def in_ways(
     ]
 
 
+def compiled(
+    name: str, make: Callable[..., Problem], size: tuple[Any, ...], test_size: tuple[Any, ...], target: float
+) -> list[Workload]:
+    """The row of a compiled value and gradient."""
+    return in_ways(name, make, size, test_size, {"compile(reversead.value_and_grad)": target})
+
+
 HESSIAN_PRODUCTS = (
     "dualad.jvp(reversead.grad)",
     "reversead.grad(dualad.jvp)",
@@ -108,6 +116,29 @@ WORKLOADS: list[Workload] = [
         1.1,
         quantity="peak memory",
     ),
+    # The same gradients, recorded and compiled to straight-line NumPy.
+    *compiled("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 0.9),
+    *compiled("MLP 784-15-10 tanh, batch 32", perceptron, ((784, 15, 10), 32), ((6, 4, 3), 5), 0.95),
+    *compiled("MLP 784-256-256-10, batch 128", perceptron, ((784, 256, 256, 10), 128), ((7, 5, 4, 3), 4), 1.0),
+    *compiled("MLP of 50 layers of 32, batch 16", perceptron, ((32,) * 51, 16), ((3,) * 11, 4), 0.9),
+    *compiled("chain of 1000 operations, length 10", vector_chain, (10, 125), (4, 2), 0.75),
+    *compiled("chain of 1000 operations, Python float", float_chain, (125,), (3,), 1.6),
+    *compiled("20 multiply/add on 10^6 elements", multiply_add, (1_000_000, 10), (5, 3), 0.5),
+    Workload(
+        "peak memory of 200 multiply/add on 10^6 elements, compiled",
+        multiply_add,
+        (1_000_000, 100),
+        (6, 3),
+        25e6 / 824e6,  # 25 MB; by hand one array of 8 MB is kept for each multiplication
+        way="compile(reversead.value_and_grad)",
+        quantity="peak memory",
+    ),
+    *compiled("Rosenbrock, n = 10", rosenbrock, (10,), (7,), 0.9),
+    *compiled("Rosenbrock, n = 1,000", rosenbrock, (1_000,), (8,), 1.0),
+    *compiled("Rosenbrock, n = 100,000", rosenbrock, (100_000,), (12,), 1.0),
+    *compiled("Helmholtz, n = 10", helmholtz, (10,), (4,), 1.6),
+    *compiled("Helmholtz, n = 100", helmholtz, (100,), (9,), 1.6),
+    *compiled("logistic regression 10,000 x 100", logistic_regression, (10_000, 100), (12, 4), 0.95),
     # Many directions at once: gradients forwards, Jacobians, Hessians, gradients of many examples.
     *in_ways(
         "Rosenbrock, n = 10",
@@ -159,7 +190,11 @@ WORKLOADS: list[Workload] = [
         logistic_hessian_product,
         (10_000, 100),
         (12, 4),
-        dict.fromkeys(HESSIAN_PRODUCTS, 1.6),
+        {
+            **dict.fromkeys(HESSIAN_PRODUCTS, 1.6),
+            "compile(reversead.hvp)": 1.1,
+            "compile(dualad.jvp(reversead.grad))": 1.1,
+        },
     ),
     *in_ways(
         "MLP 784-256-256-10, batch 128",

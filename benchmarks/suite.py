@@ -66,7 +66,7 @@ class MemoryVersusDepth:
 class Operations:
     """Exact operation counts, free of noise: a network's loss, and value and gradient in every mode."""
 
-    version = "2"
+    version = "3"
     params = (workloads.LOG2_INPUTS, workloads.MODES)
     param_names = ("log2_n", "mode")
 
@@ -81,6 +81,37 @@ class Operations:
         return round(workloads.operations(network, mode) / workloads.operations(network, "function"), 3)
 
     track_cost_ratio.unit = "evaluations of the function"  # type: ignore[attr-defined]
+
+
+class Derivatives:
+    """The theorem in exact counts: gradients, directions and products with the Hessian of a network's loss."""
+
+    version = "1"
+    params = (workloads.LOG2_INPUTS[::2], workloads.DERIVATIVES)
+    param_names = ("log2_n", "derivative")
+
+    def track_operations(self, log2_n: int, derivative: str) -> int:
+        return workloads.derivatives(workloads.network(log2_n))[derivative].operations
+
+    track_operations.unit = "operations"  # type: ignore[attr-defined]
+
+    def track_cost_ratio(self, log2_n: int, derivative: str) -> float:
+        return round(workloads.derivatives(workloads.network(log2_n))[derivative].multiple, 3)
+
+    track_cost_ratio.unit = "evaluations of the function"  # type: ignore[attr-defined]
+
+
+class BytesAlive:
+    """The memory of a chain's derivatives against its length, exactly: values alive at once, without Python's own."""
+
+    version = "1"
+    params = (workloads.LOG2_MEMORY_DEPTHS, workloads.SINGLE_MODES)
+    param_names = ("log2_depth", "mode")
+
+    def track_bytes_alive(self, log2_depth: int, mode: str) -> int:
+        return workloads.bytes_alive(workloads.chain(log2_depth), mode)
+
+    track_bytes_alive.unit = "bytes"  # type: ignore[attr-defined]
 
 
 class Parts(_Timed):

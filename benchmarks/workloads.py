@@ -15,8 +15,10 @@ import numpy as np
 
 import dualad
 import reversead
+from shared import cost, derivative_costs
 from shared.counting import count_operations
 from shared.mlp import MLP
+from shared.programs import DerivativeCosts
 from shared.tree import tree_map
 
 MODES = ("function", "reverse", "forward", "batched forward")
@@ -38,6 +40,16 @@ VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
     }
 )
 """The transform of each differentiating mode."""
+
+DERIVATIVES = (
+    "value and gradient, reverse",
+    "value and direction, forward",
+    "value and gradient, forward",
+    "Hessian-vector product, forward over reverse",
+    "Hessian-vector product, reverse over forward",
+    "Hessian-vector product, reverse alone",
+)
+"""The rows of `shared.derivative_costs` that there are for any number of inputs."""
 
 PARTS = ("plain evaluation", "traced evaluation", "reverse sweep", "whole gradient", "forward sweep")
 """What a reverse gradient is made of, and one forward direction beside it; see `part`."""
@@ -177,3 +189,18 @@ def part(workload: Workload, name: str) -> Callable[[], Any]:
 def operations(workload: Workload, mode: str) -> int:
     """How many operations `task(workload, mode)` makes, exactly, as `shared.counting` counts them."""
     return count_operations(transformed(workload, mode), workload.argument)
+
+
+@functools.cache
+def derivatives(workload: Workload) -> DerivativeCosts:
+    """What the derivatives of a workload cost in operations, each way to get them."""
+    return derivative_costs(workload.function, workload.argument, forward=dualad, reverse=reversead)
+
+
+@functools.cache
+def bytes_alive(workload: Workload, mode: str) -> int:
+    """The most bytes that the values of `one_derivative(workload, mode)` occupy at once, read off its record."""
+    if mode == "forward":
+        tangent = tree_map(np.ones_like, workload.argument)
+        return cost(lambda x: dualad.jvp(workload.function, (x,), (tangent,)), workload.argument).peak_bytes
+    return cost(transformed(workload, mode), workload.argument).peak_bytes

@@ -27,6 +27,8 @@ from shared.tracer import (
     ViewOf,
     attach,
     base_of,
+    captured,
+    lasting,
     operand,
     view_class,
     writable,
@@ -88,14 +90,20 @@ class Dual(DuckArray):
                 y_value, y_tangent = y.primal, y.tangent
             elif y.__class__ in CONSTANT_TYPES:
                 y_value, y_tangent = y, None
-                if x_value.__class__ is _ndarray and y.__class__ is not _ndarray:
+                if y.__class__ is _ndarray:
+                    if isinstance(x_value, DuckArray):
+                        y_value = captured(y, x_value)
+                elif x_value.__class__ is _ndarray:
                     y_value = constant_operand(y, x_value)
             else:
                 return bind(primitive, (x, y), {})
         elif x.__class__ in CONSTANT_TYPES:
             level, y_value, y_tangent = y.level, y.primal, y.tangent
             x_value, x_tangent = x, None
-            if y_value.__class__ is _ndarray and x.__class__ is not _ndarray:
+            if x.__class__ is _ndarray:
+                if isinstance(y_value, DuckArray):
+                    x_value = captured(x, y_value)
+            elif y_value.__class__ is _ndarray:
                 x_value = constant_operand(x, y_value)
         else:
             return bind(primitive, (x, y), {})
@@ -140,12 +148,13 @@ class Dual(DuckArray):
         if level.closed:
             raise closed(self)
         values, tangents = [], []
+        beside = self.primal
         for a in args:
             if isinstance(a, Dual) and a.level is level:
                 values.append(a.primal)
                 tangents.append(a.tangent)
             else:
-                values.append(a if primitive.constant else operand(a))
+                values.append(a if primitive.constant else captured(operand(a), beside))
                 tangents.append(None)
         out = bind(primitive, tuple(values), static)
         if primitive.constant:
@@ -172,6 +181,7 @@ class Dual(DuckArray):
     # --- assignment ---
 
     def lift(self, value: Any) -> Dual:
+        value = captured(value, self.primal)
         return new_dual(self.level, value, like_output(None, value))
 
     def twin(self) -> Dual:
@@ -186,6 +196,10 @@ class Dual(DuckArray):
         tangent: Any = 0.0
         if isinstance(value, Dual) and value.level is self.level:
             value, tangent = value.primal, value.tangent
+        constants = self.constants()
+        if constants is not None:
+            # The tangent may be plain, but the index is one of a record.
+            index = lasting(index, constants.index)
         primal_buffer, tangent_buffer = writable(self, "primal"), writable(self, "tangent")
         # Both are written before either is stored, so an index that does not fit leaves the pair as it was.
         primal_buffer = write(primal_buffer, primitive, index, value)

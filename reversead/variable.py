@@ -31,6 +31,7 @@ from shared.tracer import (
     ViewOf,
     attach,
     base_of,
+    captured,
     inner_into_outer,
     lasting,
     operand,
@@ -178,7 +179,7 @@ class Variable(DuckArray):
     # --- assignment ---
 
     def lift(self, value: Any) -> Variable:
-        return Variable(self.level, value, self.level.constant)
+        return Variable(self.level, captured(value, self.primal), self.level.constant)
 
     def twin(self) -> Variable:
         return Variable(self.level, self.primal, self.index)

@@ -16,6 +16,7 @@ from shared.custom import custom_derivative
 from shared.engine import Engine
 from shared.errors import (
     ClosedLevelError,
+    CompilationError,
     DensePatternError,
     DifferentiationError,
     ImpureFunctionError,
@@ -34,7 +35,18 @@ from shared.mapping import vmap
 from shared.mlp import MLP
 from shared.parallel import ExecutorError, sum_over_shards
 from shared.pattern import Pattern
-from shared.programs import Program, trace
+from shared.programs import (
+    LinearGraph,
+    Program,
+    ReverseSweep,
+    compile,
+    cost,
+    derivative_costs,
+    elimination_orders,
+    rounding_error,
+    trace,
+    trace_table,
+)
 from shared.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.sparsity import jacobian_pattern
 from shared.transposition import linear_transpose
@@ -47,12 +59,14 @@ __all__ = [
     "REGISTRY",
     "ClosedLevelError",
     "Colouring",
+    "CompilationError",
     "DensePatternError",
     "DifferentiationError",
     "Engine",
     "ExecutorError",
     "ImpureFunctionError",
     "LeafTypeError",
+    "LinearGraph",
     "LinearityError",
     "NoRuleError",
     "NotRecoverableError",
@@ -60,6 +74,7 @@ __all__ = [
     "Program",
     "ProgramGuardError",
     "RegistrationError",
+    "ReverseSweep",
     "ShapeError",
     "StaleViewError",
     "TracerConversionError",
@@ -68,11 +83,15 @@ __all__ = [
     "checkpoint",
     "checkpoint_loop",
     "colour",
+    "compile",
     "composite",
     "constant",
+    "cost",
     "count_operations",
     "custom_derivative",
+    "derivative_costs",
     "elementwise",
+    "elimination_orders",
     "flatten",
     "jacobian_pattern",
     "linear_transpose",
@@ -81,6 +100,7 @@ __all__ = [
     "multilinear",
     "relu",
     "report_loops",
+    "rounding_error",
     "rule",
     "rules",
     "sigmoid",
@@ -90,6 +110,7 @@ __all__ = [
     "stop_gradient",
     "sum_over_shards",
     "trace",
+    "trace_table",
     "tree_map",
     "unflatten",
     "vmap",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import LeafTypeError, ShapeError, user_line
-from shared.levels import Tracer
+from shared.levels import RECORDING, Tracer
 from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray
@@ -26,6 +26,13 @@ def differentiable(leaf: Any, name: str = "variable", position: int | None = Non
 
     `name` and `position` (of the leaf among all) are for the error message.
     """
+    value = _checked_leaf(leaf, name, position)
+    recording = RECORDING.get()
+    # What is computed from it belongs to the record, since the array may change from run to run.
+    return value if recording is None else recording.lifted(value)
+
+
+def _checked_leaf(leaf: Any, name: str, position: int | None) -> Any:
     kind = leaf.__class__
     if kind is float or kind is complex or (kind is np.ndarray and leaf.dtype in _FLOATING):
         return leaf
@@ -265,9 +272,11 @@ def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
     if isinstance(value, Tracer):
         value = value.twin() if isinstance(value, DuckArray) else value
-        return in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
+        found = in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
+        return found.conformed(found, leaf) if isinstance(found, DuckArray) else found
     if isinstance(leaf, Tracer):
-        return np.zeros_like(leaf) if value is None else in_dtype_of(value, leaf)
+        found = np.zeros_like(leaf) if value is None else in_dtype_of(value, leaf)
+        return leaf.conformed(found, leaf) if isinstance(leaf, DuckArray) else found
     if leaf.__class__ is float:
         return 0.0 if value is None else float(value.real)
     if leaf.__class__ is complex:

@@ -32,6 +32,7 @@ from shared.tracer import (
     ViewOf,
     attach,
     base_of,
+    captured,
     highest,
     operand,
     view_class,
@@ -183,12 +184,13 @@ class Batched(DuckArray):
             raise closed(self)
         values: list[Any] = []
         batched: list[bool] = []
+        beside = self.primal
         for a in args:
             if isinstance(a, Batched) and a.level is level:
                 values.append(a.primal)
                 batched.append(True)
             else:
-                values.append(a if primitive.constant else operand(a))
+                values.append(captured(a if primitive.constant else operand(a), beside))
                 batched.append(False)
         out = applied(primitive, level.size, batched, values, static)
         if out.__class__ is Alike:
@@ -205,6 +207,7 @@ class Batched(DuckArray):
 
     def lift(self, value: Any) -> Batched:
         # A view, which is copied to all examples when it is first written to.
+        value = captured(value, self.primal)
         return Batched(self.level, np.broadcast_to(value, (self.level.size, *np.shape(value))))
 
     def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Batched:

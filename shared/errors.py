@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import CodeType
 from typing import Any
 
 _OWN = tuple(
@@ -64,6 +65,10 @@ class ProgramGuardError(DifferentiationError, RuntimeError):
     """A recorded program was run where what it was recorded for does not hold: another shape, dtype or branch."""
 
 
+class CompilationError(DifferentiationError, RuntimeError):
+    """A function cannot be compiled: it is not deterministic, or takes too many ways through its branches."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 
@@ -76,18 +81,22 @@ def user_line() -> str:
     """Where the user's code called into this library, as " (at file.py:12)"; empty if it cannot be told."""
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if frame.f_code.co_name == "on_worker" and name.startswith(_OWN):
+        code = frame.f_code
+        if code.co_name == "on_worker" and code.co_filename.startswith(_OWN):
             # Below are the lines of an executor; the user's are in another thread or process.
             return ""
-        if (
-            not name.startswith(_OWN)
-            and not any(part in name for part in _LIBRARIES)
-            and not name.startswith("<__array")
-        ):
-            return f" (at {name}:{frame.f_lineno})"
+        if is_users(code):
+            return f" (at {code.co_filename}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
+
+
+def is_users(code: CodeType) -> bool:
+    """Whether code is neither of this library nor of NumPy or SciPy."""
+    name = code.co_filename
+    return (
+        not name.startswith(_OWN) and not any(part in name for part in _LIBRARIES) and not name.startswith("<__array")
+    )
 
 
 def no_rule(name: str) -> NoRuleError:

@@ -10,9 +10,13 @@ transparency").  This module knows neither NumPy nor the registry nor the engine
 from __future__ import annotations
 
 import itertools
+from contextvars import ContextVar
 from typing import Any
 
 _numbers = itertools.count(1)
+
+#: The record that the function running in this thread is written down in, if there is one (`shared.programs`).
+RECORDING: ContextVar[Any] = ContextVar("recording", default=None)
 
 
 class Level:

@@ -74,6 +74,7 @@ def _evaluation(x: Any) -> Any:
 #: count it counts nothing, and where there is one more axis it is applied to the whole array.
 _VALUE = Primitive(special.stop_gradient.function, "constant", [], _evaluation)
 _VALUE.broadcasts = True
+_VALUE.count = special.stop_gradient.count
 
 
 def evaluated(value: Any) -> Any:

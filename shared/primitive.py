@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import inspect
 import math
+import pickle
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from shared.errors import unsupported_keyword
-from shared.levels import Tracer, bind
+from shared.levels import RECORDING, Tracer, bind
 
 Function = Callable[..., Any]
 
@@ -168,6 +170,7 @@ class Primitive:
         "broadcasts",
         "common",
         "constant",
+        "count",
         "edges",
         "elementwise",
         "evaluate",
@@ -215,12 +218,15 @@ class Primitive:
         self.reason = ""
         #: how it treats one more leading axis of its arguments (see `shared.rules.batches`); None: example by example
         self.batch: Function | None = None
+        #: the operations of one evaluation (see `shared.rules.counts`); None: what its form suggests
+        self.count: Function | None = None
         #: names of the leading array parameters, then of the others, of `function`
         self.arguments: int | None = len(self.edges)
         self.parameters: tuple[str, ...] = _parameters(function)
         self.statics: frozenset[str] = frozenset()
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
+        _KNOWN[function, self.raw] = self
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], Tracer):
@@ -229,6 +235,21 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name} ({self.form})>"
+
+    def __reduce__(self) -> Any:
+        # Edges are closures, so a primitive pickles as what it was declared by, or else as the name that it has.
+        if _KNOWN.get((self.function, self.raw)) is self and _is_importable(self.function, self.raw):
+            return (known_primitive, (self.function, self.raw))
+        module = getattr(self.function, "__module__", None) or ""
+        for name, value in vars(sys.modules.get(module, pickle)).items():
+            if value is self:
+                return (named_primitive, (module, name))
+            if isinstance(value, list) and any(entry is self for entry in value):
+                return (named_primitive, (module, name, value.index(self)))
+        raise pickle.PicklingError(
+            f"the primitive {self.name} cannot be pickled, because its function {self.function!r} cannot be imported "
+            "by its name: define that, or the primitive itself, at the top level of a module"
+        )
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
@@ -320,6 +341,35 @@ class Primitive:
         return total
 
 
+#: Every primitive, by its function and by what evaluates it: an operator's twin differs from a ufunc in that alone.
+_KNOWN: dict[tuple[Any, Any], Primitive] = {}
+
+
+def known_primitive(function: Any, evaluate: Any) -> Primitive:
+    """The primitive that was declared of a function: what a pickled one is loaded by."""
+    found = _KNOWN.get((function, evaluate))
+    if found is None:
+        raise pickle.UnpicklingError(
+            f"no primitive is declared of {function!r}: import the module that declares it before unpickling"
+        )
+    return found
+
+
+def named_primitive(module: str, name: str, place: int | None = None) -> Primitive:
+    """The primitive of that name in a module, or at a place in the list of that name."""
+    found: Any = getattr(import_module(module), name)
+    primitive: Primitive = found if place is None else found[place]
+    return primitive
+
+
+def _is_importable(*functions: Any) -> bool:
+    try:
+        pickle.dumps(functions)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
 class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
@@ -343,6 +393,9 @@ class Composite:
             value = args[k] if k < len(args) else kwargs.get(name)
             if value is not None and value is not np._NoValue and not (name == "where" and value is True):
                 raise unsupported_keyword(self.name, name)
+        recording = RECORDING.get()
+        if recording is not None:
+            args, kwargs = recording.among(self.function, args, kwargs)
         return self.rewrite(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

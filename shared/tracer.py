@@ -59,6 +59,10 @@ class DuckArray(Tracer):
         primal = self.primal
         return primal.constants() if isinstance(primal, DuckArray) else None
 
+    def conformed(self, derivative: Any, leaf: Any) -> Any:
+        """The derivative of a leaf, one of which is this, as the kind of number (Python's or NumPy's) the leaf is."""
+        return derivative
+
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
         raise NotImplementedError
@@ -320,6 +324,14 @@ def operand(value: Any) -> Any:
         if value.dtype.kind in "biufc":
             return value
     raise TypeError(f"{value!r} cannot be an operand of a differentiated operation: expected a number or an array")
+
+
+def captured(value: Any, by: Any) -> Any:
+    """A plain operand of a value of a lower level, as the record reads it that this belongs to; if none, as it is."""
+    if value.__class__ is not np.ndarray or not isinstance(by, DuckArray):
+        return value
+    constants = by.constants()
+    return value if constants is None else constants.constant(value)
 
 
 # --- writing in place -------------------------------------------------------------------------------------------------

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import counting_scalars as scalars
 import numpy as np
 import pytest
 
 import reversead
+from shared import REGISTRY, TracerConversionError, linearity, operators, registry
 from shared.counting import ELEMENTARY, count_operations
+from shared.primitive import Primitive
+from shared.programs import program, recorder
+from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules.counts import Count, each
+from shared.tracer import SETITEM
 
 X, Y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 1.5, 2.5, 3.5])
 MATRIX = np.arange(1.0, 13.0).reshape(3, 4)
@@ -139,3 +148,289 @@ def test_every_direction_of_a_forward_gradient_is_counted(ad: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         count_operations(lambda x: ad.grad(lambda y: y / 0 * 1 // 0)(x), 1.0)
     assert count_operations(lambda x: x * x, 1.0) == 1
+
+
+def test_elements_beyond_zeros_are_counted_where_a_mask_chooses(ad: Any) -> None:
+    def halved(x: Any) -> Any:
+        y = np.copy(x)
+        y[x > 2.0] = 0.0
+        return y
+
+    # Copies, comparisons, and a mask that may choose every element: 4 of each.
+    assert count_operations(halved, X) == 12
+
+
+def test_positions_and_truth_values_may_leave() -> None:
+    def best(x: Any) -> Any:
+        k = int(np.argmax(x))
+        return x[k] if bool(np.any(x > 2.0)) else x[0]
+
+    # 4 comparisons for the greatest, 4 with 2, 4 to see whether any holds, and a read
+    assert count_operations(best, X) == 13
+
+
+def test_inside_a_differentiation_counting_is_refused(ad: Any) -> None:
+    with pytest.raises(TracerConversionError, match="differentiate inside count_operations"):
+        ad.grad(lambda x: count_operations(np.sin, x) + x)(1.0)
+
+
+# --- the declared counts, confirmed by numbers that count -------------------------------------------------------------
+
+V = np.array([1.5, -0.5, 2.25, 0.75, -3.0])
+M = np.array([[4.0, 1.0, 0.5], [-1.0, 3.0, 0.25], [0.5, 2.0, 5.0]])
+SORTED = np.arange(7.0)
+LARGE = np.diag(SORTED + 9.0) + np.outer(SORTED, SORTED) / 8
+
+
+class Case:
+    """A primitive with arguments, and a plain program for the same arguments as numbers that count."""
+
+    def __init__(self, primitive: Any, reference: Callable[..., Any], *args: Any, **static: Any):
+        self.primitive = primitive if isinstance(primitive, Primitive) else REGISTRY[primitive]
+        self.reference, self.args, self.static = reference, args, static
+
+    def independent(self) -> Count:
+        tally = scalars.Tally()
+        self.reference(*[tally.numbers(a) if np.asarray(a).dtype.kind == "f" else a for a in self.args])
+        return Count(**tally)
+
+
+def moving(select: Callable[..., Any] = lambda x: x) -> Callable[..., Any]:
+    """A reference that moves the elements that it selects, which NumPy does with objects as with numbers."""
+
+    def move(*args: Any) -> Any:
+        selected = np.ravel(select(*args))
+        return selected[0].tally.moved(selected)
+
+    return move
+
+
+def by_element(one: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arrays: [one(*numbers) for numbers in np.broadcast(*arrays)]
+
+
+def free(*args: Any) -> Any:
+    return args
+
+
+PAIR = (V[:, None], V[:3])
+CASES = [
+    *[
+        Case(ufunc, ufunc, *PAIR[: ufunc.nin])  # NumPy's own loops over objects
+        for ufunc in (
+            np.add, np.subtract, np.multiply, np.divide, np.negative, np.absolute, np.square, np.reciprocal,
+            np.conjugate, np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.remainder, np.arctan2, np.hypot,
+            np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+        )
+    ],
+    *[
+        Case(ufunc, ufunc, np.abs(V) / 4)
+        for ufunc in (
+            np.sqrt, np.cbrt, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sin, np.cos, np.tan,
+            np.arcsin, np.arccos, np.arctan, np.sinh, np.cosh, np.tanh, np.arcsinh, np.arctanh,
+        )
+    ],
+    Case(np.arccosh, np.arccosh, np.abs(V) + 1),
+    Case(np.power, np.power, np.abs(V), V),
+    Case(np.float_power, by_element(lambda x, y: x**y), np.abs(V), V),
+    Case(reductions.norm_sqrt, np.sqrt, np.abs(V)),
+    *[
+        Case(function, by_element(lambda x, y: x.elementary(y)), *PAIR)
+        for function in (np.logaddexp, np.logaddexp2)
+    ],
+    *[
+        Case(function, by_element(lambda x: x.elementary()), V)
+        for function in (np.sinc, special.sigmoid.function, special.softplus.function)
+    ],
+    Case(special.spherical_bessel, by_element(lambda x: x.elementary()), V, order=1),
+    Case(special.softsign, lambda x: x / (1.0 + np.absolute(x)), V),
+    Case(special.relu, by_element(lambda x: x.tally.moved(x if x > 0 else 0)), V),
+    *[Case(function, by_element(scalars.greater), *PAIR) for function in (np.maximum, np.minimum)],
+    *[Case(function, by_element(scalars.greater_passing_over_nan), *PAIR) for function in (np.fmax, np.fmin)],
+    Case(np.fabs, np.absolute, V),
+    Case(np.copysign, by_element(lambda x, y: abs(x)), *PAIR),
+    Case(np.fmod, by_element(lambda x, y: x - (x / y).__trunc__() * y), *PAIR),
+    Case(elementwise.SIGN, by_element(scalars.sign), -np.abs(V)),
+    Case(np.heaviside, by_element(lambda x, y: 1.0 if x > 0 else 0.0 if x < 0 else y), -np.abs(V), 0.5 * V),
+    *[Case(f, by_element(lambda x: x * 0.5), V) for f in (np.degrees, np.rad2deg, np.radians, np.deg2rad)],
+    Case(np.ldexp, by_element(lambda x, k: x * 2.0**k), V, 3),
+    *[
+        Case(function, by_element(lambda x: x == math.inf), V)
+        for function in (np.isfinite, np.isinf, np.isnan, np.isposinf, np.isneginf, np.iscomplex, np.isreal)
+    ],
+    Case(np.isnat, by_element(lambda x: x.test(True)), V),
+    *[Case(f, by_element(lambda x: x < 0), V) for f in (np.signbit, np.spacing)],
+    Case(np.nextafter, by_element(lambda x, y: x < y), *PAIR),
+    Case(np.round, np.rint, V),
+    Case(np.round, by_element(lambda x: (x * 100.0).rint() / 100.0), V, decimals=2),
+    Case(np.isclose, by_element(scalars.close), V, V),
+    Case(np.allclose, by_element(lambda x, y: x.test(scalars.close(x, y))), V, V),
+    *[Case(f, by_element(lambda x, y: x.test(x == y)), V, V) for f in (np.array_equal, np.array_equiv)],
+    # truth values are control, and numbers have to be compared with zero
+    *[Case(f, free, V > 0, V < 1) for f in (np.logical_and, np.logical_or, np.logical_xor)],
+    *[Case(f, by_element(lambda x, y: (x != 0)), V, V) for f in (np.logical_and, np.logical_or, np.logical_xor)],
+    *[Case(f, free, V > 0, V < 1) for f in (np.bitwise_and, np.bitwise_or, np.bitwise_xor)],
+    *[Case(f, free, V > 0) for f in (np.logical_not, np.invert)],
+    Case(shapes.ASTYPE, free, V > 0, dtype=float),
+    # moves
+    Case(np.positive, moving(), V), Case(np.copy, moving(), V), Case(shapes.ASTYPE, moving(), V, dtype=np.float32),
+    Case(elementwise.REAL, moving(), V), Case(np.imag, moving(), V),
+    Case(np.where, lambda c, x, y: by_element(lambda c, x, y: x.tally.moved(x if c else y))(c, x, y), V > 0, V, V),
+    Case(indexing.GETITEM, moving(lambda x, i, j: x[i, j]), M, slice(1, 3), 2),
+    Case(indexing.GETITEM, moving(lambda x, i: x[i]), V, np.array([0, 0, 3])),
+    Case(indexing.GETITEM, moving(lambda x, i: x[i]), V, V > 0),
+    Case(np.diagonal, moving(np.diagonal), M), Case(np.roll, moving(), V, shift=2),
+    Case(shapes.PAD, lambda x: x[0].tally.moved(np.pad(x, (1, 2))), V, widths=((1, 2),)),
+    Case(shapes.CONCATENATE, moving(lambda x, y: np.concatenate([x, y])), V, SORTED),
+    *[Case(f, free, V) for f in (special.stop_gradient.function, np.iscomplexobj, np.isrealobj, np.result_type)
+      if f in REGISTRY],
+    Case(special.stop_gradient, free, V),
+    Case(shapes.RESHAPE, free, M, shape=(9,)), Case(shapes.TRANSPOSE, free, M),
+    Case(np.broadcast_to, free, V, shape=(2, 5)),
+    *[Case(f, free, V, V) for f in (np.may_share_memory, np.shares_memory)],
+    Case(np.can_cast, free, np.dtype(float), np.dtype(float)),
+    # reductions, from their neutral elements
+    Case(reductions.SUM, lambda x: np.add.reduce(x, axis=None, initial=0.0), M),
+    Case(reductions.SUM, lambda x: np.add.reduce(x, axis=1, initial=0.0), M, axis=1),
+    Case(np.mean, lambda x: [scalars.total(row) / 3 for row in x], M, axis=1),
+    Case(np.cumsum, lambda x: scalars.total(x), V),
+    Case(np.prod, lambda x: np.multiply.reduce(x, axis=None, initial=1.0), M),
+    Case(reductions.CUMPROD, lambda x: scalars.product(x), V),
+    *[Case(f, scalars.greatest, M) for f in (np.max, np.min, np.argmax, np.argmin)],
+    *[Case(primitive, scalars.greatest, V) for primitive in reductions.RUNNING_EXTREMA],
+    *[Case(f, by_element(lambda x: x != 0), V) for f in (np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere)],
+    Case(np.count_nonzero, by_element(lambda x: x + 1 if x != 0 else x), V),
+    Case(special.logsumexp, lambda x: [scalars.log_of_sum(row) for row in x], M, axis=1, keepdims=False),
+    Case(special.log_softmax, lambda x: [scalars.log_of_shares(row) for row in x], M, axis=1),
+    Case(np.argsort, scalars.merge_sort, np.array(scalars.slowest_to_sort(range(11)), float)),
+    Case(np.searchsorted, lambda x, v: [scalars.bisect(x, each) for each in v], SORTED, np.array([-1.0, 2.5, 9.0])),
+    # products
+    Case(np.matmul, scalars.matrix_product, M[:2], M), Case(np.matmul, scalars.inner, V, V),
+    Case(products.EINSUM, scalars.contract, M[:2], M[:, :2], V[:2], subscripts="ij,jk,k->i"),
+    Case(products.CONVOLVE, lambda x, y: scalars.convolve(x, y, 0, 7), V, V[:3], mode="full"),
+    Case(products.CONVOLVE, lambda x, y: scalars.convolve(x, y, 2, 5), V, V[:3], mode="valid"),
+    *[
+        Case(f, lambda x: scalars.transform([(re, re.tally.number(0.0)) for re in x]), np.arange(8.0))
+        for f in (np.fft.fft, np.fft.ifft)
+    ],
+    # dense elimination
+    Case(np.linalg.solve, scalars.solve, M, M[:, :2]), Case(np.linalg.solve, scalars.solve, M, V[:3]),
+    Case(np.linalg.inv, lambda x: scalars.solve(x, np.eye(3)), M),
+    Case(np.linalg.det, lambda x: scalars.product(scalars.pivots(x)), M),
+    Case(linear_algebra.LOGABSDET, lambda x: scalars.total([abs(p).log() for p in scalars.pivots(x)]), M),
+    Case(
+        linear_algebra.SIGN_OF_DETERMINANT,
+        lambda x: [(1.0 if p > 0 else -1.0) * p for p in scalars.pivots(x)],
+        M,
+    ),
+    Case(linear_algebra.CHOLESKY, scalars.cholesky, M @ M.T),
+    # of another size, by which powers of it are told apart
+    Case(linear_algebra.CHOLESKY, scalars.cholesky, LARGE),
+    Case(np.linalg.solve, scalars.solve, LARGE, SORTED),
+    Case(np.linalg.inv, lambda x: scalars.solve(x, np.eye(7)), LARGE),
+    Case(np.linalg.det, lambda x: scalars.product(scalars.pivots(x)), LARGE),
+    # what Python's operators stand for
+    *[
+        Case(primitive, primitive.raw, V, np.abs(V)) for primitive in
+        (elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY, elementwise.DIVIDE, elementwise.MODULO)
+    ],
+    Case(elementwise.POWER, lambda x, y: x**y, np.abs(V), V),
+    Case(elementwise.NEGATIVE, lambda x: -x, V), Case(elementwise.ABSOLUTE, lambda x: abs(x), V),
+    Case(elementwise.POSITIVE, moving(), V), Case(shapes.COPY_C, moving(), V),
+    *[Case(primitive, primitive.function, V, V) for primitive in elementwise.CONSTANT_OPERATORS.values()],
+    *[Case(primitive, free, V > 0, V < 1) for primitive in elementwise.LOGICAL_OPERATORS.values()],
+    Case(elementwise.INVERT, free, V > 0),
+    Case(operators.CONVERT, moving(), V, dtype=np.dtype(int)),
+    Case(linearity._VALUE, free, V),
+    Case(program.PART, free, (V, V), item=0),
+    Case(recorder.AS_KIND, free, np.float64(1.0), kind=float),
+]  # fmt: skip
+
+#: Where there is no algorithm to run: iterations, and half of a transform.  (the formula by its source, arguments)
+PUBLISHED: dict[Any, tuple[int, Any]] = {
+    # Golub & Van Loan 2013, figure 8.6.1: 14 m n^2 + 8 n^3 with vectors, 4 m n^2 - 4 n^3 / 3 without
+    linear_algebra.LEFT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
+    linear_algebra.SINGULAR_VALUES: (14 * 3 * 4 + 8 * 8, M[:, :2]),
+    linear_algebra.RIGHT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
+    REGISTRY[np.linalg.matrix_rank]: (4 * 27 - 36, M),
+    # Van Loan 1992, section 4.3: 2.5 n log2 n for n real numbers
+    REGISTRY[np.fft.rfft]: (60, np.arange(8.0)),
+    REGISTRY[np.fft.irfft]: (60, np.arange(5.0)),
+}  # fmt: skip
+
+
+def every_primitive() -> list[Primitive]:
+    """Those of the registry, and all that the modules of this library hold beside it."""
+    found: dict[int, Primitive] = {id(e): e for e in REGISTRY.values() if isinstance(e, Primitive)}
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in ("shared", "dualad", "reversead"):
+            for value in vars(module).values():
+                parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+                found.update({id(part): part for part in list(parts) if isinstance(part, Primitive)})
+    ours = ("numpy", "scipy", "shared", "dualad", "reversead", "operator", "_operator", "")
+    return [p for p in found.values() if (getattr(p.function, "__module__", "") or "").split(".")[0] in ours]
+
+
+@pytest.mark.parametrize("primitive", every_primitive(), ids=lambda p: p.name)
+def test_every_primitive_declares_a_count_that_is_confirmed_independently(primitive: Primitive) -> None:
+    assert primitive.count is not None, f"declare what {primitive.name} costs in shared/rules/counts.py"
+    assert primitive in PUBLISHED or any(case.primitive is primitive for case in CASES), (
+        f"confirm the count of {primitive.name}: add a case here"
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.primitive.name)
+def test_declared_count_is_that_of_numbers_that_count(case: Case) -> None:
+    if case.primitive.function is np.isnat:
+        out: Any = np.zeros(V.shape, bool)
+    else:
+        out = case.primitive.raw(*case.args, **case.static)
+    rule: Any = case.primitive.count
+    assert rule(program.ValueType.of(out), case.args, case.static) == case.independent()
+    # Types tell as much as values do.
+    types = [program.ValueType.of(a) if isinstance(a, np.ndarray) else a for a in case.args]
+    assert rule(program.ValueType.of(out), types, case.static) == case.independent()
+
+
+@pytest.mark.parametrize("primitive", PUBLISHED, ids=lambda p: p.name)
+def test_declared_count_is_the_published_one(primitive: Primitive) -> None:
+    expected, x = PUBLISHED[primitive]
+    assert primitive.count(primitive.raw(x), (x,), {}).operations == expected  # type: ignore[misc]
+
+
+WRITTEN: list[Any] = [
+    (M, V[:3], (1,)), (M, 1.0, (slice(0, 2), 1)), (V, V[:2], (np.array([0, 0]),)), (V, 1.0, (np.ones(5, bool),)),
+    (M, 1.0, (Ellipsis,)), (M, 1.0, (None, 1, slice(None, None, 2))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("array", "value", "index"), WRITTEN)
+@pytest.mark.parametrize("write", program.WRITES.values(), ids=lambda write: write.name)
+def test_declared_count_of_an_assignment_is_that_of_a_container_that_counts(
+    write: Any, array: Any, value: Any, index: Any
+) -> None:
+    tally = scalars.Tally()
+    places = np.ravel(np.arange(array.size).reshape(array.shape)[index])
+    cells = tally.numbers(np.ravel(array))
+    for place in places:
+        if write.updating is not SETITEM:
+            cells[place] = tally.moved(cells[place]) + tally.number(1.0)
+        tally.moved(cells[place])
+    count = write.count(array, (array, value, *index), {"lengths": (len(index),)})
+    assert count == Count(**tally)
+
+
+def test_the_independent_count_sees_an_error() -> None:
+    wrong = Case(np.multiply, lambda x, y: x * y + x, V, V)
+    rule: Any = wrong.primitive.count
+    assert rule(V, wrong.args, {}) != wrong.independent()
+
+
+def test_a_primitive_of_one_s_own_may_say_what_it_costs() -> None:
+    cube = registry.elementwise(lambda x: x * x * x, lambda x: 3 * x * x)
+    try:
+        assert count_operations(cube, X) == 4 * ELEMENTARY
+        cube.count = each(Count(multiply=2))
+        assert count_operations(cube, X) == 8
+    finally:
+        del REGISTRY[cube.function]

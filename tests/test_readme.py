@@ -57,7 +57,7 @@ def test_the_api_example_gives_the_same_numbers_with_either_engine():
 
 def test_an_operation_declared_as_in_the_readme_works_in_both_engines(ad):
     scope: dict = {}
-    exec(EXAMPLES[2], scope)
+    exec(EXAMPLES[3], scope)
     softclip = scope["softclip"]
     try:
         assert ad.derivative(softclip)(1.0) == pytest.approx(2**-1.5)
@@ -69,3 +69,13 @@ def test_an_operation_declared_as_in_the_readme_works_in_both_engines(ad):
 def test_every_file_that_the_readme_links_to_exists():
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (Path(__file__).parent.parent / target).exists(), target
+
+
+def test_the_example_of_recorded_programs_runs() -> None:
+    scope: dict = {}
+    exec(EXAMPLES[2], scope)
+    assert scope["cost"].operations > 0 and "exp" in str(scope["program"]) and "digraph" in scope["drawing"].dot
+    assert scope["theorem"].holds
+    expected = reversead.value_and_grad(scope["neuron"])(scope["w"], scope["x"])
+    np.testing.assert_allclose(scope["value"], expected[0], rtol=1e-14)
+    np.testing.assert_allclose(scope["gradient"], expected[1], rtol=1e-13)

@@ -1,6 +1,33 @@
 """Recorded programs: the circuit that a function executes, as an object to run, count, explain, draw and compile."""
 
+from shared.programs.adjoints import ReverseSweep, tangents
+from shared.programs.compiled import compile
+from shared.programs.cost import Cost, PrimitiveCost, cost
+from shared.programs.elimination import EliminationOrders, LinearGraph, elimination_orders
 from shared.programs.program import Equation, Guard, Program, ValueType, Write
 from shared.programs.recorder import trace
+from shared.programs.rounding import rounding_error
+from shared.programs.table import trace_table
+from shared.programs.theorem import DerivativeCosts, derivative_costs
 
-__all__ = ["Equation", "Guard", "Program", "ValueType", "Write", "trace"]
+__all__ = [
+    "Cost",
+    "DerivativeCosts",
+    "EliminationOrders",
+    "Equation",
+    "Guard",
+    "LinearGraph",
+    "PrimitiveCost",
+    "Program",
+    "ReverseSweep",
+    "ValueType",
+    "Write",
+    "compile",
+    "cost",
+    "derivative_costs",
+    "elimination_orders",
+    "rounding_error",
+    "tangents",
+    "trace",
+    "trace_table",
+]

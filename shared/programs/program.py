@@ -9,7 +9,7 @@ compiling) reads this one form; how it is recorded is the business of `shared.pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from shared.errors import ProgramGuardError, user_line
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.references import ALONE_AS_LOCAL, getrefcount
+from shared.rules.counts import FREE, written
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 from shared.tracer import ADD_AT, SETITEM, DuckArray, Through, Updating, duplicate, write
 from shared.tree import Structure, flatten, unflatten
+
+if TYPE_CHECKING:
+    from shared.programs.drawing import Drawing
 
 # --- the parts of a program -------------------------------------------------------------------------------------------
 
@@ -67,9 +71,21 @@ class ValueType:
         return self.size * self.dtype.itemsize
 
     @property
+    def is_complex(self) -> bool:
+        """Whether it is a complex number or an array of them."""
+        return self.kind is complex if self.dtype is None else self.dtype.kind == "c"
+
+    @property
     def is_array(self) -> bool:
         """Whether it is an array, and not a number."""
         return issubclass(self.kind, np.ndarray)
+
+    @property
+    def description(self) -> str:
+        """In words: `a Python float`, `a float64 scalar of NumPy`, `an array of float64 with shape (2, 3)`."""
+        if self.is_array:
+            return f"an array of {self.dtype} with shape {self.shape}"
+        return f"a Python {self.kind.__name__}" if self.dtype is None else f"a {self.dtype} scalar of NumPy"
 
     def __reduce__(self) -> Any:
         return (ValueType.get, (self.kind, self.shape, self.dtype))
@@ -110,7 +126,7 @@ class Guard:
 
     __slots__ = ("expected", "operands", "where")
     #: like an equation's, so that all steps can be read alike
-    result = None
+    result = primitive = None
 
     def __init__(self, operand: int, expected: bool | tuple[int, ...], where: str = ""):
         self.operands = (operand,)
@@ -140,13 +156,14 @@ class Write:
     `lengths` says how many parts each index of a nested one has (`x[1:][k] = v` is written as one assignment).
     """
 
-    __slots__ = ("name", "updating")
+    __slots__ = ("count", "name", "updating")
     form = "write"
     constant = elementwise = broadcasts = False
 
     def __init__(self, updating: Updating):
         self.updating = updating
         self.name = updating.name
+        self.count = written(adds=updating is not SETITEM)
 
     def raw(self, buffer: Any, value: Any, *parts: Any, lengths: tuple[int, ...], own: bool = False) -> Any:
         """The changed array: `buffer` itself if the caller owns it, otherwise a copy."""
@@ -187,6 +204,7 @@ def _part(values: Any, *, item: int) -> Any:
 _part.__name__ = "part"
 #: One of the several results of a primitive, such as `np.nonzero`.
 PART = Primitive(_part, "constant", [])
+PART.count = FREE
 
 # --- the program ------------------------------------------------------------------------------------------------------
 
@@ -290,6 +308,23 @@ class Program:
 
         return simplified(self)
 
+    def source(self) -> str:
+        """The program as straight-line NumPy source that needs no other library: see `shared.programs.source`.
+
+        Its function `call` takes the leaves of the arguments in order; arrays from outside have to be assigned to the
+        names that the text lists.  `compile(f).source()` is the text that a compiled function runs.
+        """
+        from shared.programs.rewriting import rewritten
+        from shared.programs.source import Source
+
+        return Source(rewritten(self.simplified())).text
+
+    def draw(self, *args: Any, **options: Any) -> Drawing:
+        """The graph of the program, with values and adjoints if arguments are given: see `shared.programs.drawing`."""
+        from shared.programs.drawing import draw
+
+        return draw(self, *args, **options)
+
     # --- running ---
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -302,8 +337,8 @@ class Program:
         leaves, structure = flatten([list(args), kwargs])
         if structure != self.structure:
             raise ProgramGuardError(
-                f"{self.name} was recorded for arguments of the structure {self.structure}, not {structure}"
-                f"{user_line()}; trace it again"
+                f"{self.name} was recorded for arguments of the structure {_arguments_text(self.structure)}, not "
+                f"{_arguments_text(structure)}{user_line()}; trace it again"
             )
         values: list[Any] = [None] * len(self.types)
         inputs = iter(self.inputs)
@@ -311,14 +346,15 @@ class Program:
             if position in self.static_leaves:
                 if not _same(self.static_leaves[position], leaf):
                     raise ProgramGuardError(
-                        f"{self.name} was recorded with {self.static_leaves[position]!r} in place of {leaf!r}"
-                        f"{user_line()}; only floating-point numbers and arrays may change. Trace it again"
+                        f"{self.name} was recorded with {self.static_leaves[position]!r} for "
+                        f"{_leaf_path(self.structure, position)}, not {leaf!r}{user_line()}; only floating-point "
+                        "numbers and arrays may change. Trace it again"
                     )
                 continue
             number = next(inputs)
             if not self._fits(leaf, self.types[number]):
                 raise ProgramGuardError(
-                    f"{self.name} was recorded for {self.names[number]} of type {self.types[number]!r}, not "
+                    f"{self.name} was recorded for {self.types[number].description} as {self.names[number]}, not "
                     f"{_description(leaf)}{user_line()}; trace it again"
                 )
             values[number] = leaf
@@ -332,11 +368,14 @@ class Program:
         for number, array in self.captured.items():
             if array.shape != self.types[number].shape or array.dtype != self.types[number].dtype:
                 raise ProgramGuardError(
-                    f"{self.name} reads an array from outside that had type {self.types[number]!r} when it was "
-                    f"recorded and now has {_description(array)}{user_line()}; trace it again"
+                    f"{self.name} reads an array from outside that was {self.types[number].description} when it was "
+                    f"recorded{self._first_use(number)} and is now {_description(array)}{user_line()}; trace it again"
                 )
             values[number] = array
         return values
+
+    def _first_use(self, number: int) -> str:
+        return next((step.where for step in self.steps if number in step.operands), "")
 
     @staticmethod
     def _fits(leaf: Any, type_: ValueType) -> bool:
@@ -346,13 +385,28 @@ class Program:
 
     def _execute(self, values: list[Any]) -> None:
         given = {id(value) for value in values if value is not None}
-        for step, done in zip(self.steps, self.last_uses(), strict=True):
-            if isinstance(step, Guard):
-                self.check(step, values[step.operands[0]])
-            else:
-                values[step.result] = evaluated(step, values, done, given)
-            for number in done:
-                values[number] = None
+        plain = not any(isinstance(values[k], Tracer) for k in self.inputs)
+        step: Any = None
+        try:
+            for step, done in zip(self.steps, self.last_uses(), strict=True):
+                primitive = step.primitive
+                if primitive is None:
+                    self.check(step, values[step.operands[0]])
+                elif plain and primitive.__class__ is Primitive:
+                    static = step.static
+                    if static:
+                        values[step.result] = primitive.raw(*[values[k] for k in step.operands], **static)
+                    else:
+                        values[step.result] = primitive.raw(*[values[k] for k in step.operands])
+                else:
+                    values[step.result] = evaluated(step, values, done, given)
+                for number in done:
+                    values[number] = None
+        except ProgramGuardError:
+            raise
+        except Exception as error:
+            error.add_note(f"{self.name}: in {self.right_side(step)}{step.where}")
+            raise
 
     def check(self, guard: Guard, value: Any) -> None:
         """Raise ProgramGuardError if a value is not what the program relies on."""
@@ -373,10 +427,10 @@ class Program:
         )
 
     def comparison(self, guard: Guard) -> str:
-        """The text of what a guard tests, such as `greater(x, 0.0)`."""
-        number = guard.operands[0]
-        made = next((e for e in self.equations if e.result == number), None)
-        return self.name_of(number) if made is None else self.right_side(made)
+        """The text of what a guard tests, such as `x[0] > 0.0`."""
+        from shared.programs.text import comparison
+
+        return comparison(self, guard)
 
     def _fresh(self, outputs: list[Any], values: list[Any]) -> list[Any]:
         """The outputs, copied where they might share memory with an argument, a constant or one another."""
@@ -391,29 +445,20 @@ class Program:
 
     def right_side(self, equation: Equation) -> str:
         """An equation's primitive with its operands and keywords, as text."""
-        parts = [self.name_of(k) for k in equation.operands]
-        parts += [f"{name}={value}" for name, value in equation.static.items()]
-        return f"{equation.primitive.name.lstrip('_')}({', '.join(parts)})"
+        from shared.programs.text import right_side
+
+        return right_side(self, equation)
 
     def lines(self) -> Iterator[tuple[str, str, str]]:
         """For each step: what it says, the type of its result, and the user's line."""
-        for step in self.steps:
-            if isinstance(step, Guard):
-                what = "has shape" if step.expected.__class__ is tuple else "is"
-                yield f"guard {self.name_of(step.operands[0])} {what} {step.expected}", "", step.where
-            else:
-                yield f"v{step.result} = {self.right_side(step)}", repr(self.types[step.result]), step.where
+        from shared.programs.text import lines
+
+        return lines(self)
 
     def __str__(self) -> str:
-        arguments = ", ".join(f"{self.names[k]}: {self.types[k]!r}" for k in self.inputs)
-        rows = [f"{self.name}({arguments})"]
-        rows += [f"  reads {self.name_of(k)}: {self.types[k]!r}" for k in self.captured]
-        found = list(self.lines())
-        left = min(max((len(text) for text, _, _ in found), default=0), 60)
-        middle = max((len(kind) for _, kind, _ in found), default=0)
-        rows += [f"  {text:<{left}}  {kind:<{middle}} {where}".rstrip() for text, kind, where in found]
-        results = unflatten(self.out_structure, [_Text(self.name_of(k)) for k in self.outputs])
-        return "\n".join([*rows, f"  return {results}"])
+        from shared.programs.text import listing
+
+        return listing(self)
 
     def __repr__(self) -> str:
         return f"<program {self.name}: {len(self.equations)} equations, {len(self.guards)} guards>"
@@ -422,13 +467,37 @@ class Program:
 
     def __getstate__(self) -> Any:
         state = {name: getattr(self, name) for name in Program.__slots__ if name not in ("__dict__", "_last_uses")}
+        # A literal that repeats one number is not written out.
+        state["literals"] = {k: _Repeated(v) if _repeats(v) else v for k, v in self.literals.items()}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+        self.literals = {k: v.array() if isinstance(v, _Repeated) else v for k, v in self.literals.items()}
+        for literal in self.literals.values():
+            if isinstance(literal, np.ndarray):
+                literal.flags.writeable = False
         self.__name__ = self.name
         self._last_uses = None
+
+
+class _Repeated:
+    """An array all of whose elements are one, as it is pickled."""
+
+    __slots__ = ("element", "shape")
+
+    def __init__(self, array: np.ndarray):
+        self.shape = array.shape
+        self.element = np.array(array.flat[0], array.dtype)
+
+    def array(self) -> np.ndarray:
+        """The array, of which one element is in memory."""
+        return np.broadcast_to(self.element, self.shape)
+
+
+def _repeats(literal: Any) -> bool:
+    return isinstance(literal, np.ndarray) and literal.size > 1 and not any(literal.strides)
 
 
 def evaluated(equation: Equation, values: Sequence[Any], done: tuple[int, ...], given: set[int]) -> Any:
@@ -455,13 +524,6 @@ def evaluated(equation: Equation, values: Sequence[Any], done: tuple[int, ...], 
     return primitive.raw(*arguments, **equation.static)
 
 
-class _Text(str):
-    """Text that a container prints without quotes."""
-
-    __slots__ = ()
-    __repr__ = str.__str__
-
-
 def literal_text(value: Any) -> str:
     """A literal as it is printed."""
     if isinstance(value, np.ndarray):
@@ -478,10 +540,36 @@ def literal_text(value: Any) -> str:
     return str(value) if isinstance(value, np.generic) else repr(value)
 
 
+def type_name(kind: type) -> str:
+    """A Python or NumPy type as users write it."""
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
 def _description(leaf: Any) -> str:
     if isinstance(leaf, (np.ndarray, np.generic, float, complex)):
-        return repr(ValueType.of(leaf))
+        return ValueType.of(leaf).description
     return f"{leaf!r} ({type(leaf).__name__})"
+
+
+def _arguments_text(structure: Structure) -> str:
+    """The structure of (args, kwargs) as a call would be written."""
+    args, kwargs = structure.children
+    parts = [repr(child) for child in args.children]
+    parts += [f"{name}={child!r}" for name, child in zip(kwargs.names or (), kwargs.children, strict=True)]
+    return f"({', '.join(parts)})"
+
+
+def _leaf_path(structure: Structure, position: int) -> str:
+    """What leaf of (args, kwargs) has a position, such as `args[1]['rate']`."""
+    path = ""
+    while structure.children:
+        k = 0
+        while position >= structure.children[k].size:
+            position -= structure.children[k].size
+            k += 1
+        path += f"[{structure.names[k]!r}]" if structure.names is not None else f"[{k}]"
+        structure = structure.children[k]
+    return path.replace("[0]", "args", 1) if path.startswith("[0]") else path.replace("[1]", "kwargs", 1)
 
 
 def _same(recorded: Any, given: Any) -> bool:
@@ -489,7 +577,7 @@ def _same(recorded: Any, given: Any) -> bool:
         return True
     if recorded.__class__ is not given.__class__ or isinstance(given, Tracer):
         return False
-    return bool(recorded == given)
+    return bool(np.array_equal(recorded, given) if isinstance(recorded, np.ndarray) else recorded == given)
 
 
 Function = Callable[..., Any]

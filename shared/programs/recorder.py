@@ -8,18 +8,20 @@ knows no derivative and no engine, and nothing of what is done with programs.
 
 from __future__ import annotations
 
+import sys
+from _thread import get_ident
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import TracerConversionError, closed, user_line
-from shared.levels import Level, Tracer
-from shared.primitive import Primitive
+from shared.errors import ClosedLevelError, TracerConversionError, is_users, user_line
+from shared.levels import RECORDING, Level, Tracer
+from shared.primitive import Edge, Primitive, fitted
 from shared.programs.program import PART, WRITES, Equation, Guard, Program, Step, ValueType
 from shared.references import getrefcount
-from shared.rules import shapes
+from shared.rules import counts, shapes
 from shared.tracer import (
     DuckArray,
     Through,
@@ -36,24 +38,45 @@ from shared.tree import flatten, unflatten
 _STATIC_RESULT = frozenset(shapes.QUESTIONS)
 #: Functions whose result has a shape that depends on values.
 _SHAPE_FROM_VALUES = frozenset((np.nonzero, np.flatnonzero, np.argwhere))
+#: Functions whose arrays of integers are counts, sections or shapes, which belong to the program.
+_COUNTING = frozenset(
+    (
+        np.tile, np.repeat, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.pad, np.roll, np.linspace,
+        np.logspace, np.geomspace, np.vander, np.diag, np.tril, np.triu, np.reshape, np.broadcast_to, np.rot90,
+    )
+)  # fmt: skip
 _NUMBERS = (float, complex, int, bool)
 #: Arrays that a function makes and that hold one number from this many elements on are kept as that number.
 _UNIFORM = 16
+#: Whether a larger array changes while it is recorded is not looked at each time it is read: it is locked read-only.
+_COMPARED = 1 << 20
+_NO_KEYWORDS: dict[str, Any] = {}
 
 
 class Recording(Level):
     """The record of one run: the types of all values so far, and the steps."""
 
-    __slots__ = ("arrays", "custom", "guarded", "literals", "numbers", "steps", "types")
+    __slots__ = (
+        "arrays", "contents", "custom", "guarded", "lines", "literals", "locked", "lowered", "numbers", "steps",
+        "thread", "types",
+    )  # fmt: skip
 
-    def __init__(self, transform: str = "trace"):
+    def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset()):
         super().__init__(transform)
+        self.thread = get_ident()
+        #: functions in whose place the primitives are recorded that they evaluate
+        self.lowered = lowered
         self.types: list[ValueType] = []
         self.steps: list[Step] = []
         #: numbers of literals by type and value, and of arrays by identity
         self.numbers: dict[Any, int] = {}
         self.literals: dict[int, Any] = {}
         self.arrays: dict[int, np.ndarray] = {}
+        #: what small arrays held when they were read, and the large ones that are locked
+        self.contents: dict[int, bytes] = {}
+        self.locked: list[np.ndarray] = []
+        #: the users' lines by place in the code; None for this library's own code
+        self.lines: dict[Any, str | None] = {}
         self.guarded: dict[Any, None] = {}
         self.custom: dict[str, None] = {}
 
@@ -65,10 +88,10 @@ class Recording(Level):
     def constant(self, value: Any) -> int:
         """The number of a value that is not traced: an array by identity, anything else by type and value."""
         if isinstance(value, np.ndarray):
-            key: Any = id(value)
-        elif value.__class__ is float:
+            return self._array(value)
+        if value.__class__ is float:
             # Zero has a sign, and a NaN differs from itself.
-            key = (float, value if value and value == value else repr(value))
+            key: Any = (float, value if value and value == value else repr(value))
         elif isinstance(value, Tracer):
             raise TracerConversionError(
                 f"{self.transform}: a value of a differentiation in progress was met{user_line()}; a record outlives "
@@ -79,29 +102,126 @@ class Recording(Level):
         number = self.numbers.get(key)
         if number is None:
             number = self.numbers[key] = self.new(value)
-            (self.arrays if isinstance(value, np.ndarray) else self.literals)[number] = value
+            self.literals[number] = value
         return number
+
+    def _array(self, array: np.ndarray) -> int:
+        """The number of an array that is not traced; another one once its contents have changed."""
+        key = id(array)
+        number = self.numbers.get(key)
+        if number is not None:
+            contents = self.contents.get(number)
+            if contents is None or _contents(array) == contents:
+                return number
+        number = self.numbers[key] = self.new(array)
+        self.arrays[number] = array
+        owner: Any = array if array.base is None else array.base
+        if array.nbytes <= _COMPARED or owner.__class__ is not np.ndarray:
+            self.contents[number] = _contents(array)
+        elif owner.flags.writeable:
+            owner.flags.writeable = False
+            self.locked.append(owner)
+        return number
+
+    def lifted(self, value: Any) -> Any:
+        """A plain number or array that a derivative is taken with respect to, or along, as a value of the record."""
+        if self.thread != get_ident() or isinstance(value, Tracer):
+            return value
+        if isinstance(value, (float, complex)) or (isinstance(value, _ARRAYS) and value.dtype.kind in "biufc"):
+            return Recorded(self, value, self.constant(value))
+        return value
+
+    def among(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a function that computes with them, with arrays as values of the record if any is traced."""
+        leaves, structure = flatten([list(args), kwargs])
+        if self.thread != get_ident() or not any(isinstance(leaf, Tracer) for leaf in leaves):
+            return args, kwargs
+        letters = "fcb" if function in _COUNTING else "fcbiu"
+        found, keywords = unflatten(
+            structure,
+            [
+                self.lifted(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind in letters else leaf
+                for leaf in leaves
+            ],
+        )
+        return tuple(found), keywords
+
+    def constants(self) -> Constants:
+        """What keeps constants for a tape."""
+        return Constants(self)
+
+    def line(self) -> str:
+        """Where the user's code is, as `user_line()` says it: the text of each place is made once."""
+        lines = self.lines
+        frame: Any = sys._getframe(2)
+        while frame is not None:
+            code = frame.f_code
+            found = lines.get(code, code)
+            if found is code:
+                found = lines[code] = "" if is_users(code) else None
+            if found is not None:
+                place = (code, frame.f_lasti)
+                found = lines.get(place)
+                if found is None:
+                    found = lines[place] = f" (at {code.co_filename}:{frame.f_lineno})"
+                return found
+            frame = frame.f_back
+        return ""
 
     def equation(self, primitive: Any, operands: tuple[int, ...], static: dict[str, Any], out: Any) -> int:
         """Write down an equation; returns the number of its result."""
-        number = self.new(out)
-        self.steps.append(Equation(primitive, operands, static, number, user_line()))
+        types = self.types
+        number = len(types)
+        types.append(ValueType.of(out))
+        self.steps.append(Equation(primitive, operands, static or _NO_KEYWORDS, number, self.line()))
         return number
 
     def guard(self, number: int, expected: Any) -> None:
         """Write down what the rest of the record relies on."""
         if (number, expected) not in self.guarded:
             self.guarded[number, expected] = None
-            self.steps.append(Guard(number, expected, user_line()))
+            self.steps.append(Guard(number, expected, self.line()))
+
+    def refusal(self, value: Any) -> Exception:
+        """Why a value of this record cannot be used here and now."""
+        if self.closed:
+            return ClosedLevelError(
+                f"a value that was recorded was used after trace had ended{user_line()}: it was probably stored in a "
+                "variable outside of the function; return it from the function instead"
+            )
+        return ClosedLevelError(
+            f"a value that is being recorded was used in another thread{user_line()}; call trace inside each thread"
+        )
+
+    def end(self) -> None:
+        """Stop recording, and give the arrays that were locked back for writing."""
+        self.closed = True
+        self.thread = -1
+        while self.locked:
+            self.locked.pop().flags.writeable = True
+        self.lines.clear()
 
     def settle(self) -> tuple[dict[int, Any], dict[int, np.ndarray]]:
-        """Tell literals from captured arrays, when the function has ended: what nobody else holds, it has made."""
+        """Tell literals from captured arrays, when the function has ended: what nobody else holds, it has made.
+
+        So are the contents, as they were, of an array that the function itself has changed after reading it.
+        """
         arrays, self.arrays = self.arrays, {}
         self.numbers.clear()
+        met = Counter(map(id, arrays.values()))
+        rewritten: dict[int, Any] = {}
+        for number, contents in self.contents.items():
+            if met[id(arrays[number])] > 1 or _contents(arrays[number]) != contents:
+                rewritten[number] = _rebuilt(arrays[number], contents)
+        for number in rewritten:
+            del arrays[number]
+        self.contents.clear()
         views = Counter(id(array.base) for array in arrays.values())
         owners = {id(array) for array in arrays.values()}
         captured = {number: arrays[number] for number in arrays if _lives_outside(arrays, number, views, owners)}
-        literals = dict(self.literals)
+        literals = {**self.literals, **rewritten}
         for number in arrays.keys() - captured.keys():
             literals[number] = _kept(arrays[number])
         return literals, captured
@@ -131,14 +251,49 @@ def _held_here() -> int:
 _HELD_HERE = _held_here()
 
 
+def _contents(array: np.ndarray) -> bytes:
+    """What an array holds; of axes along which it repeats itself, once."""
+    if array.size and 0 in array.strides:
+        array = array[tuple([0 if stride == 0 else slice(None) for stride in array.strides])]
+    return array.tobytes()
+
+
+def _rebuilt(array: np.ndarray, contents: bytes) -> np.ndarray:
+    """An array of the form of `array` that holds what it held before."""
+    repeats = [stride == 0 and array.size > 0 for stride in array.strides]
+    shape = [1 if repeated else n for n, repeated in zip(array.shape, repeats, strict=True)]
+    held = np.frombuffer(contents, array.dtype).reshape(shape)
+    whole = np.array(np.broadcast_to(held, array.shape))
+    in_columns = array.flags.f_contiguous and not array.flags.c_contiguous
+    return _kept(np.asfortranarray(whole) if in_columns else whole)
+
+
 def _kept(array: np.ndarray) -> np.ndarray:
     """An array that a function has made, as the record keeps it: read-only, and one number if all are equal."""
     if array.size >= _UNIFORM:
         first = array.flat[0]
         if first == first and (array == first).all() and not (first == 0 and np.signbit(np.real(array)).any()):
             return np.broadcast_to(np.array(first, array.dtype), array.shape)
+    if array.base is not None:
+        # A view would keep all of its base.
+        array = array.copy("K")
     array.flags.writeable = False
     return array
+
+
+def _as_kind(x: Any, *, kind: type) -> Any:
+    if kind is np.ndarray:
+        return np.asarray(x)
+    return kind(x.real if kind is float else x) if kind in (float, complex) else np.asarray(x)[()]
+
+
+_as_kind.__name__ = "as_kind"
+#: One number as one of another kind: Python's, NumPy's, or an array without axes.
+AS_KIND = Primitive(_as_kind, "rule", [Edge(None, lambda c, kept: c, lambda t, kept: t)])
+AS_KIND.edges[0].fitted = fitted(AS_KIND.edges[0])  # type: ignore[union-attr, arg-type]
+AS_KIND.broadcasts = True
+AS_KIND.count = counts.FREE
+_KINDS = frozenset((float, complex, np.float64, np.float32, np.complex128, np.complex64, np.ndarray))
 
 
 class Constants:
@@ -184,18 +339,23 @@ class Recorded(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         recording = self.level
-        if recording.closed:
-            raise closed(self)
+        if recording.thread != get_ident():
+            raise recording.refusal(self)
         values, operands = [], []
         for a in args:
             if isinstance(a, Recorded) and a.level is recording:
                 values.append(a.primal)
                 operands.append(a.number)
             else:
-                if not isinstance(a, Tracer):
+                # Names and types, such as the side of np.searchsorted, are operands of functions without a derivative.
+                if primitive.constant and isinstance(a, (str, type, np.dtype)):
+                    a = a if isinstance(a, str) else np.dtype(a)
+                elif not isinstance(a, Tracer):
                     a = operand(a)
                 operands.append(recording.constant(a))
                 values.append(a)
+        if primitive.function in recording.lowered and self.dtype != np.float16:
+            return primitive.raw(*args, **static)
         out = primitive.raw(*values, **static)
         if primitive.function in _STATIC_RESULT:
             return out
@@ -240,6 +400,15 @@ class Recorded(DuckArray):
     def become(self, other: Any) -> None:
         self.primal, self.number = other.primal, other.number
 
+    def conformed(self, derivative: Any, leaf: Any) -> Any:
+        # One kind of number promotes otherwise than another, and a gradient may be computed with in turn.
+        kind = (leaf.primal if isinstance(leaf, Recorded) else leaf).__class__
+        if not isinstance(derivative, Tracer):
+            return _as_kind(derivative, kind=kind) if kind in _KINDS else derivative
+        if not isinstance(derivative, Recorded) or kind not in _KINDS or derivative.primal.__class__ is kind:
+            return derivative
+        return AS_KIND(derivative, kind=kind)
+
     def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorded:
         # What is not initialised would differ from run to run.
         return self.lift(
@@ -250,15 +419,19 @@ class Recorded(DuckArray):
 
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         recording = self.level
-        if recording.closed:
-            raise closed(self)
+        if recording.thread != get_ident():
+            raise recording.refusal(self)
         plain, number = (value.primal, value.number) if isinstance(value, Recorded) else (operand(value), None)
         if number is None:
             number = recording.constant(plain)
         operands: list[int] = [self.number, number]
         lengths: list[int] = []
         plain_index = self._noted(index, operands, lengths)
-        buffer = write(writable(self, "primal"), primitive, plain_index, plain)
+        buffer = writable(self, "primal")
+        if not isinstance(buffer, np.ndarray):
+            # A sweep adds to the cotangent of a number, too: as to that of an array without axes.
+            buffer = np.array(buffer)
+        buffer = write(buffer, primitive, plain_index, plain)
         number = recording.equation(WRITES[primitive], tuple(operands), {"lengths": tuple(lengths)}, buffer)
         self.primal, self.number = buffer, number
 
@@ -286,8 +459,8 @@ class Recorded(DuckArray):
 
     def __bool__(self) -> bool:
         verdict = bool(self.primal)
-        if self.level.closed:
-            raise closed(self)
+        if self.level.thread != get_ident():
+            raise self.level.refusal(self)
         self.level.guard(self.number, verdict)
         return verdict
 
@@ -322,6 +495,7 @@ def _left(wanted: str, instead: str) -> TracerConversionError:
     )
 
 
+_ARRAYS = (np.ndarray, np.generic)
 _View: Any = view_class(Recorded)
 _allocate: Any = object.__new__
 _set_primal: Any = vars(DuckArray)["primal"].__set__
@@ -335,7 +509,10 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     Floating-point numbers and arrays (of any dtype), also in nested containers, are inputs; integers, strings and other
     arguments belong to the program.  `f` may be a derivative: `trace(reversead.grad(g), x)` records the sweep, too.
     Arrays from outside of `f` are read at each call of the program, so later changes are seen; names that are bound
-    anew are not, and neither is what `f` computes from plain arrays alone.  Branches on values become guards.
+    anew are not (`shared.programs.names` tells), and neither is what `f` computes from plain arrays alone, or reads
+    from an array that it has itself changed.  Integer arrays that say how often or where (np.repeat, np.split) belong
+    to the program.  Derivatives that `f` takes at plain numbers and arrays are recorded, too.  Branches on values
+    become guards.
 
     Cost: one evaluation of `f`, some ten microseconds an operation.  Raises TracerConversionError for `float(x)`,
     `int(x)` and `x.item()` of a recorded value, and TypeError where `f` returns what is no number or array.
@@ -346,12 +523,19 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     >>> [equation.primitive.name for equation in program.equations]
     ['sin', 'multiply']
     """
+    return record(f, args, kwargs)
+
+
+def record(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lowered: frozenset[Any] = frozenset()
+) -> Program:
+    """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves."""
     if not callable(f):
         raise TypeError(f"trace: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
-    recording = Recording("trace")
+    recording = Recording("trace", lowered)
     name = getattr(f, "__name__", type(f).__name__)
     leaves, structure = flatten([list(args), kwargs])
-    paths = list(_paths(f, args, kwargs))
+    paths = list(argument_paths(f, args, kwargs))
     names: dict[int, str] = {}
     inputs: list[int] = []
     static_leaves: dict[int, Any] = {}
@@ -375,12 +559,21 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
             static_leaves[position] = leaf
             traced.append(leaf)
     given, keywords = unflatten(structure, traced)
-    del traced
+    leaf = leaves = traced = None  # type: ignore[assignment]
+    token = RECORDING.set(recording)
     try:
         result, out_structure = flatten(f(*given, **keywords))
         outputs = [_output(recording, name, leaf) for leaf in result]
+    except ValueError as error:
+        if recording.locked and "read-only" in str(error):
+            error.add_note(
+                f"trace locks the arrays larger than {_COMPARED >> 20} MB that a function reads until it has ended: "
+                "write to a new array, and not to one that has been used"
+            )
+        raise
     finally:
-        recording.closed = True
+        RECORDING.reset(token)
+        recording.end()
     del result, given, keywords
     literals, captured = recording.settle()
     return Program(
@@ -404,7 +597,7 @@ def _named_captures(names: dict[int, str], captured: dict[int, np.ndarray]) -> d
     return {**names, **{number: f"array{k + 1}" for k, number in enumerate(sorted(captured))}}
 
 
-def _paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
+def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
     """What users call the leaves of the arguments: `x`, `parameters[0][1]`, `options['w']`."""
     import inspect
 
@@ -416,22 +609,22 @@ def _paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         root = f"args[{k}]"
         if k < len(parameters) and parameters[k].kind in (0, 1):
             root = parameters[k].name
-        yield from _leaf_paths(arg, root)
+        yield from leaf_paths(arg, root)
     for name in sorted(kwargs):
-        yield from _leaf_paths(kwargs[name], name)
+        yield from leaf_paths(kwargs[name], name)
 
 
-def _leaf_paths(value: Any, path: str) -> Iterator[str]:
+def leaf_paths(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, dict):
         try:
             keys = sorted(value)
         except TypeError:
             keys = list(value)
         for key in keys:
-            yield from _leaf_paths(value[key], f"{path}[{key!r}]")
+            yield from leaf_paths(value[key], f"{path}[{key!r}]")
     elif isinstance(value, (list, tuple)):
         fields = getattr(value, "_fields", None)
         for k, part in enumerate(value):
-            yield from _leaf_paths(part, f"{path}.{fields[k]}" if fields else f"{path}[{k}]")
+            yield from leaf_paths(part, f"{path}.{fields[k]}" if fields else f"{path}[{k}]")
     elif value is not None:
         yield path

@@ -3,7 +3,8 @@
 One pass forwards finds common subexpressions by value numbering (Aho, Sethi & Ullman 1986, section 9.4), evaluates
 equations of literals, and passes identities on (`x * 1`, a reshape to the same shape, a copy); one backwards drops what
 no output and no guard needs.  Values of a program never change, which is why all of this is safe: an assignment is an
-equation like another.  Results stay equal to rounding.  This module knows no derivative.
+equation like another.  Results stay equal to rounding, and to the sign of a zero (`x + 0` is taken for `x`).  This
+module knows no derivative.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class _Forward:
             return None
         function, first = step.primitive.function, operands[0]
         if types[first] is result:
-            if function in _UNCHANGED:
+            if function in _UNCHANGED and not (function is np.conjugate and result.is_complex):
                 return first
             if function is shapes.TRANSPOSE.function and len(result.shape) < 2:
                 return first

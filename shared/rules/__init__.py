@@ -6,6 +6,7 @@ or engines.
 
 from shared.rules import (
     batches,
+    counts,
     elementwise,
     fourier,
     grids,
@@ -20,6 +21,7 @@ from shared.rules import (
 
 __all__ = [
     "batches",
+    "counts",
     "elementwise",
     "fourier",
     "grids",

@@ -1,0 +1,406 @@
+"""`compile(f)`: `f` as straight-line NumPy source for the arguments it meets, made at the first call with such arguments.
+
+A call first checks, by source made for that, that arguments have the structure, types and shapes of a variant that is
+there; then it runs that variant's text (`shared.programs.source`) in a workspace of its own, so threads do not meet and
+results alias nothing.  Where there is none, `f` is recorded and compiled.  A branch that goes another way than in the
+record leads to another variant; a number that Python's arithmetic refuses (`math.log(0.0)`) to the record itself, which
+computes as NumPy does.  This module knows no source text of programs.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+
+from shared.errors import CompilationError, ProgramGuardError, user_line
+from shared.levels import Tracer
+from shared.programs.determinism import differences
+from shared.programs.numpy_text import LOWERED
+from shared.programs.names import Names
+from shared.programs.program import Guard, Program, ValueType
+from shared.programs.contents import Contents, arrays_among, watched
+from shared.programs.recorder import argument_paths, record
+from shared.programs.rewriting import rewritten
+from shared.programs.source import Source
+from shared.transformed import own_name
+from shared.tree import LEAF, Structure, flatten
+
+Function = Callable[..., Any]
+
+#: Programs of more equations stay interpreted: Python's compiler takes about 6 kB an equation.
+LONGEST = 20_000
+
+#: Arguments that stay what they are: others are objects, whose attributes may change.
+_PLAIN = (int, float, complex, str, bytes, type, np.generic, np.dtype, slice, range, type(Ellipsis), Enum)
+
+#: What a variant returns for arguments that are not its own, or for a branch that goes another way.
+_OTHER = object()
+
+
+class Variant:
+    """One compiled program: for arguments of one type, and one way through the branches."""
+
+    __slots__ = (
+        "_spare", "attempt", "contents", "departures", "guards", "objects", "program", "refusals", "source", "text",
+        "used",
+    )  # fmt: skip
+
+    def __init__(self, program: Program, source: Program, objects: Names | None, contents: Contents):
+        #: the record as it was made, and what was compiled of it
+        self.program = program
+        #: the attributes that are read from arguments which are objects, and the arrays that the record may depend on
+        self.objects = objects
+        self.contents = contents
+        #: when it was called last, in calls of the compiled function
+        self.used = 0
+        #: how often the text refused numbers, and the record was run in its place
+        self.refusals = 0
+        self.guards: list[Guard] = []
+        self.text: str | None = None
+        self.source: Source | None = None
+        #: workspaces that nobody is using: each is the function with buffers of its own
+        self._spare: list[Function] = []
+        self.departures = 0
+        if len(source.equations) <= LONGEST:
+            self.source = Source(source)
+            self.text = self.source.text
+            self.guards = self.source.guards
+        else:
+            warnings.warn(
+                f"{program.name}: a program of {len(source.equations)} operations is not compiled but interpreted; "
+                f"the limit is {LONGEST}. Compile the body of its loop instead",
+                stacklevel=4,
+            )
+        self.attempt = self._attempt()
+
+    def _workspace(self) -> Function:
+        assert self.source is not None and self.text is not None
+        scope = self.source.scope()
+        exec(_code(self.text, self.program.name), scope)
+        made: Function = scope["call"]
+        made.__globals__.setdefault("Departed", _NoDeparture)
+        return made
+
+    def _attempt(self) -> Function:
+        """The function that checks arguments and runs the program, from text: a call without any loop over types."""
+        check = _Check(self.program)
+        scope: dict[str, Any] = {**check.scope, "other": _OTHER, "spare": self._spare, "new": self._workspace}
+        if self.text is None:
+            rows = ["    return otherwise(args, kwargs)"]
+        else:
+            # A workspace goes back only when the call has ended: an interrupt may leave another thread in it.
+            rows = [
+                "    try:",
+                "        run = spare.pop()",
+                "    except IndexError:",
+                "        run = new()",
+                "    try:",
+                f"        result = run({', '.join(check.inputs)})",
+                "    except (ArithmeticError, ValueError):",
+                "        spare.append(run)",
+                "        return otherwise(args, kwargs)",
+                "    spare.append(run)",
+                "    return result",
+            ]
+            if self.guards:
+                rows[6:6] = [
+                    "    except run.__globals__['Departed'] as departure:",
+                    "        spare.append(run)",
+                    "        return departure",
+                ]
+        scope["otherwise"], scope["is_stale"] = self._interpreted, self.is_stale
+        if self.objects is not None or len(self.contents):
+            rows[:0] = ["    if is_stale():", "        return other"]
+        text = "\n".join(["def attempt(args, kwargs):", *check.rows, *rows, ""])
+        exec(_code(text, f"the arguments of {self.program.name}"), scope)
+        found: Function = scope["attempt"]
+        return found
+
+
+    def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the record computes, as NumPy does; the departure where a branch goes another way."""
+        self.refusals += 1
+        try:
+            return self.program(*args, **kwargs)
+        except ProgramGuardError as departure:
+            return departure
+
+    def is_stale(self) -> bool:
+        """Whether something has changed that the record depends on."""
+        return not (self.contents.unchanged() and (self.objects is None or self.objects.unchanged()))
+
+
+class _NoDeparture(Exception):
+    """Stands for the exception of a text that has no branches."""
+
+
+def _code(text: str, name: str) -> Any:
+    return _compile(text, f"<compiled {name}>", "exec")
+
+
+_compile = compile
+
+
+class _Check:
+    """The text that takes arguments apart into leaves, and returns `other` where they are not as recorded."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.rows: list[str] = []
+        self.scope: dict[str, Any] = {"ndarray": np.ndarray, "other": _OTHER}
+        self.inputs: list[str] = []
+        self._numbers = iter(program.inputs)
+        self._position = 0
+        args, kwargs = program.structure.children
+        self._unless(f"len(args) == {len(args.children)} and len(kwargs) == {len(kwargs.children)}")
+        for k, child in enumerate(args.children):
+            self._take(f"args[{k}]", child)
+        for name, child in zip(kwargs.names or (), kwargs.children, strict=True):
+            self._unless(f"{name!r} in kwargs")
+            self._take(f"kwargs[{name!r}]", child)
+        for k, (number, array) in enumerate(program.captured.items()):
+            self.scope[f"captured{k}"] = array
+            type_ = program.types[number]
+            self._unless(f"captured{k}.shape == {type_.shape} and captured{k}.dtype == {self._dtype(type_.dtype)}")
+
+    def _unless(self, condition: str) -> None:
+        self.rows += [f"    if not ({condition}):", "        return other"]
+
+    def _dtype(self, dtype: Any) -> str:
+        name = f"dtype_{dtype.str[1:] if dtype.isnative else len(self.scope)}"
+        self.scope[name] = dtype
+        return name
+
+    def _take(self, place: str, structure: Structure) -> None:
+        if structure is LEAF:
+            self._leaf(place)
+            return
+        if structure.kind is None:
+            self._unless(f"{place} is None")
+            return
+        name = f"part{len(self.rows)}"
+        self.scope[f"kind_{name}"] = structure.kind
+        self.rows.append(f"    {name} = {place}")
+        self._unless(f"{name}.__class__ is kind_{name} and len({name}) == {len(structure.children)}")
+        for k, child in enumerate(structure.children):
+            if structure.kind is dict:
+                self.scope[f"key{k}_{name}"] = key = (structure.names or ())[k]
+                self._unless(f"key{k}_{name} in {name}")
+                self._take(f"{name}[{key!r}]" if isinstance(key, str) else f"{name}[key{k}_{name}]", child)
+            else:
+                self._take(f"{name}[{k}]", child)
+
+    def _leaf(self, place: str) -> None:
+        position, self._position = self._position, self._position + 1
+        name = f"x{position}"
+        self.rows.append(f"    {name} = {place}")
+        if position in self.program.static_leaves:
+            value = self.program.static_leaves[position]
+            self.scope[f"static{position}"] = value
+            self.scope[f"kind{position}"] = value.__class__
+            if not isinstance(value, _PLAIN):
+                self.scope[f"static{position}"] = value.copy() if isinstance(value, np.ndarray) else value
+                self.scope["alike"] = _alike
+                self._unless(f"alike({name}, static{position})")
+                return
+            self._unless(
+                f"{name} is static{position} or ({name}.__class__ is kind{position} and {name} == static{position})"
+            )
+            return
+        type_: ValueType = self.program.types[next(self._numbers)]
+        self.inputs.append(name)
+        if type_.is_array:
+            dtype = self._dtype(type_.dtype)
+            self._unless(
+                f"{name}.__class__ is ndarray and {name}.shape == {type_.shape} and "
+                f"({name}.dtype is {dtype} or {name}.dtype == {dtype})"
+            )
+        else:
+            self.scope[f"kind{position}"] = type_.kind
+            self._unless(f"{name}.__class__ is kind{position}")
+
+
+def _alike(given: Any, recorded: Any) -> bool:
+    """Whether an argument that is no number of the record is the one recorded, or equal to it."""
+    if given is recorded or given.__class__ is not recorded.__class__:
+        return given is recorded
+    if isinstance(recorded, np.ndarray):
+        return bool(given.dtype == recorded.dtype and np.array_equal(given, recorded))
+    try:
+        return bool(given == recorded)
+    except (ValueError, TypeError):
+        return False
+
+
+class Compiled:
+    """What `compile` returns: called like the function, which it holds in compiled variants."""
+
+    def __init__(self, function: Function, cache_size: int):
+        update_wrapper(self, function, updated=())
+        self.__wrapped__ = function
+        self.cache_size = cache_size
+        #: held only while variants are exchanged, never while the function runs: that may wait for other threads
+        self._lock = threading.RLock()
+        self._variants: tuple[Variant, ...] = ()
+        self._names: Names | None = None
+        self._calls = 0
+        #: how often an array was changed without another record, by identity
+        self._harmless: Counter[int] = Counter()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        names = self._names
+        if names is None or names.unchanged():
+            for variant in self._variants:
+                result = variant.attempt(args, kwargs)
+                if result is _OTHER:
+                    continue
+                if isinstance(result, Exception):
+                    variant.departures += 1
+                    continue
+                self._calls = variant.used = self._calls + 1
+                return result
+        return self._first_call(args, kwargs)
+
+    def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Compile for arguments that no variant takes, and call that."""
+        leaves, _ = flatten([list(args), kwargs])
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            # Part of a larger differentiation, or record: that sees the function itself.
+            return self.__wrapped__(*args, **kwargs)
+        with self._lock:
+            if self._names is None or not self._names.unchanged():
+                self._variants, self._names = (), Names(self.__wrapped__)
+                self._harmless.clear()
+            names = self._names
+        variant = self._make(args, kwargs, names)
+        with self._lock:
+            if self._names is names and names.unchanged():
+                self._enter(variant)
+        result = variant.attempt(args, kwargs)
+        if result is _OTHER or isinstance(result, Exception):
+            return variant.program(*args, **kwargs)
+        return result
+
+    def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any], names: Names) -> Variant:
+        function = self.__wrapped__
+        reached = Contents(arrays_among(names.values))
+        program = record(function, args, kwargs, LOWERED)
+        found = differences(program, record(function, args, kwargs, LOWERED))
+        if found is not None:
+            raise CompilationError(
+                f"compile: {program.name} is not deterministic: {found}; called twice with the same arguments it does "
+                "different things. Draw random numbers outside, and pass them as arguments"
+            )
+        owners = {
+            path: leaf
+            for path, leaf in zip(argument_paths(function, args, kwargs), flatten([list(args), kwargs])[0], strict=True)
+            if not isinstance(leaf, (*_PLAIN, np.ndarray))
+        }
+        objects = Names(function, owners) if owners else None
+        contents = reached.of(watched(program, [function, *names.values], self._harmless))
+        return Variant(program, rewritten(program.simplified()), objects, contents)
+
+    def _enter(self, new: Variant) -> None:
+        """Keep a new variant, and of the others those that were called last, within the bound."""
+        kept = []
+        for variant in self._variants:
+            if not _same_arguments(variant.program, new.program):
+                kept.append(variant)
+            elif variant.is_stale():
+                if differences(variant.program, new.program) is None:
+                    self._harmless.update(id(array) for array in variant.contents.changed())
+            elif differences(variant.program, new.program) is None:
+                return  # another thread has made it, or rounding takes the text of the same record elsewhere
+            else:
+                kept.append(variant)
+        alike = sum(_same_arguments(variant.program, new.program) for variant in kept)
+        if alike >= self.cache_size:
+            guard = next((g for g in new.program.guards), None)
+            where = "" if guard is None else f": {new.program.comparison(guard)}{guard.where}"
+            raise CompilationError(
+                f"compile: {new.program.name} took another way through its branches in each of {alike + 1} calls "
+                f"with arguments of the same types{where}. Write np.where(condition, x, y) for branches on values, "
+                "or raise cache_size"
+            )
+        self._calls = new.used = self._calls + 1
+        kept.sort(key=lambda variant: variant.used, reverse=True)
+        self._variants = (new, *kept[: self.cache_size - 1])
+
+    # --- looking inside ---
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program that runs for these arguments: recorded, simplified and rewritten."""
+        return rewritten(record(self.__wrapped__, args, kwargs, LOWERED).simplified())
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """The very text that runs for these arguments; without arguments, that of the variant made last."""
+        if not args and not kwargs and self._variants:
+            return self._variants[0].text or repr(self._variants[0].program)
+        self(*args, **kwargs)
+        for variant in self._variants:
+            result = variant.attempt(args, kwargs)
+            if result is not _OTHER and not isinstance(result, Exception):
+                return variant.text or repr(variant.program)
+        raise CompilationError(f"compile: {self.__name__} has no source for these arguments{user_line()}")
+
+    @property
+    def variants(self) -> Iterator[Program]:
+        """The programs compiled so far, the last one first."""
+        return iter([variant.program for variant in self._variants])
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self, '__qualname__', self.__wrapped__)!s}: {len(self._variants)} variants>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        from types import MethodType
+
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        return own_name(self) or (compile, (self.__wrapped__, self.cache_size))
+
+
+def _same_arguments(one: Program, other: Program) -> bool:
+    return (
+        one.structure == other.structure
+        and [one.types[k] for k in one.inputs] == [other.types[k] for k in other.inputs]
+        and one.static_leaves.keys() == other.static_leaves.keys()
+        and all(
+            _alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items()
+        )
+    )
+
+
+def compile(f: Function, cache_size: int = 8) -> Compiled:
+    """`f` compiled to straight-line NumPy source, at its first call with arguments of each type.
+
+    `f` may be a derivative, and usually is: `compile(reversead.value_and_grad(loss))`; it may be used as a decorator.
+    A compiled function takes the same arguments and returns the same results, to rounding.  Arguments of another
+    structure, shape or dtype, other integers and strings, and another way through branches on values make another
+    variant; so do names that `f` reads (globals, variables of functions around it) and that were bound anew.  Arrays
+    from outside are read at each call.  At most `cache_size` variants are kept.
+
+    Cost: the first call records `f` twice, some tens of microseconds an operation; a call then costs what the source
+    does, and about 0.3 microseconds an argument.  Programs of more than 20,000 operations stay interpreted, with a
+    warning.  Raises CompilationError for a function that is not deterministic, and where branches would take more
+    than `cache_size` variants; TracerConversionError for `float(x)` of an argument; TypeError for other results than
+    numbers, arrays and containers of them.
+
+    >>> cube = compile(lambda x: x * x * x)
+    >>> cube(2.0), cube(np.array([1.0, 3.0]))
+    (8.0, array([ 1., 27.]))
+    >>> cube
+    <compiled <lambda>: 2 variants>
+    """
+    if not callable(f):
+        raise TypeError(f"compile: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+    if not isinstance(cache_size, int) or cache_size < 1:
+        raise ValueError(f"compile: cache_size has to be a positive integer, not {cache_size!r}{user_line()}")
+    return Compiled(f, cache_size)

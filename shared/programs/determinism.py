@@ -1,0 +1,119 @@
+"""Whether a function does the same each time: two programs that were traced from one call, compared.
+
+A function that draws random numbers, reads the clock or counts its calls is recorded with the numbers of that one run.
+Traced twice it shows, since the two programs differ.  This module knows how programs are built, and nothing of how they
+are recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.programs.program import Guard, Program, Step, Write, literal_text
+
+_BECAUSE = (
+    "a function that is recorded has to do the same each time: pass random numbers, times and counts as arguments"
+)
+
+
+def differences(first: Program, second: Program) -> str | None:
+    """Where two programs that were traced from the same call differ, with the user's line; None if they are equal.
+
+    Literals are equal if their bits are.  Cost: some microseconds an equation, and one comparison of the literals.
+
+    >>> from shared.programs import trace
+    >>> numbers = iter((0.25, 0.5))
+    >>> def f(x):
+    ...     return x * next(numbers)
+    >>> print(differences(trace(f, 1.0), trace(f, 1.0)).partition(" (at")[0])
+    f: x * 0.25
+    >>> differences(trace(np.sin, 1.0), trace(np.sin, 1.0)) is None
+    True
+    """
+    name = first.name
+    for one, other in zip(first.steps, second.steps, strict=False):
+        found = _step(first, second, one, other)
+        if found is not None:
+            return f"{name}: {found}; {_BECAUSE}"
+    if len(first.steps) != len(second.steps):
+        longer, count = (
+            (first, len(second.steps)) if len(first.steps) > len(second.steps) else (second, len(first.steps))
+        )
+        step = longer.steps[count]
+        return f"{name}: {_text(longer, step)}{step.where} was evaluated in one of two runs alone; {_BECAUSE}"
+    if first.out_structure != second.out_structure or len(first.outputs) != len(second.outputs):
+        return f"{name}: the results of two runs have the structures {first.out_structure} and {second.out_structure}"
+    for k, (one_output, other_output) in enumerate(zip(first.outputs, second.outputs, strict=True)):
+        found = _operand(first, second, one_output, other_output)
+        if found is not None:
+            return f"{name}: output {k} {found}; {_BECAUSE}"
+    return None
+
+
+def _step(first: Program, second: Program, one: Step, other: Step) -> str | None:
+    text = f"{_text(first, one)}{one.where}"
+    if one.__class__ is not other.__class__ or one.primitive is not other.primitive:
+        return f"{text} was evaluated in the first of two runs, and {_text(second, other)}{other.where} in the second"
+    for a, b in zip(one.operands, other.operands, strict=False):
+        found = _operand(first, second, a, b)
+        if found is not None:
+            return f"{text} {found}"
+    if len(one.operands) != len(other.operands):
+        return (
+            f"{text} had {len(one.operands)} operands in the first of two runs and {len(other.operands)} in the second"
+        )
+    if isinstance(one, Guard) or isinstance(other, Guard):
+        if getattr(one, "expected", None) != getattr(other, "expected", None):
+            return f"{text} was {one.expected} in the first of two runs and {other.expected} in the second"  # type: ignore[union-attr]
+        return None
+    if not _same_keywords(one.static, other.static):
+        return f"{text} was {_text(second, other)} in the second of two runs"
+    if first.types[one.result] is not second.types[other.result]:
+        return (
+            f"{text} gave {first.types[one.result].description} in the first of two runs and "
+            f"{second.types[other.result].description} in the second"
+        )
+    return None
+
+
+def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
+    """How an operand of two programs differs, None if it does not; equal results so far have equal numbers."""
+    if a in first.literals and b in second.literals:
+        one, other = first.literals[a], second.literals[b]
+        if _same_bits(one, other):
+            return None
+        return f"had the operand {literal_text(one)} in the first of two runs and {literal_text(other)} in the second"
+    if a in first.captured and b in second.captured:
+        if first.captured[a] is second.captured[b]:
+            return None
+        return "read an array from outside in the first of two runs, and another one in the second"
+    return None if a == b else "had other operands in the second of two runs"
+
+
+def _same_bits(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    if one.__class__ is not other.__class__:
+        return False
+    if isinstance(one, np.ndarray):
+        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
+    if isinstance(one, np.generic):
+        return bool(one.dtype == other.dtype and one.tobytes() == other.tobytes())
+    return repr(one) == repr(other)
+
+
+def _same_keywords(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(_same_bits(value, other[name]) for name, value in one.items())
+
+
+def _text(program: Program, step: Step) -> str:
+    if isinstance(step, Guard):
+        return f"the branch on {program.comparison(step)}"
+    if isinstance(step.primitive, Write):
+        return f"an assignment ({program.right_side(step)})"
+    return program.right_side(step)
+
+
+__all__ = ["differences"]

@@ -1,0 +1,274 @@
+"""Drawing a recorded program: as DOT text always, as a picture where Graphviz is installed.
+
+`draw` decides what is shown (layers folded or not, values and adjoints, how large a graph may be) and returns a
+`Drawing`, which writes itself to files and shows itself in notebooks.  What a graph looks like is the business of
+`shared.programs.graph`; adjoints come from `shared.programs.adjoints`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.errors import user_line
+from shared.programs.graph import Graph
+from shared.programs.layers import Layer, layers
+from shared.programs.program import Guard, Program, evaluated
+from shared.tree import unflatten
+
+#: A drawing of more nodes than this cannot be read.
+LARGEST = 150
+_PICTURES = ("svg", "png", "pdf")
+_SECONDS = 60
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+class Drawing:
+    """A graph: its text in Graphviz's language, and pictures of it where Graphviz's program `dot` is installed.
+
+    `dot` is the text; `svg` the picture as SVG text; `save(path)` writes either, or a PNG or PDF.  In a Jupyter
+    notebook it shows itself as a picture, without Graphviz as text.
+
+    >>> from shared.programs import trace
+    >>> drawing = trace(lambda x, y: x * y, 2.0, 3.0).draw()
+    >>> print(drawing.dot.splitlines()[0])
+    digraph program {
+    """
+
+    def __init__(self, dot: str):
+        self.dot = dot
+        self._svg: str | None = None
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG text, made by `dot` when it is first asked for.
+
+        Raises FileNotFoundError where `dot` is not installed.
+        """
+        if self._svg is None:
+            self._svg = self._rendered("svg").decode("utf-8")
+        return self._svg
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the drawing to a file, in the format of its ending: .dot or .gv for the text, .svg, .png or .pdf.
+
+        Returns the path.  Raises ValueError for another ending, and FileNotFoundError where a picture is wanted and
+        `dot` is not installed; nothing is written then.
+        """
+        path = Path(path)
+        kind = path.suffix.lower().removeprefix(".")
+        if kind in ("dot", "gv"):
+            content = self.dot.encode("utf-8")
+        elif kind == "svg":
+            content = self.svg.encode("utf-8")
+        elif kind in _PICTURES:
+            content = self._rendered(kind)
+        else:
+            raise ValueError(
+                f"save: a drawing is written as .dot or .gv (text), .svg, .png or .pdf, not as {path.suffix!r}"
+                f"{user_line()}; choose one of these endings"
+            )
+        path.write_bytes(content)
+        return path
+
+    def _rendered(self, kind: str) -> bytes:
+        program = shutil.which("dot")
+        if program is None:
+            raise FileNotFoundError(
+                f"a picture is made by Graphviz's program dot, which is not on the PATH{user_line()}. Install it (apt "
+                "install graphviz, brew install graphviz, conda install graphviz, or graphviz.org/download), or take "
+                "the text: drawing.dot, or drawing.save('graph.dot'), which other programs and web pages draw"
+            )
+        command = [program, f"-T{kind}", *(["-Gdpi=144"] if kind == "png" else [])]
+        try:
+            done = subprocess.run(command, input=self.dot.encode("utf-8"), capture_output=True, timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(
+                f"dot has not finished within {_SECONDS} s{user_line()}; fold the graph (fold=True), or draw a smaller "
+                "program"
+            ) from None
+        if done.returncode or not done.stdout:
+            told = done.stderr.decode("utf-8", "replace").strip() or "no message"
+            raise RuntimeError(f"dot failed with status {done.returncode}{user_line()}: {told}")
+        return done.stdout
+
+    # --- notebooks ---
+
+    def _repr_svg_(self) -> str | None:
+        return self.svg if shutil.which("dot") else None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        picture = self._repr_svg_()
+        if picture is not None:
+            return {"image/svg+xml": picture, "text/plain": repr(self)}
+        return {"text/plain": f"{self!r}: Graphviz's program dot is not installed, so here is its text\n\n{self.dot}"}
+
+    def __str__(self) -> str:
+        return self.dot
+
+    def __repr__(self) -> str:
+        return f"<drawing of {self.dot.count(chr(10)) - 1} lines of DOT>"
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def draw(
+    program: Program,
+    *args: Any,
+    argnums: int | Sequence[int] | None = None,
+    fold: bool | str = "auto",
+    cotangent: Any = None,
+    adjoints: bool | None = None,
+    direction: str = "right",
+    legend: bool = True,
+    digits: int = 3,
+    limit: int = LARGEST,
+) -> Drawing:
+    """The graph of a recorded program; users write `program.draw(...)`.
+
+    Shape and colour tell apart parameters (rounded, blue), data (square, yellow: arguments that are no parameters, and
+    arrays from outside or made inside), constants (grey, without a border), operations (white), guards (dashed
+    diamonds) and outputs (double border); operations that no output and no guard needs are dashed.  Where the order of
+    operands matters, the first enters above the second, or to the left of it.
+
+    Arguments, if given, are those of the program: every edge then carries the forward value above (green) and the
+    adjoint below (vermillion, slanted), numbers as they are and arrays by their Euclidean norm, ‖3‖.  A value that
+    several operations use has one adjoint, the sum of what comes back along the branches behind it (Griewank & Walther
+    2008, section 3.2).
+
+    `argnums`: the arguments that are parameters, as for `grad`; the others are data, and what depends on data alone has
+    no adjoint.  By default every floating-point argument is a parameter.
+    `fold`: True draws each layer of a network, and its loss, as one box that lists its operations and weights; False
+    draws everything, with a frame around each layer; "auto" folds networks of two layers and more.  What a layer is,
+    `shared.programs.layers` says.
+    `cotangent`: where to start the reverse sweep, in the structure of the output; 1 for one real number.
+    `adjoints`: whether to show them; by default if the output is one real number, or a cotangent is given.
+    `direction`: "right", or "down"; `legend`: whether there is one; `digits`: how many significant ones.
+    `limit`: the largest number of nodes, 150 by default.  Larger graphs cannot be read, so they are refused.
+
+    Cost: a pass over the program; with arguments one evaluation more, and one reverse sweep.  Raises ValueError for a
+    graph that is too large and for options that do not exist, TypeError for a cotangent without arguments, and what
+    `ReverseSweep` raises for arguments that do not fit.
+
+    >>> from shared.programs import trace
+    >>> program = trace(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
+    >>> drawing = program.draw(-2.0, 5.0, -4.0)
+    >>> print(*[line.strip() for line in drawing.dot.splitlines() if line.strip().startswith("w3:e")])
+    w3:e -> v4;
+    """
+    chosen = _parameters(program, argnums)
+    if direction not in ("right", "down"):
+        raise ValueError(f"draw: direction is 'right' or 'down', not {direction!r}{user_line()}")
+    if fold not in (True, False, "auto"):
+        raise ValueError(f"draw: fold is True, False or 'auto', not {fold!r}{user_line()}")
+    if digits not in range(1, 18):
+        raise ValueError(f"draw: digits is a number of significant digits, from 1 to 17, not {digits!r}{user_line()}")
+    groups = layers(program, chosen)
+    values, found = _evaluated(program, args, chosen, cotangent, adjoints)
+
+    def graph(folded: bool) -> Graph:
+        return Graph(program, groups, folded, chosen, values, found, direction, digits, legend)
+
+    # A network has more than one layer; of a single one the operations are what there is to see.
+    folded = fold is True or (fold == "auto" and sum(group.title != "loss" for group in groups) > 1)
+    made = graph(folded)
+    if made.size > limit and fold == "auto" and not folded and groups:
+        folded, made = True, graph(True)
+    if made.size > limit:
+        raise ValueError(_too_large(program, made, folded, groups, limit))
+    return Drawing(made.dot())
+
+
+def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer], limit: int) -> str:
+    advice = "no layers were found in it that could be folded" if not groups else "its layers are folded already"
+    if groups and not folded:
+        advice = "fold its layers with fold=True"
+    return (
+        f"draw: the graph of {program.name} has {made.size} nodes, and one of more than {limit} cannot be read"
+        f"{user_line()}; {advice}. Record it for smaller arguments (fewer steps of a loop), draw program.simplified(), "
+        f"print it with print(program), or set limit={made.size} to have the drawing nonetheless"
+    )
+
+
+def _parameters(program: Program, argnums: int | Sequence[int] | None) -> list[int]:
+    """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default."""
+    floating = [k for k in program.inputs if _is_floating(program, k)]
+    if argnums is None:
+        return floating
+    chosen = list(argnums) if isinstance(argnums, Sequence) else [argnums]
+    places = iter(range(program.structure.size))
+    args, _ = unflatten(program.structure, list(places))
+    wanted: set[int] = set()
+    for argnum in chosen:
+        if argnum not in range(-len(args), len(args)):
+            raise ValueError(
+                f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with "
+                f"{len(args)} positional ones"
+            )
+        wanted.update(_leaves_of(args[argnum]))
+    recorded = [place for place in range(program.structure.size) if place not in program.static_leaves]
+    return [k for k, place in zip(program.inputs, recorded, strict=True) if place in wanted and k in set(floating)]
+
+
+def _leaves_of(tree: Any) -> list[int]:
+    from shared.tree import flatten
+
+    leaves: list[int] = flatten(tree)[0]
+    return leaves
+
+
+def _is_floating(program: Program, k: int) -> bool:
+    type_ = program.types[k]
+    return type_.kind in (float, complex) if type_.dtype is None else type_.dtype.kind in "fc"
+
+
+def _evaluated(
+    program: Program, args: tuple[Any, ...], chosen: Collection[int], cotangent: Any, adjoints: bool | None
+) -> tuple[list[Any] | None, dict[int, Any] | None]:
+    """The values, and the adjoints of what depends on the parameters; None of what was not asked for."""
+    if not args:
+        if cotangent is not None or adjoints:
+            raise TypeError(
+                f"draw: adjoints belong to a point{user_line()}; give the arguments, too, as in program.draw(x, y)"
+            )
+        return None, None
+    if adjoints is None:
+        adjoints = cotangent is not None or (_has_gradient(program) and not program.custom)
+    if not adjoints:
+        return _values(program, args), None
+    from shared.programs.adjoints import ReverseSweep
+
+    sweep = ReverseSweep(program, *args, cotangent=cotangent)
+    sweep.finish()
+    depends = set(chosen)
+    for equation in program.equations:
+        if sweep.varies[equation.result] and not depends.isdisjoint(equation.operands):
+            depends.add(equation.result)
+    return list(sweep.values), {k: sweep.adjoints[k] for k in sorted(depends)}
+
+
+def _has_gradient(program: Program) -> bool:
+    """Whether the output is one real number."""
+    if len(program.outputs) != 1:
+        return False
+    type_ = program.types[program.outputs[0]]
+    return type_.shape == () and _is_floating(program, program.outputs[0]) and not type_.is_complex
+
+
+def _values(program: Program, args: tuple[Any, ...]) -> list[Any]:
+    values = program.bound(args, {})
+    for step in program.steps:
+        if isinstance(step, Guard):
+            program.check(step, values[step.operands[0]])
+        else:
+            values[step.result] = evaluated(step, values, (), set())
+    return values
+
+
+__all__ = ["LARGEST", "Drawing", "draw"]

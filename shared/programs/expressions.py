@@ -1,0 +1,277 @@
+"""Formulas of a recorded program as text: what a line computes, its tangent, and what it adds to an adjoint.
+
+Formulas are written once, with marks in the place of values, tangents and adjoints; `Notation` turns them into plain
+text, LaTeX or HTML.  The partial derivatives here are for reading only: numbers come from the registry, and a test
+compares the two.  This module knows nothing of sweeps.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from typing import Any
+
+import numpy as np
+
+from shared.primitive import Primitive
+from shared.programs.program import PART, Equation, Write, nested_index
+from shared.rules import indexing, special
+from shared.tracer import SETITEM, Through
+
+#: What functions of one and two arguments are multiplied by, from the arguments x, y and the result out.
+PARTIALS: dict[Any, tuple[str, ...]] = {
+    np.add: ("1", "1"),
+    np.subtract: ("1", "-1"),
+    np.multiply: ("{y}", "{x}"),
+    np.divide: ("1/{y}", "-{out}/{y}"),
+    np.power: ("{y}·{x}↑({y} - 1)", "{out}·log({x})"),
+    np.negative: ("-1",),
+    np.positive: ("1",),
+    np.copy: ("1",),
+    np.square: ("2·{x}",),
+    np.reciprocal: ("-{out}↑2",),
+    np.sqrt: ("1/(2·{out})",),
+    np.exp: ("{out}",),
+    np.expm1: ("({out} + 1)",),
+    np.log: ("1/{x}",),
+    np.log1p: ("1/(1 + {x})",),
+    np.sin: ("cos({x})",),
+    np.cos: ("-sin({x})",),
+    np.tan: ("(1 + {out}↑2)",),
+    np.arcsin: ("1/sqrt(1 - {x}↑2)",),
+    np.arctan: ("1/(1 + {x}↑2)",),
+    np.sinh: ("cosh({x})",),
+    np.cosh: ("sinh({x})",),
+    np.tanh: ("(1 - {out}↑2)",),
+    np.hypot: ("{x}/{out}", "{y}/{out}"),
+    special.sigmoid.function: ("{out}·(1 - {out})",),
+}
+_INFIX = {np.add: " + ", np.subtract: " - ", np.multiply: "·", np.divide: "/", np.power: "↑"}
+
+
+class Marks:
+    """The marks of one table: `numbers[k]` is the index of value k there, `texts[k]` how a constant is written."""
+
+    def __init__(self, numbers: dict[int, int], texts: dict[int, str]):
+        self.numbers = numbers
+        self.texts = texts
+
+    def value(self, k: int) -> str:
+        """Value k."""
+        return f"⟨v{self.numbers[k]}⟩" if k in self.numbers else self.texts[k]
+
+    def tangent(self, k: int) -> str:
+        """The tangent of value k."""
+        return f"⟨t{self.numbers[k]}⟩"
+
+    def adjoint(self, k: int) -> str:
+        """The adjoint of value k."""
+        return f"⟨a{self.numbers[k]}⟩"
+
+    # --- formulas ---
+
+    def primal(self, equation: Equation) -> str:
+        """The right side of an equation."""
+        return self._applied(equation, [self.value(k) for k in equation.operands])
+
+    def _applied(self, equation: Equation, operands: list[str]) -> str:
+        primitive, static = equation.primitive, equation.static
+        if isinstance(primitive, Write):
+            array, value, *parts = operands
+            sign = ":=" if primitive.updating is SETITEM else "+="
+            return f"{array} with [{_index(parts, static['lengths'])}] {sign} {value}"
+        if primitive is PART:
+            return f"{operands[0]}[{static['item']}]"
+        function = primitive.function
+        if function is indexing.GETITEM.function:
+            return f"{operands[0]}[{', '.join(operands[1:])}]"
+        if function in _INFIX and len(operands) == 2 and not static:
+            first, second = (f"({text})" if text.startswith("-") else text for text in operands)
+            return f"{first}{_INFIX[function]}{second}"
+        if function is np.negative:
+            return f"-{operands[0]}"
+        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in static.items()]
+        return f"{primitive.name.lstrip('_')}({', '.join(operands + named)})"
+
+    def tangent_of(self, equation: Equation, positions: list[int]) -> str:
+        """The tangent of an equation's result, from those of the operands at some positions."""
+        primitive, operands = equation.primitive, equation.operands
+        texts = [self.value(k) for k in operands]
+        if isinstance(primitive, Write):
+            texts[:2] = [self.tangent(k) if p in positions else "0" for p, k in enumerate(operands[:2])]
+            return self._applied(equation, texts)
+        if primitive.residuals is not None:
+            changed = [self.tangent(k) if p in positions else "0" for p, k in enumerate(operands)]
+            return self._applied(equation, changed)
+        terms = []
+        for position in positions:
+            factor = self._partial(equation, position)
+            incoming = self.tangent(operands[position])
+            if factor is None and primitive.form == "multilinear":
+                replaced = [incoming if p == position else text for p, text in enumerate(texts)]
+                terms.append(self._applied(equation, replaced))
+            else:
+                terms.append(_times(incoming, factor or self._unnamed(equation, position)))
+        return joined(terms)
+
+    def adjoint_term(self, equation: Equation, position: int, is_summed: bool, overwrites: bool) -> str:
+        """What an equation adds to the adjoint of the operand at a position."""
+        primitive = equation.primitive
+        incoming = self.adjoint(equation.result)
+        if isinstance(primitive, Write):
+            index = _index([self.value(k) for k in equation.operands[2:]], equation.static["lengths"])
+            if position == 1:
+                return f"{incoming}[{index}]"
+            return f"({incoming} with [{index}] := 0)" if overwrites else incoming
+        if primitive.function is indexing.GETITEM.function:
+            return f"({incoming} at [{', '.join(self.value(k) for k in equation.operands[1:])}])"
+        factor = self._partial(equation, position)
+        if factor is not None:
+            term = _times(incoming, factor)
+            return f"sum({term})" if is_summed else term
+        if primitive.elementwise:
+            return _times(incoming, self._unnamed(equation, position))
+        return f"({self._unnamed(equation, position)})↑T {incoming}"
+
+    def _unnamed(self, equation: Equation, position: int) -> str:
+        return f"∂{self.value(equation.result)}/∂{self.value(equation.operands[position])}"
+
+    def _partial(self, equation: Equation, position: int) -> str | None:
+        primitive: Primitive = equation.primitive
+        known = PARTIALS.get(primitive.function)
+        if known is None or position >= len(known):
+            return None
+        names = dict(zip(("x", "y"), [_atom(self.value(k)) for k in equation.operands], strict=False))
+        return known[position].format(out=self.value(equation.result), **names)
+
+
+def _atom(text: str) -> str:
+    return f"({text})" if text.startswith("-") else text
+
+
+def _times(incoming: str, factor: str) -> str:
+    """A tangent or adjoint times a factor, without a multiplication by one."""
+    sign, factor = ("-", factor[1:]) if factor.startswith("-") else ("", factor)
+    if factor == "1":
+        return sign + incoming
+    return f"{sign}{incoming}/{factor[2:]}" if factor.startswith("1/") else f"{sign}{incoming}·{factor}"
+
+
+def joined(terms: list[str]) -> str:
+    """A sum of terms, which may begin with a minus sign; 0 of none.
+
+    >>> joined(["a", "-b", "c"])
+    'a - b + c'
+    """
+    text = terms[0] if terms else "0"
+    for term in terms[1:]:
+        text += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
+    return text
+
+
+def _index(parts: list[str], lengths: tuple[int, ...]) -> str:
+    index, texts = nested_index(parts, lengths), []
+    while index.__class__ is Through:
+        texts.append(", ".join(index.path))
+        index = index.index
+    if not texts or tuple(index) != ("...",):
+        texts.append(", ".join(index))
+    return "][".join(texts)
+
+
+# --- notations --------------------------------------------------------------------------------------------------------
+
+#: A mark: of a value, its tangent or its adjoint (v, t, a) with the index, and of outputs likewise (y, u, z).
+_MARK = re.compile(r"⟨([vtayuz])(-?\d*)⟩")
+_SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
+_LETTERS = {"v": "v", "t": "v", "a": "v", "y": "y", "u": "y", "z": "y"}
+_ACCENTS = {"v": "", "t": "\u0307", "a": "\u0304", "y": "", "u": "\u0307", "z": "\u0304"}
+_LATEX_ACCENTS = {"v": "v", "t": r"\dot{v}", "a": r"\bar{v}", "y": "y", "u": r"\dot{y}", "z": r"\bar{y}"}
+
+
+def plain(text: str) -> str:
+    """A formula as plain text: v₃ for a value, with a dot for its tangent and a bar for its adjoint.
+
+    >>> plain("⟨v1⟩·⟨v-1⟩↑2")
+    'v₁·v₋₁^2'
+    """
+    marked = _MARK.sub(lambda m: _LETTERS[m[1]] + _ACCENTS[m[1]] + m[2].translate(_SUBSCRIPTS), text)
+    # Some letters exist with their accent, and are shown better so.
+    return unicodedata.normalize("NFC", marked.replace("↑T", "ᵀ").replace("↑", "^"))
+
+
+def as_html(text: str) -> str:
+    """A formula as HTML, with everything that users have written escaped."""
+    pieces = []
+    for kind, piece in _pieces(text):
+        if kind:
+            index = f"<sub>{piece.replace('-', '&minus;')}</sub>" if piece else ""
+            pieces.append(f"<i>{_LETTERS[kind]}{_ACCENTS[kind]}</i>{index}")
+        else:
+            escaped = html.escape(piece).replace("↑T", "<sup>T</sup>")
+            pieces.append(re.sub(r"↑", "^", escaped))
+    return "".join(pieces)
+
+
+def as_latex(text: str) -> str:
+    """A formula as LaTeX for math mode, with everything that users have written escaped.
+
+    >>> as_latex("⟨a2⟩·cos(⟨v0⟩)")
+    '\\\\bar{v}_{2}\\\\cdot \\\\cos(v_{0})'
+    """
+    result = ""
+    for kind, piece in _pieces(text):
+        if kind:
+            result += _LATEX_ACCENTS[kind] + (f"_{{{piece}}}" if piece else "")
+        else:
+            result += "".join(_latex_token(token) for token in _TOKEN.findall(piece))
+    return _EXPONENT.sub(lambda m: f"^{{{m[1] or m[2]}}}", result)
+
+
+#: A sign between spaces, which LaTeX spaces by itself; a number with an exponent; a word; anything else.
+_TOKEN = re.compile(r" [=+-] |\d+(?:\.\d*)?e[+-]?\d+|[^\W\d]\w*|.", re.DOTALL)
+#: What follows a sign of a power: in parentheses, a number or a marked value.
+_EXPONENT = re.compile(r"\^(?:\(([^()]*)\)|(\d[\d.]*|(?:\\(?:bar|dot)\{v\}|v)_\{-?\d+\}))")
+
+
+def _pieces(text: str) -> list[tuple[str, str]]:
+    """The parts of a formula: ("", text), or (kind, number) of a mark."""
+    found, end = [], 0
+    for match in _MARK.finditer(text):
+        found += [("", text[end : match.start()]), (match[1], match[2])]
+        end = match.end()
+    return [*found, ("", text[end:])]
+
+
+_LATEX_FUNCTIONS = frozenset(("sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"))
+_LATEX = {
+    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
+    "\n": " ", '"': "''", "`": "'",
+}  # fmt: skip
+
+
+def _latex_token(token: str) -> str:
+    if token in _LATEX_FUNCTIONS:
+        return f"\\{token}"
+    if token in _LATEX:
+        return _LATEX[token]
+    if token[0].isdigit() and len(token) > 1:
+        mantissa, exponent = token.split("e")
+        return rf"{mantissa}\cdot 10^{{{int(exponent)}}}"
+    if token in "#$%&_{}":
+        return f"\\{token}"
+    return token.strip() if token.isascii() and not token[0].isalpha() and token[0] != "_" else _latex_word(token)
+
+
+def _latex_word(word: str) -> str:
+    name = unicodedata.name(word, "").split() if len(word) == 1 else []
+    if len(name) == 4 and name[0] == "GREEK" and name[2] == "LETTER" and name[1] == "SMALL" and name[3] != "OMICRON":
+        return f"\\{name[3].lower().replace('lamda', 'lambda')} "
+    safe = "".join(c if c.isascii() else f"U+{ord(c):04X}" for c in word)
+    return rf"\mathrm{{{safe}}}".replace("_", r"\_")
+
+
+def width(text: str) -> int:
+    """How many columns a text takes: an accent stands over the letter before it."""
+    return sum(not unicodedata.combining(c) for c in text)

@@ -1,0 +1,253 @@
+"""Labels: what the parts of a recorded program are called where a person reads them in a picture.
+
+Operators are infix, shapes are written 20×5, indices in brackets; `escaped` and `quoted` make any text safe in DOT.
+This module knows nothing of layouts and no derivative.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from shared.primitive import Primitive
+from shared.programs.program import PART, Equation, Program, ValueType, Write, literal_text
+from shared.rules import indexing, shapes
+
+#: operators by the names of the primitives: those of ufuncs, and those of Python's own comparisons
+INFIX = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "_power": "**",
+    "floor_divide": "//", "floordiv": "//", "remainder": "%", "mod": "%",
+    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+    "logical_and": "and", "logical_or": "or", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^",
+    "and_": "&", "or_": "|", "xor": "^",
+}  # fmt: skip
+#: operators whose operands may change places
+COMMUTATIVE = frozenset(["+", "*", "==", "!=", "and", "or", "&", "|", "^"])
+_PREFIX = {"negative": "-", "logical_not": "not", "invert": "~"}
+#: keywords that say nothing beyond the shape of the result, or that are NumPy's defaults
+_SILENT = {"shape": ..., "order": ..., "axes": None, "axis": None, "keepdims": False, "kind": ..., "dtype": None}
+_LONGEST = 36
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, indexing.GETITEM.function))
+
+# --- safe text --------------------------------------------------------------------------------------------------------
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """Text without its middle where it is too long for a box.
+
+    >>> shortened("parameters['encoder']['layers'][3]['weights']", 30)
+    "parameters['enc…[3]['weights']"
+    """
+    if len(text) <= longest:
+        return text
+    return text[: longest // 2] + "…" + text[len(text) - (longest - longest // 2 - 1) :]
+
+
+def printable(text: str) -> str:
+    """Text in which control characters and the like, which XML forbids, are written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def escaped(text: str) -> str:
+    """Text as it has to be written in an HTML-like label of DOT.
+
+    >>> escaped("x < 1 & y")
+    'x &lt; 1 &amp; y'
+    """
+    return html.escape(printable(text), quote=True) or "&#160;"
+
+
+def quoted(text: str) -> str:
+    r"""Text as a string of DOT, quotation marks included.
+
+    >>> print(quoted('a "b" \\n'))
+    "a \"b\" \\n"
+    """
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def shape_text(type_: ValueType) -> str:
+    """An array's shape as 20×5 or (3), with its dtype if that is not float64; of numbers the dtype, if it matters.
+
+    >>> shape_text(ValueType.of(np.ones((20, 5)))), shape_text(ValueType.of(np.ones(3, np.int64)))
+    ('20×5', 'int64 (3)')
+    >>> shape_text(ValueType.of(1.5))
+    ''
+    """
+    if type_.dtype is None:
+        return "" if type_.kind is float else type_.kind.__name__
+    dtype = "" if type_.dtype == np.float64 else str(type_.dtype)
+    lengths = _TIMES.join(map(str, type_.shape))
+    return f"{dtype} {f'({lengths})' if len(type_.shape) == 1 else lengths}".strip()
+
+
+def number_text(value: Any, digits: int) -> str:
+    """A number with so many significant digits.
+
+    >>> number_text(0.123456, 3), number_text(np.float64(-0.0), 3), number_text(7, 3), number_text(1 + 2j, 3)
+    ('0.123', '0', '7', '1+2j')
+    """
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    if isinstance(value, (bool, np.bool_, int, np.integer)):
+        return str(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{complex(value):.{digits}g}"
+    return f"{float(value) + 0.0:.{digits}g}"
+
+
+def magnitude_text(value: Any, digits: int) -> str:
+    """A number as it is, an array by its Euclidean norm; nothing of integers and truth values in arrays.
+
+    >>> magnitude_text(2.0, 3), magnitude_text(np.array([3.0, -4.0]), 3), magnitude_text(np.array([1, 2]), 3)
+    ('2', '‖5‖', '')
+    """
+    if value is None or isinstance(value, tuple):
+        return ""
+    if np.ndim(value) == 0:
+        return number_text(value, digits)
+    if value.dtype.kind not in "fc":
+        return ""
+    sizes = np.abs(value).astype(np.float64).ravel()
+    largest = sizes.max(initial=0.0)
+    # Divided by the largest, no square overflows or underflows.
+    norm = largest * np.linalg.norm(sizes / largest) if 0 < largest < np.inf else largest
+    return f"‖{number_text(norm, digits)}‖"
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def index_text(program: Program, parts: tuple[int, ...]) -> str:
+    """The index that these operands stand for, as [0, :]; a part that is computed is a dot."""
+    texts = []
+    for k in parts:
+        literal = program.literals.get(k)
+        texts.append("·" if k not in program.literals or isinstance(literal, np.ndarray) else literal_text(literal))
+    return f"[{', '.join(texts) if texts else '()'}]"
+
+
+def inline(program: Program, equation: Equation) -> frozenset[int]:
+    """The positions of operands that are part of the label, and not drawn: the numbers and slices of an index."""
+    first = _first_of_index(equation)
+    return frozenset(
+        position
+        for position, k in enumerate(equation.operands)
+        if k in program.literals
+        and (
+            (first is not None and position >= first and not isinstance(program.literals[k], np.ndarray))
+            or isinstance(program.literals[k], (slice, type(Ellipsis), type(None), str))
+        )
+    )
+
+
+def drawn(program: Program, equation: Equation) -> list[int]:
+    """The positions of the operands that are drawn."""
+    skipped = inline(program, equation)
+    return [place for place in range(len(equation.operands)) if place not in skipped]
+
+
+def _first_of_index(equation: Equation) -> int | None:
+    if isinstance(equation.primitive, Write):
+        return 2
+    return 1 if equation.primitive.function is indexing.GETITEM.function else None
+
+
+def operator_of(equation: Equation) -> str | None:
+    """The infix operator of an equation of two operands; None of any other."""
+    return INFIX.get(equation.primitive.name) if len(equation.operands) == 2 else None
+
+
+def name_of(primitive: Any) -> str:
+    """What a primitive is called."""
+    if isinstance(primitive, Primitive) and primitive.function is shapes.TRANSPOSE.function:
+        return "transpose"
+    return str(primitive.name).lstrip("_")
+
+
+def operation_text(program: Program, equation: Equation) -> str:
+    """The label of an operation: its operator, its index, or its name.
+
+    >>> from shared.programs import trace
+    >>> program = trace(lambda x: np.exp(x[0] * x[1]) + np.sum(x, axis=0), np.ones((2, 3)))
+    >>> [operation_text(program, equation) for equation in program.equations]
+    ['[0]', '[1]', '*', 'exp', 'sum', '+']
+    """
+    primitive = equation.primitive
+    if isinstance(primitive, Write):
+        rest, texts = list(equation.operands[2:]), []
+        for length in equation.static["lengths"]:
+            texts.append(index_text(program, tuple(rest[:length])))
+            del rest[:length]
+        return "".join(texts) + (" =" if "set" in primitive.name else " +=")
+    if primitive is PART:
+        return f"[{equation.static['item']}]"
+    if _first_of_index(equation) == 1:
+        return index_text(program, equation.operands[1:])
+    if len(equation.operands) == 1 and primitive.name in _PREFIX:
+        return _PREFIX[primitive.name]
+    return operator_of(equation) or shortened(name_of(primitive))
+
+
+def keywords_text(equation: Equation) -> str:
+    """The keywords that matter, as axis=0; of indices, parts and writes there are none."""
+    if isinstance(equation.primitive, Write) or equation.primitive is PART:
+        return ""
+    told = [
+        f"{name}={value}"
+        for name, value in equation.static.items()
+        if name not in _SILENT or not (_SILENT[name] is ... or _SILENT[name] == value)
+    ]
+    return shortened(", ".join(told))
+
+
+def is_view(equation: Equation) -> bool:
+    """Whether an equation shows one array's elements in another place: reshaped, transposed or indexed."""
+    return isinstance(equation.primitive, Primitive) and equation.primitive.function in _VIEWS
+
+
+def row_text(program: Program, made: Mapping[int, Equation], equation: Equation, varying: Collection[int]) -> str:
+    """An operation as a row in the box of a layer: what happens to the value from the row above, as "@ W" or "1 /".
+
+    `made` finds the equation of a value; `varying` are the values that come from the layer itself, or into it.
+    """
+    operator = operator_of(equation)
+    if operator is None:
+        return operation_text(program, equation)
+    left, right = equation.operands
+    if left in varying and right in varying:
+        return operator
+    if left in varying:
+        return f"{operator} {operand_text(program, made, right)}"
+    return f"{operand_text(program, made, left)} {operator}"
+
+
+def operand_text(program: Program, made: Mapping[int, Equation], number: int) -> str:
+    """A leaf or a view of it: `W`, `W.T`, `theta[0:6]`."""
+    suffix = ""
+    while number in made:
+        equation = made[number]
+        function = getattr(equation.primitive, "function", None)
+        if function is shapes.TRANSPOSE.function:
+            suffix = ".T" + suffix
+        elif function is indexing.GETITEM.function:
+            suffix = index_text(program, equation.operands[1:]) + suffix
+        elif function is not shapes.RESHAPE.function:
+            break
+        number = equation.operands[0]
+    return shortened(program.name_of(number) + suffix)
+
+
+__all__ = [
+    "COMMUTATIVE", "drawn", "escaped", "index_text", "inline", "is_view", "keywords_text", "magnitude_text", "name_of",
+    "number_text", "operand_text", "operation_text", "operator_of", "printable", "quoted", "row_text", "shape_text",
+    "shortened",
+]  # fmt: skip

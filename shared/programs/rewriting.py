@@ -1,0 +1,251 @@
+"""Rewriting for compilation: fewer operations by rules of algebra that hold to rounding.
+
+Reverse mode multiplies by constants again and again (`x + x` for the square, `-1` for a difference).  One pass carries
+such factors along as numbers, `v = factor * base`, through products, sums and negations, and multiplies once where the
+value itself is needed.  Sums of products of vectors become inner products, and exp(x - log(sum(exp(x)))) the quotient
+of what it is made of.  Only float64 values and factors of moderate size are touched, so that nothing overflows that did
+not before.  This module knows no derivative.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from shared.programs.numpy_text import ufunc_of
+from shared.programs.program import Equation, Guard, Program, Step, ValueType, Write
+from shared.registry import REGISTRY
+
+#: Factors are carried along between these sizes only: products of a few cannot overflow, nor vanish.
+_LEAST, _MOST = 1e-15, 1e15
+#: Inner products of longer vectors round more than NumPy's pairwise summation.
+_LONGEST_PRODUCT = 4096
+
+_MULTIPLY, _SUBTRACT, _ADD = REGISTRY[np.multiply], REGISTRY[np.subtract], REGISTRY[np.add]
+_DIVIDE, _NEGATIVE, _MATMUL = REGISTRY[np.divide], REGISTRY[np.negative], REGISTRY[np.matmul]
+
+
+def rewritten(program: Program) -> Program:
+    """The same function, to rounding, with no more equations.
+
+    >>> from shared.programs import trace
+    >>> program = trace(lambda x: -(x + x) * (3.0 * x), np.ones(2))
+    >>> len(program.equations), len(rewritten(program).equations)
+    (4, 2)
+    """
+    pass_ = _Pass(program)
+    for step in program.steps:
+        pass_.step(step)
+    return pass_.program()
+
+
+class _Pass:
+    """One pass forwards; `forms[k]` is (factor, base): value k is the factor times value `base`."""
+
+    def __init__(self, program: Program):
+        self.source = program
+        self.types = list(program.types)
+        self.literals = dict(program.literals)
+        self.readers = Counter(k for step in program.steps for k in step.operands)
+        self.readers.update(program.outputs)
+        self.forms: dict[int, tuple[float, int]] = {}
+        #: how many forms have a base
+        self.multiples: Counter[int] = Counter()
+        self.steps: list[Step] = []
+        self.made: dict[int, Equation] = {}
+        self.numbers: dict[float, int] = {}
+        self.materialised: dict[tuple[float, int], int] = {}
+        self.where = ""
+
+    # --- values ---
+
+    def form(self, number: int) -> tuple[float, int]:
+        """A value as a factor and a base that is there, as far as nobody else needs the value itself."""
+        found = self.forms.get(number)
+        if found is None:
+            return 1.0, number
+        return found if self.readers[number] == 1 else (1.0, self.value(number))
+
+    def value(self, number: int) -> int:
+        """The number under which a value is there, computed now if it was only a form."""
+        found = self.forms.get(number)
+        if found is None:
+            return number
+        if found not in self.materialised:
+            factor, base = found
+            type_ = self.types[number]
+            if factor == 1.0:
+                return base
+            if factor == -1.0:
+                self.materialised[found] = self.emit(_NEGATIVE, (base,), type_)
+            else:
+                self.materialised[found] = self.emit(_MULTIPLY, (base, self.number(factor)), type_)
+        return self.materialised[found]
+
+    def number(self, factor: float) -> int:
+        """A literal."""
+        if factor not in self.numbers:
+            self.types.append(ValueType.of(factor))
+            self.numbers[factor] = len(self.types) - 1
+            self.literals[self.numbers[factor]] = factor
+        return self.numbers[factor]
+
+    def emit(self, primitive: Any, operands: tuple[int, ...], type_: ValueType, **static: Any) -> int:
+        """A new equation; returns its result."""
+        self.types.append(type_)
+        made = Equation(primitive, operands, static, len(self.types) - 1, self.where)
+        self.made[made.result] = made
+        self.steps.append(made)
+        return made.result
+
+    def literal_factor(self, number: int) -> float | None:
+        """The number that a literal multiplies by, if it is one of moderate size."""
+        value = self.literals.get(number)
+        if isinstance(value, np.ndarray):
+            if value.dtype != np.float64 or not value.size or (any(value.strides) and (value != value.flat[0]).any()):
+                return None
+            value = value.flat[0]
+        if value.__class__ not in (int, float, np.float64):
+            return None
+        return float(value) if _LEAST < abs(value) < _MOST else None
+
+    # --- steps ---
+
+    def step(self, step: Step) -> None:
+        self.where = step.where
+        if isinstance(step, Guard):
+            self.steps.append(Guard(self.value(step.operands[0]), step.expected, step.where))
+            return
+        if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step):
+            return
+        operands = tuple([self.value(k) for k in step.operands])
+        made = Equation(step.primitive, operands, step.static, step.result, step.where)
+        self.made[step.result] = made
+        self.steps.append(made)
+
+    def _carried(self, step: Equation) -> bool:
+        """Whether a value could be noted as a form, or its operands' factors be taken into the equation."""
+        ufunc, type_ = ufunc_of(step.primitive), self.types[step.result]
+        if type_.dtype != np.float64 and type_.kind is not float:
+            return False
+        if isinstance(step.primitive, Write) or step.static or ufunc is None:
+            return False
+        x = step.operands[0]
+        y = step.operands[-1]
+        if ufunc is np.negative or (ufunc is np.add and x == y):
+            return self._scaled(step, x, -1.0 if ufunc is np.negative else 2.0)
+        if ufunc is np.absolute and x in self.forms:
+            factor, base = self.forms[x]
+            return self._note(step.result, abs(factor), self.emit(step.primitive, (base,), type_))
+        if ufunc is np.multiply:
+            for of, by in ((x, y), (y, x)):
+                factor = self.literal_factor(by)
+                if factor is not None and self._scaled(step, of, factor):
+                    return True
+            return self._product(step, x, y)
+        if ufunc is np.divide:
+            divisor = self.literal_factor(y)
+            return divisor is not None and self._scaled(step, x, 1.0 / divisor)
+        if ufunc is np.add or ufunc is np.subtract:
+            return self._sum(step, x, y, -1.0 if ufunc is np.subtract else 1.0)
+        return False
+
+    def _note(self, number: int, factor: float, base: int) -> bool:
+        if not _LEAST < abs(factor) < _MOST:
+            return False
+        self.forms[number] = (factor, base)
+        self.multiples[base] += 1
+        return True
+
+    def _scaled(self, step: Equation, of: int, factor: float) -> bool:
+        """The result as a form, where it is a multiple of one operand of its own type."""
+        known, base = self.forms.get(of, (1.0, of))
+        if self.types[base] is not self.types[step.result] or base in self.literals:
+            return False
+        return self._note(step.result, known * factor, base)
+
+    def _product(self, step: Equation, x: int, y: int) -> bool:
+        (factor, a), (other, b) = self.form(x), self.form(y)
+        if factor == other == 1.0:
+            return False
+        type_ = self.types[step.result]
+        if not _LEAST < abs(factor * other) < _MOST:
+            return False
+        return self._note(step.result, factor * other, self.emit(_MULTIPLY, (a, b), type_))
+
+    def _sum(self, step: Equation, x: int, y: int, sign: float) -> bool:
+        (factor, a), (other, b) = self.form(x), self.form(y)
+        other *= sign
+        type_ = self.types[step.result]
+        if factor == other != 1.0:
+            return self._note(step.result, factor, self.emit(_ADD, (a, b), type_))
+        if factor == -other and abs(factor) != 1.0:
+            return self._note(step.result, factor, self.emit(_SUBTRACT, (a, b), type_))
+        if factor == 1.0 and other == -1.0 and sign == 1.0:
+            return self._note(step.result, 1.0, self.emit(_SUBTRACT, (a, b), type_))
+        if factor == -1.0 and other == 1.0:
+            return self._note(step.result, 1.0, self.emit(_SUBTRACT, (b, a), type_))
+        return False
+
+    def _as_inner_product(self, step: Equation) -> bool:
+        """The sum of a product of two vectors."""
+        primitive = step.primitive
+        if isinstance(primitive, Write) or primitive.function is not np.sum or len(step.operands) != 1:
+            return False
+        operand, type_ = step.operands[0], self.types[step.operands[0]]
+        if len(type_.shape) != 1 or type_.dtype != np.float64 or not 0 < type_.size <= _LONGEST_PRODUCT:
+            return False
+        if step.static.get("keepdims") or self.readers[operand] != 1 or self.types[step.result].kind is not np.float64:
+            return False
+        factor, base = self.form(operand)
+        product = self.made.get(base)
+        if product is None or product is not self.steps[-1] or isinstance(product.primitive, Write):
+            return False
+        if ufunc_of(product.primitive) not in (np.multiply, np.square):
+            return False
+        a, b = product.operands[0], product.operands[-1]
+        if any(self.types[k].shape != type_.shape or self.types[k].dtype != np.float64 for k in (a, b)):
+            return False
+        if base != operand and (self.readers[base] or self.multiples[base] > 1):
+            return False  # others are made of the product, too
+        self.steps.pop()
+        return self._note(step.result, factor, self.emit(_MATMUL, (a, b), self.types[step.result]))
+
+    def _as_quotient(self, step: Equation) -> bool:
+        """exp(s - log(sum(exp(s)))) for s from which the largest was taken, as exp(s) / sum(exp(s))."""
+        if self._made_by(step, np.exp) is None:
+            return False
+        difference = self.made.get(step.operands[0])
+        if self._made_by(difference, np.subtract) is None:
+            return False
+        shifted, logarithm = difference.operands
+        total = self._operand_of(logarithm, np.log)
+        powers = None if total is None else self._operand_of(total, np.sum)
+        inner = None if powers is None else self._operand_of(powers, np.exp)
+        origin = self.made.get(shifted)
+        if inner != shifted or self._made_by(origin, np.subtract) is None:
+            return False
+        if self._operand_of(origin.operands[1], np.max) != origin.operands[0]:
+            return False
+        self.forms[step.result] = (1.0, self.emit(_DIVIDE, (powers, total), self.types[step.result]))
+        return True
+
+    def _made_by(self, equation: Any, function: Any) -> Any:
+        if equation is None or isinstance(equation.primitive, Write) or equation.primitive.function is not function:
+            return None
+        return equation
+
+    def _operand_of(self, number: int, function: Any) -> int | None:
+        made = self._made_by(self.made.get(number), function)
+        return made.operands[0] if made is not None and len(made.operands) == 1 else None
+
+    def program(self) -> Program:
+        """The program of what is left, simplified: what the forms made superfluous is dropped."""
+        source = self.source
+        outputs = [self.value(k) for k in source.outputs]
+        return Program(
+            source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
+            self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
+        ).simplified()  # fmt: skip

@@ -1,0 +1,392 @@
+"""The evaluation trace of a function as a table: per line what is computed, its tangent and its adjoint.
+
+These are tables 2 and 3 of Baydin, Pearlmutter, Radul & Siskind (2018, "Automatic differentiation in machine learning:
+a survey", section 3) in one, with the numbering of Griewank & Walther (2008, section 2.2): the n inputs are v with the
+indices 1-n to 0, the results of operations v with 1, 2, 3, ...  Numbers come from `shared.programs.adjoints`, formulas
+from `shared.programs.expressions`; this module puts them into lines, and the lines into text, Markdown, LaTeX and HTML.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.errors import ShapeError, user_line
+from shared.programs.adjoints import ReverseSweep
+from shared.programs.evaluation import Evaluated, active_positions, has_derivative, value_text
+from shared.programs.expressions import Marks, as_html, as_latex, joined, plain, width
+from shared.programs.forward import pushed_tangents
+from shared.programs.program import Equation, Program
+from shared.programs.rounding import error_of
+
+#: The columns there are.
+COLUMNS = ("primal", "tangent", "adjoint", "rounding")
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+class Term:
+    """One contribution to an adjoint: its formula and its value, None where that is a part of an array."""
+
+    __slots__ = ("text", "value")
+
+    def __init__(self, text: str, value: Any):
+        self.text = text
+        self.value = value
+
+
+class TraceLine:
+    """One line: an input, the result of an operation, or an output of the function.
+
+    `name` is its index, as in "v-1" or "v3", or "y" for an output; `value`, `tangent` and `adjoint` are numbers or
+    arrays, None where the table has no such column or the line no derivative.  `contributions` are what operations
+    added to the adjoint, in the order in which the reverse sweep came to them.  `rounding` is what the line adds to the
+    rounding error of the output.
+    """
+
+    __slots__ = (
+        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "contributions", "name", "number",
+        "rounding", "tangent", "value", "where",
+    )  # fmt: skip
+
+    def __init__(self, name: str, number: int, mark: str, primal_text: str, value: Any, where: str = ""):
+        self.name = name
+        #: the number of the value in the program
+        self.number = number
+        self.value = value
+        self.where = where
+        self.tangent: Any = None
+        self.adjoint: Any = None
+        self.contributions: list[Term] = []
+        self.rounding: float | None = None
+        self._mark = mark
+        self._primal_text = primal_text
+        self._tangent_text = ""
+        self._adjoint_text = ""
+
+    def cells(self, columns: Sequence[str], number_format: str) -> list[str]:
+        """The texts of this line: of each column the formula and the value, of the rounding error the value alone."""
+        found: list[str] = []
+        for column in columns:
+            if column == "primal":
+                found += [f"{self._mark} = {self._primal_text}", value_text(self.value, number_format)]
+            elif column == "tangent":
+                found += _cell(_accented(self._mark, "t"), self._tangent_text, self.tangent, number_format)
+            elif column == "adjoint":
+                cell = _cell(_accented(self._mark, "a"), self._adjoint_text, self.adjoint, number_format)
+                values = [term.value for term in self.contributions]
+                if cell[1] and len(values) > 1 and all(v is not None and np.shape(v) == () for v in values):
+                    cell[1] = f"{joined([value_text(v, number_format) for v in values])} = {cell[1]}"
+                found += cell
+            else:
+                found.append("" if self.rounding is None else format(self.rounding, ".2g"))
+        return found
+
+    def __repr__(self) -> str:
+        return f"<{self.name} = {plain(self._primal_text)} = {value_text(self.value)}>"
+
+
+def _accented(mark: str, kind: str) -> str:
+    """The mark of a value's tangent ("t") or adjoint ("a"); outputs have marks of their own."""
+    return mark.replace("⟨v", f"⟨{kind}").replace("⟨y", "⟨u" if kind == "t" else "⟨z")
+
+
+def _cell(name: str, text: str, value: Any, number_format: str) -> list[str]:
+    if value is None:
+        return ["", ""]
+    return [f"{name} = {text}" if text else name, value_text(value, number_format)]
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+class TraceTable:
+    """The evaluation trace of a function at a point, made by `trace_table`.
+
+    `str(table)` is text for a terminal; `markdown()`, `latex()` and `html()` are for documents, and Jupyter shows it by
+    itself.  `lines` holds the numbers, and `table["v3"]` one line.
+    """
+
+    def __init__(
+        self, title: str, lines: list[TraceLine], columns: tuple[str, ...], number_format: str, max_lines: int | None
+    ):
+        self.title = title
+        self.lines = lines
+        self.columns = columns
+        self.number_format = number_format
+        self.max_lines = max_lines
+
+    def __getitem__(self, name: str) -> TraceLine:
+        for line in self.lines:
+            if line.name == name:
+                return line
+        known = f"{self.lines[0].name} to {self.lines[-1].name}" if self.lines else "none"
+        raise KeyError(f"the trace has no line {name!r}{user_line()}; its lines are {known}")
+
+    def _rows(self) -> tuple[list[list[str]], str, int]:
+        """The cells of the lines that are shown, what is said of those that are not, and where they were."""
+        count, limit = len(self.lines), self.max_lines
+        shown, note, place = self.lines, "", count
+        if limit is not None and count > limit:
+            place = (limit + 1) // 2
+            left_out = self.lines[place : count - limit // 2]
+            shown = self.lines[:place] + self.lines[count - limit // 2 :]
+            note = (
+                f"... {len(left_out)} lines left out, {left_out[0].name} to {left_out[-1].name}: "
+                f"max_lines={count} shows all"
+            )
+        return [line.cells(self.columns, self.number_format) for line in shown], note, place
+
+    def _heads(self) -> list[str]:
+        return [head for column in self.columns for head in ([column] if column == "rounding" else [column, ""])]
+
+    def __str__(self) -> str:
+        rows, note, place = self._rows()
+        table = [self._heads(), *[[plain(cell) for cell in row] for row in rows]]
+        widths = [max(width(row[k]) for row in table) for k in range(len(table[0]))]
+        texts = ["  ".join(_filled(cell, n) for cell, n in zip(row, widths, strict=True)).rstrip() for row in table]
+        texts.insert(1, "  ".join("-" * n for n in widths))
+        if note:
+            texts.insert(2 + place, note)
+        return "\n".join([self.title, *texts])
+
+    __repr__ = __str__
+
+    def markdown(self) -> str:
+        """The table in Markdown, of the kind with bars between columns."""
+        rows, note, place = self._rows()
+        heads = self._heads()
+        texts = [_bars(heads), _bars(["---"] * len(heads)), *[_bars([plain(c) for c in row]) for row in rows]]
+        if note:
+            texts.insert(2 + place, _bars([note, *[""] * (len(heads) - 1)]))
+        return "\n".join(texts)
+
+    def latex(self) -> str:
+        """The table as a LaTeX `tabular`, which needs no package."""
+        rows, note, place = self._rows()
+        heads = self._heads()
+        end = r" \\"
+        texts = [" & ".join(_latex_cell(c) for c in row) + end for row in rows]
+        if note:
+            texts.insert(place, rf"\multicolumn{{{len(heads)}}}{{l}}{{{_latex_text(note)}}}{end}")
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{{'l' * len(heads)}}}",
+                r"\hline",
+                " & ".join(heads) + end,
+                r"\hline",
+                *texts,
+                r"\hline",
+                r"\end{tabular}",
+            ]
+        )
+
+    def html(self) -> str:
+        """The table as an HTML `table`, with everything escaped that the function's names bring in."""
+        rows, note, place = self._rows()
+        cell = '<td style="text-align: left">{}</td>'.format
+        texts = ["<tr>" + "".join(cell(as_html(c)) for c in row) + "</tr>" for row in rows]
+        heads = "".join(
+            f'<th style="text-align: left" colspan="{1 if column == "rounding" else 2}">{column}</th>'
+            for column in self.columns
+        )
+        if note:
+            span = len(self._heads())
+            texts.insert(place, f'<tr><td style="text-align: left" colspan="{span}">{html.escape(note)}</td></tr>')
+        caption = f"<caption>{html.escape(self.title)}</caption>"
+        return "\n".join(
+            ["<table>", caption, f"<thead><tr>{heads}</tr></thead>", "<tbody>", *texts, "</tbody>", "</table>"]
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def _filled(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))
+
+
+def _bars(cells: Sequence[str]) -> str:
+    escaped = [cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_") for cell in cells]
+    return "| " + " | ".join(cell.replace("\n", " ").replace("<", "&lt;") for cell in escaped) + " |"
+
+
+def _latex_cell(text: str) -> str:
+    return f"${as_latex(text)}$" if text else ""
+
+
+def _latex_text(text: str) -> str:
+    return text.replace("_", r"\_").replace("...", r"\dots")
+
+
+# --- making it --------------------------------------------------------------------------------------------------------
+
+
+def trace_table(
+    f: Callable[..., Any] | Program,
+    *args: Any,
+    direction: Any = None,
+    cotangent: Any = None,
+    columns: str | Sequence[str] | None = None,
+    number_format: str = ".4g",
+    max_lines: int | None = 60,
+) -> TraceTable:
+    """The evaluation trace of `f` at `args`, one line an operation: its value, its tangent and its adjoint.
+
+    `f` is a function, or a recorded `Program`.  With a `direction` (one tangent an argument, None for one that does not
+    vary) there is a column of tangents; adjoints are those of one real output, or start from `cotangent`, in the
+    structure of the output.  Numbers are shown as they are, larger arrays by shape and norm.  An input or an
+    intermediate value that is used more than once gets its adjoint in several contributions, in the order of the sweep.
+
+    `columns` chooses among "primal", "tangent", "adjoint" and "rounding", which is what each line adds to the rounding
+    error of the output (see `rounding_error`).  `number_format` is a format specification such as ".3f".  Of more than
+    `max_lines` lines the middle is left out, and said to be; None shows all.
+
+    Cost: one evaluation of `f`, a forward and a reverse sweep, with everything kept.  Raises ShapeError where adjoints
+    are asked for and the output is not one real number and no cotangent given, or a direction or cotangent does not
+    fit; ValueError for columns that do not exist or a tangent without a direction; otherwise as `ReverseSweep`.
+
+    >>> def f(x1, x2):
+    ...     v1, v2, v3 = np.log(x1), x1 * x2, np.sin(x2)
+    ...     return v1 + v2 - v3
+    >>> table = trace_table(f, 2.0, 5.0, direction=(1.0, 0.0))
+    >>> [f"{term.value:.3f}" for term in table["v-1"].contributions], f"{table['v5'].value:.3f}"
+    (['5.000', '0.500'], '11.652')
+
+    The example is that of Baydin et al. (2018, tables 2 and 3).
+    """
+    chosen = _columns(columns, direction is not None)
+    _require_format(number_format)
+    if max_lines is not None and max_lines < 2:
+        raise ValueError(f"trace_table: max_lines must be at least 2, or None for all, not {max_lines!r}{user_line()}")
+    if direction is None and "tangent" in chosen:
+        raise ValueError(
+            f'trace_table: the column "tangent" needs a direction{user_line()}: give one tangent an argument, such as '
+            f"direction={(1.0, *[0.0] * (len(args) - 1))}"
+        )
+    sweep: ReverseSweep | None = None
+    if "adjoint" in chosen or "rounding" in chosen:
+        try:
+            sweep = ReverseSweep(f, *args, cotangent=cotangent)
+        except ShapeError as error:
+            error.add_note('For a table without adjoints pass columns=("primal",) or ("primal", "tangent").')
+            raise
+    evaluation: Evaluated = sweep if sweep is not None else Evaluated("trace_table", f, args)
+    lines = _Lines(evaluation)
+    if "tangent" in chosen:
+        lines.fill_tangents(pushed_tangents(evaluation, args, direction))
+    if sweep is not None:
+        lines.fill_adjoints(sweep)
+        if "rounding" in chosen:
+            lines.fill_rounding(sweep)
+    title = f"{evaluation.program.name}({', '.join(evaluation.program.names[k] for k in evaluation.program.inputs)})"
+    return TraceTable(title, lines.all(), chosen, number_format, max_lines)
+
+
+def _columns(columns: str | Sequence[str] | None, has_direction: bool) -> tuple[str, ...]:
+    if columns is None:
+        return ("primal", "tangent", "adjoint") if has_direction else ("primal", "adjoint")
+    chosen = (columns,) if isinstance(columns, str) else tuple(columns)
+    unknown = [column for column in chosen if column not in COLUMNS]
+    if unknown or not chosen or len(set(chosen)) != len(chosen):
+        raise ValueError(
+            f"trace_table: columns must be chosen from {', '.join(COLUMNS)}, each at most once, not {columns!r}"
+            f"{user_line()}"
+        )
+    return chosen
+
+
+def _require_format(number_format: str) -> None:
+    try:
+        format(1.5, number_format)
+        format(1.5j, number_format)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"trace_table: {number_format!r} is no format of real and complex numbers{user_line()}; write one such as "
+            "'.3f' or '.4g'"
+        ) from None
+
+
+class _Lines:
+    """The lines of one table while it is made: inputs, what is read from outside, operations, outputs."""
+
+    def __init__(self, evaluation: Evaluated):
+        self.evaluation = evaluation
+        self.program = program = evaluation.program
+        count = len(program.inputs)
+        numbers = {k: place + 1 - count for place, k in enumerate(program.inputs)}
+        equations = program.equations
+        numbers |= {equation.result: place + 1 for place, equation in enumerate(equations)}
+        names = {k: program.name_of(k).replace("⟨", "<").replace("⟩", ">") for k in range(len(program.types))}
+        self.marks = Marks(numbers, names)
+        values = evaluation.values
+        self.by_number: dict[int, TraceLine] = {}
+        for k in program.captured:
+            self.by_number[k] = TraceLine(names[k], k, names[k], "read from outside", values[k])
+        for k in program.inputs:
+            self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), names[k], values[k])
+        for equation in equations:
+            k, text = equation.result, self.marks.primal(equation)
+            self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), text, values[k], equation.where)
+        places = [""] if len(program.outputs) == 1 else [str(k + 1) for k in range(len(program.outputs))]
+        self.outputs = [
+            TraceLine(f"y{place}", k, f"⟨y{place}⟩", self.marks.value(k), values[k])
+            for place, k in zip(places, program.outputs, strict=True)
+        ]
+
+    def all(self) -> list[TraceLine]:
+        return [*self.by_number.values(), *self.outputs]
+
+    def fill_tangents(self, tangents: list[Any]) -> None:
+        varies = self.evaluation.varies
+        for k, line in self.by_number.items():
+            if varies[k]:
+                line.tangent = _zero_like(line.value) if tangents[k] is None else tangents[k]
+        for equation in self.program.equations:
+            if varies[equation.result]:
+                line = self.by_number[equation.result]
+                line._tangent_text = self.marks.tangent_of(equation, active_positions(equation, varies))
+        for line in self.outputs:
+            if varies[line.number]:
+                line.tangent = self.by_number[line.number].tangent
+                line._tangent_text = self.marks.tangent(line.number)
+
+    def fill_adjoints(self, sweep: ReverseSweep) -> None:
+        varies = self.evaluation.varies
+        for line, seed in zip(self.outputs, sweep.seeds, strict=True):
+            if varies[line.number]:
+                line.adjoint = seed
+                self.by_number[line.number].contributions.append(Term(_accented(line._mark, "a"), seed))
+        for step in sweep:
+            for contribution in step.contributions:
+                self._note(step.equation, contribution)
+        for k, line in self.by_number.items():
+            if varies[k]:
+                line.adjoint = _zero_like(line.value) if sweep.found[k] is None else sweep.found[k]
+                line._adjoint_text = joined([term.text for term in line.contributions])
+
+    def _note(self, equation: Equation, contribution: Any) -> None:
+        operand = self.evaluation.values[contribution.operand]
+        is_summed = np.size(operand) < np.size(self.evaluation.values[equation.result])
+        text = self.marks.adjoint_term(equation, contribution.position, is_summed, contribution.overwrites)
+        partial = contribution.index is not None and not contribution.overwrites
+        self.by_number[contribution.operand].contributions.append(Term(text, None if partial else contribution.value))
+
+    def fill_rounding(self, sweep: ReverseSweep) -> None:
+        error = error_of(sweep)
+        for line_error in error.lines:
+            self.by_number[line_error.equation.result].rounding = line_error.amount
+        if len(self.outputs) == 1:
+            self.outputs[0].rounding = error.bound
+
+
+def _zero_like(value: Any) -> Any:
+    if not has_derivative(value):
+        return None
+    return np.zeros_like(value) if isinstance(value, np.ndarray) else type(value)(0)
+
+
+__all__ = ["TraceLine", "TraceTable", "trace_table"]
