@@ -79,7 +79,8 @@ def _power(self: Any, other: Any) -> Any:
 
 def _negative(self: Any) -> Any:
     # As an operator it keeps a Python float weak; for arrays the ufunc, which is the shorter way, means the same.
-    return bind(elementwise.NEGATIVE, (self,), {}) if isinstance(self.primal, float) else np.negative(self)
+    weak = isinstance(self.primal, float) or (isinstance(self.primal, Tracer) and not self.is_array)
+    return bind(elementwise.NEGATIVE, (self,), {}) if weak else np.negative(self)
 
 
 def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:

@@ -147,6 +147,8 @@ each_statement = pytest.mark.parametrize("f", STATEMENTS, ids=lambda f: f.__name
 #: What belongs to a tracer and not to ndarray, and what an array of numbers refuses: see `test_refused`
 OWN = {
     "level",
+    "conformed",
+    "constants",
     "primal",
     "lift",
     "seed",

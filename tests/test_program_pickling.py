@@ -41,6 +41,9 @@ def _cubed(x):
 cubed = elementwise(_cubed, lambda x: 3 * x * x)
 #: a lambda cannot be imported, but the primitive has a name
 softclipped = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x) ** -1.5)
+# Other tests are generated from the registry, and have no samples of these.
+for _primitive in (cubed, softclipped):
+    del REGISTRY[_primitive.function]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +52,6 @@ softclipped = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x
     ids=lambda primitive: f"{primitive.name} {primitive.form}",
 )
 def test_a_primitive_stays_the_same_object(primitive):
-    if getattr(getattr(primitive, "function", None), "__module__", None) == __name__:
-        pytest.skip("made by a test")
     assert pickle.loads(pickle.dumps(primitive)) is primitive
 
 

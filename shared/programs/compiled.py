@@ -1,4 +1,4 @@
-"""`compile(f)`: `f` as straight-line NumPy source for the arguments it meets, made at the first call with such arguments.
+"""`compile(f)`: `f` as straight-line NumPy source for the arguments it meets, made at the first call with such ones.
 
 A call first checks, by source made for that, that arguments have the structure, types and shapes of a variant that is
 there; then it runs that variant's text (`shared.programs.source`) in a workspace of its own, so threads do not meet and
@@ -21,11 +21,11 @@ import numpy as np
 
 from shared.errors import CompilationError, ProgramGuardError, user_line
 from shared.levels import Tracer
-from shared.programs.determinism import differences
-from shared.programs.numpy_text import LOWERED
-from shared.programs.names import Names
-from shared.programs.program import Guard, Program, ValueType
 from shared.programs.contents import Contents, arrays_among, watched
+from shared.programs.determinism import differences
+from shared.programs.names import Names
+from shared.programs.numpy_text import LOWERED
+from shared.programs.program import Guard, Program, ValueType
 from shared.programs.recorder import argument_paths, record
 from shared.programs.rewriting import rewritten
 from shared.programs.source import Source
@@ -76,7 +76,7 @@ class Variant:
             warnings.warn(
                 f"{program.name}: a program of {len(source.equations)} operations is not compiled but interpreted; "
                 f"the limit is {LONGEST}. Compile the body of its loop instead",
-                stacklevel=4,
+                stacklevel=5,
             )
         self.attempt = self._attempt()
 
@@ -122,7 +122,6 @@ class Variant:
         exec(_code(text, f"the arguments of {self.program.name}"), scope)
         found: Function = scope["attempt"]
         return found
-
 
     def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the record computes, as NumPy does; the departure where a branch goes another way."""
@@ -372,9 +371,7 @@ def _same_arguments(one: Program, other: Program) -> bool:
         one.structure == other.structure
         and [one.types[k] for k in one.inputs] == [other.types[k] for k in other.inputs]
         and one.static_leaves.keys() == other.static_leaves.keys()
-        and all(
-            _alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items()
-        )
+        and all(_alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items())
     )
 
 
@@ -384,8 +381,19 @@ def compile(f: Function, cache_size: int = 8) -> Compiled:
     `f` may be a derivative, and usually is: `compile(reversead.value_and_grad(loss))`; it may be used as a decorator.
     A compiled function takes the same arguments and returns the same results, to rounding.  Arguments of another
     structure, shape or dtype, other integers and strings, and another way through branches on values make another
-    variant; so do names that `f` reads (globals, variables of functions around it) and that were bound anew.  Arrays
-    from outside are read at each call.  At most `cache_size` variants are kept.
+    variant; so do names that `f` reads (globals, variables of functions around it, attributes of `self` and of other
+    objects that are arguments) and that were bound anew.  At most `cache_size` variants are kept, those called last.
+
+    Arrays from outside are read at each call where they meet an argument.  What `f` computes from such arrays alone
+    (`A * 2`, `float(A[0])`, a branch on them) is recorded, so arrays that names stand for are compared with a copy at
+    each call, and `f` is compiled anew after a change: up to 8 KB always, larger ones if the record holds numbers that
+    may come from them (any array or NumPy number that `f` has made; Python floats that are neither whole, nor one over
+    a whole number, nor written in the code).  So a change of a large array that decides a branch or a count alone is
+    not seen; nor is, of an array that is also read at each call, any after two that left the record as it was.  Numbers
+    from such arrays are better passed as arguments.
+
+    Results differ from those of `f` by rounding: in zeros by their sign, and where a product of numbers in the code
+    passes the limits of float64 only on the way.  A branch that rounding decides may go either way.
 
     Cost: the first call records `f` twice, some tens of microseconds an operation; a call then costs what the source
     does, and about 0.3 microseconds an argument.  Programs of more than 20,000 operations stay interpreted, with a

@@ -86,10 +86,16 @@ def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
             return None
         return f"had the operand {literal_text(one)} in the first of two runs and {literal_text(other)} in the second"
     if a in first.captured and b in second.captured:
-        if first.captured[a] is second.captured[b]:
+        if _same_memory(first.captured[a], second.captured[b]):
             return None
         return "read an array from outside in the first of two runs, and another one in the second"
     return None if a == b else "had other operands in the second of two runs"
+
+
+def _same_memory(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays are one, or the same view of it: each run makes views of its own."""
+    # Both are held, so that their addresses are of the same time.
+    return one is other or bool(one.__array_interface__ == other.__array_interface__)
 
 
 def _same_bits(one: Any, other: Any) -> bool:

@@ -1,6 +1,6 @@
 """How each primitive is written as NumPy source: the tables that compilation reads.
 
-Three kinds of text: an expression of Python floats (`math`), a call of a ufunc with an output array, and any other call.
+Three kinds of text: an expression of Python floats (`math`), a call of a ufunc with an output array, and any other.
 What has no entry is called by its own NumPy name; a function of this library that NumPy lacks is written out as its
 source.  This module knows no buffers and no order of operations.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from shared.operators import CONVERT
 from shared.primitive import Primitive
-from shared.rules import indexing, products, shapes, special
+from shared.rules import indexing, linear_algebra, products, reductions, shapes, special
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
 LOWERED = frozenset(
@@ -118,7 +118,14 @@ _CALLS: dict[Any, Callable[..., str]] = {
     shapes.ASTYPE.function: lambda x, *, dtype: f"np.asarray({x}).astype(np.{np.dtype(dtype).name})[()]",
     CONVERT.function: lambda x, *, dtype: f"np.asarray({x}).astype(np.{np.dtype(dtype).name})[()]",
     special.stop_gradient.function: lambda x: f"np.array({x})[()]",
+    linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
+    **{
+        primitive.function: lambda x, name=primitive.name: f"np.{name}({x}, axis=0)"
+        for primitive in reductions.RUNNING_EXTREMA
+    },
 }
+#: The parts of a singular value decomposition, by the names of their primitives.
+_SINGULAR_VALUES = {"svd_u": 0, "svd_s": 1, "svd_vt": 2}
 
 
 def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], preamble: dict[str, Any]) -> str:
@@ -128,6 +135,8 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], p
     if written is not None:
         return written(*operands, **static)
     ufunc = ufunc_of(primitive)
+    if primitive.name in _SINGULAR_VALUES and primitive.raw.__module__ == linear_algebra.__name__:
+        return f"np.linalg.svd({operands[0]}, full_matrices=False)[{_SINGULAR_VALUES[primitive.name]}]"
     keywords = [f"{name}={_static_text(value, preamble)}" for name, value in static.items()]
     arguments = ", ".join([*operands, *keywords])
     if ufunc is not None:
@@ -166,12 +175,12 @@ def _own_source(raw: Any, name: str) -> Any:
         return raw
     if not text.startswith("def "):
         return raw
-    return "def " + name + text[text.index("(") :].rstrip()
+    return "def " + name + text[text.index("(") :].rstrip().replace(": Any", "").replace(" -> Any", "")
 
 
 def _known(name: str) -> bool:
     """Whether a name in a function's code is a builtin's, or may be an attribute's."""
-    return hasattr(builtins, name) or hasattr(np, name) or hasattr(np.ndarray, name)
+    return any(hasattr(place, name) for place in (builtins, np, np.ndarray, np.ufunc, np.linalg, np.fft))
 
 
 def _static_text(value: Any, preamble: dict[str, Any]) -> str:
@@ -179,8 +188,12 @@ def _static_text(value: Any, preamble: dict[str, Any]) -> str:
         return f"np.dtype({value.str!r})"
     if isinstance(value, type) and (value.__module__ == "numpy" and getattr(np, value.__name__, None) is value):
         return f"np.{value.__name__}"
-    if value in (float, complex, int, bool):
-        return str(value.__name__)
+    if isinstance(value, (np.integer, np.bool)):
+        return repr(value.item())
+    if isinstance(value, type) and value in (float, complex, int, bool):
+        return value.__name__
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biu" and value.size:
+        return f"np.array({value.tolist()!r}, np.{value.dtype.name})"
     if value.__class__ in (tuple, list):
         inner = ", ".join(_static_text(v, preamble) for v in value)
         return f"({inner}{',' if len(value) == 1 else ''})" if value.__class__ is tuple else f"[{inner}]"

@@ -208,7 +208,7 @@ class _Pass:
         a, b = product.operands[0], product.operands[-1]
         if any(self.types[k].shape != type_.shape or self.types[k].dtype != np.float64 for k in (a, b)):
             return False
-        if base != operand and (self.readers[base] or self.multiples[base] > 1):
+        if base != operand and (self.readers[base] > 1 or self.multiples[base] > 1):
             return False  # others are made of the product, too
         self.steps.pop()
         return self._note(step.result, factor, self.emit(_MATMUL, (a, b), self.types[step.result]))

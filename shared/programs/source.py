@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.numpy_text import OF_FLOATS, REDUCTIONS, call_text, output_text, ufunc_of
 from shared.programs.memory import Buffers, Memory, equations_of
-from shared.programs.recorder import AS_KIND
+from shared.programs.numpy_text import OF_FLOATS, REDUCTIONS, call_text, output_text, ufunc_of
 from shared.programs.program import Equation, Guard, Program, Write, literal_text
+from shared.programs.recorder import AS_KIND
 from shared.programs.stretches import Stretch, scheduled, write
 from shared.rules import indexing, shapes
 from shared.tracer import ADD_AT, SETITEM
@@ -138,9 +138,9 @@ class Source:
 
     def strong(self, number: int) -> str:
         """A value as an operand of a call whose result depends on whether a number is NumPy's or Python's."""
-        if number in self.memory.floats and number not in self.program.literals:
-            if self.program.types[number].kind is not float:
-                return f"np.float64({self.name(number)})"
+        computed = number in self.memory.floats and number not in self.program.literals
+        if computed and self.program.types[number].kind is not float:
+            return f"np.float64({self.name(number)})"
         return self.name(number)
 
     def beside_arrays(self, number: int, others: Sequence[int], result: Any, into: bool = False) -> str:
@@ -354,16 +354,16 @@ class Source:
         type_ = self.program.types[number]
         for root in {r for k in operands for r in memory.roots.get(k, ())}:
             slot = self.slots.get(root)
-            if slot is not None and memory.root_last_use.get(root, -1) <= position and root != number:
-                if self.program.types[root] is type_:
-                    self.slots[number] = self.slots.pop(root)
-                    return self._named(number)
+            dead = slot is not None and memory.root_last_use.get(root, -1) <= position and root != number
+            if dead and self.program.types[root] is type_:
+                self.slots[number] = self.slots.pop(root)
+                return self._named(number)
         self.slots[number] = self.buffers.take(type_)
         return self._named(number)
 
     def _named(self, number: int) -> str:
         """The name by which a buffer has the shape of a value."""
-        name, size = self.slots[number]
+        name = self.slots[number][0]
         type_ = self.program.types[number]
         key = ("buffer", name, type_)
         if key not in self.constants:
@@ -376,7 +376,7 @@ class Source:
                 base = self._first[name][1]
                 cut = "" if type_.size == base.size else f"[:{type_.size}]"
                 self.head.append(f"{self.constants[key]} = {name}.reshape(-1){cut}.reshape({type_.shape})")
-        shape, base = self._first[name]
+        base = self._first[name][1]
         self.samples[number] = base.reshape(-1)[: type_.size].reshape(type_.shape)
         self.names[number] = self.constants[key]
         return self.names[number]
@@ -387,9 +387,7 @@ class Source:
         result = self.program.types[number]
         ufunc = ufunc_of(equation.primitive)
         if ufunc is not None and not equation.static:
-            texts = [
-                self.beside_arrays(k, [*operands[:i], *operands[i + 1 :]], result) for i, k in enumerate(operands)
-            ]
+            texts = [self.beside_arrays(k, [*operands[:i], *operands[i + 1 :]], result) for i, k in enumerate(operands)]
             target = self.target(number, position, operands)
             self._assign(number, f"np.{ufunc.__name__}({', '.join(texts)}", target)
             return
@@ -544,14 +542,25 @@ class Source:
         called = sorted({name for line in (*head, *body) for name in _CALLED.findall(line) if _is_fast(name)})
         head, body = ([_CALLED.sub(_bare, line) for line in lines] for lines in (head, body))
         modules = ["math"] + (["threading"] if "in_two_threads" in self.preamble else [])
-        rows = ['"""', *about, '"""', "", "from __future__ import annotations", "", *[f"import {m}" for m in modules],
-                "", "import numpy as np", *([f"from numpy import {', '.join(called)}"] if called else []), ""]
+        rows = [
+            '"""',
+            *about,
+            '"""',
+            "",
+            "from __future__ import annotations",
+            "",
+            *[f"import {m}" for m in modules],
+            "",
+            "import numpy as np",
+            *([f"from numpy import {', '.join(called)}"] if called else []),
+            "",
+        ]
         for name, value in self.bindings.items():
             rows.append(f"# {name}: {value.dtype}{list(value.shape)}, to be assigned")
         for name, value in self.preamble.items():
             rows += ["", *value.split("\n"), ""] if isinstance(value, str) else [f"# {name}: to be assigned"]
         if self.guards:
-            rows += ["", "class Departed(Exception):", '    """A branch went another way than in the record."""', "", ""]
+            rows += ["", "class Departed(Exception):", '    """A branch went another way than recorded."""', "", ""]
         rows += head
         rows += ["", "", f"def call({arguments}):", *[f"    {line}" for line in body], f"    return {result}", ""]
         return "\n".join(rows)
@@ -570,7 +579,13 @@ class Source:
         inner = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         if structure.kind is tuple:
             return inner
-        return f"{self._object(structure.kind.__name__, structure.kind)}({', '.join(parts)})"
+        kind = structure.kind
+        name, imported = kind.__name__, f"from {kind.__module__} import {kind.__name__}"
+        if kind.__module__.partition(".")[0] == "numpy" and self.preamble.get(name) in (None, imported):
+            self.preamble[name] = imported
+        else:
+            name = self._object(name, kind)
+        return f"{name}({', '.join(parts)})"
 
     def _key(self, key: Any) -> str:
         """A key of a dict that is returned."""
@@ -581,7 +596,7 @@ class Source:
         """The name of an object that has to be assigned."""
         name, count = wanted, 1
         while (name in _TAKEN or _NUMBERED.match(name) or not name.isidentifier() or name in dir(builtins)
-               or self.preamble.get(name, value) is not value):  # fmt: skip
+               or (name in self.preamble and self.preamble[name] is not value)):  # fmt: skip
             count += 1
             name = f"object_{wanted if wanted.isidentifier() else ''}_{count}"
         self.preamble[name] = value

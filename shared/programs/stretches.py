@@ -228,7 +228,8 @@ def write(source: Source, stretch: Stretch, position: int) -> None:
     source.head += ["", "", *rows]
     values = "".join(f", {value}" for value in parameters.values())
     call = f"stretch{number}(0, {stretch.rows}{values})"
-    if stretch.rows * width * len(stretch.equations) >= FOR_TWO_THREADS and stretch.rows >= 4 * block and not stretch.writes:
+    worthwhile = stretch.rows * width * len(stretch.equations) >= FOR_TWO_THREADS and stretch.rows >= 4 * block
+    if worthwhile and not stretch.writes:
         # Two threads that add to overlapping parts of one array would disturb each other.
         source.preamble["in_two_threads"] = _IN_TWO_THREADS
         middle = (stretch.rows // block // 2) * block
