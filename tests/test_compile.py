@@ -20,10 +20,10 @@ from registry_samples import COMPLEX, CONSTANTS, SAMPLES
 import dualad
 import reversead
 from shared import CompilationError, compile, trace, vmap
-from shared.programs import compiled as compiling
-from shared.programs import stretches
-from shared.programs.compiled import LONGEST
-from shared.programs.rewriting import rewritten
+from shared.programs.compiling import compiled as compiling
+from shared.programs.compiling import stretches
+from shared.programs.compiling.compiled import LONGEST
+from shared.programs.compiling.rewriting import rewritten
 from shared.tree import flatten
 
 V = np.array([1.0, 2.0, 3.0])

@@ -21,8 +21,8 @@ from test_random_programs import NAMES, POINT, programs, readable_names, results
 import dualad
 import reversead
 from shared import ProgramGuardError, StaleViewError, compile, trace, vmap
-from shared.programs import stretches
-from shared.programs.compiled import Variant
+from shared.programs.compiling import stretches
+from shared.programs.compiling.compiled import Variant
 from shared.tree import flatten, tree_map
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")

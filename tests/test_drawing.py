@@ -23,10 +23,10 @@ import dualad
 import reversead
 from shared import MLP, ProgramGuardError, ShapeError, relu, sigmoid, trace
 from shared.losses import softmax_cross_entropy
-from shared.programs import labels
-from shared.programs.appearance import KINDS
-from shared.programs.drawing import LARGEST, Drawing
-from shared.programs.layers import layers
+from shared.programs.explaining import labels
+from shared.programs.explaining.appearance import KINDS
+from shared.programs.explaining.drawing import LARGEST, Drawing
+from shared.programs.explaining.layers import layers
 
 GRAPHS = Path(__file__).parent.parent / "docs" / "graphs"
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dualad
 import reversead
 from shared import LinearGraph, elimination_orders, trace
-from shared.programs.elimination import MOST_VERTICES
+from shared.programs.counting.elimination import MOST_VERTICES
 
 
 def counts(found: Any) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ import pytest
 import reversead
 from shared.checkpointing import checkpoint
 from shared.programs import trace
-from shared.programs.determinism import differences
-from shared.programs.names import Names, loaded_names
+from shared.programs.compiling.determinism import differences
+from shared.programs.compiling.names import Names, loaded_names
 
 rate = 0.1
 weights = np.ones(3)

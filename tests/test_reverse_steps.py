@@ -20,7 +20,7 @@ import reversead
 from shared import StaleViewError, custom_derivative, flatten, trace
 from shared.errors import LeafTypeError, ProgramGuardError, ShapeError
 from shared.functions import stop_gradient
-from shared.programs.adjoints import ReverseSweep, tangents
+from shared.programs.explaining.adjoints import ReverseSweep, tangents
 
 # --- the same numbers as the engines' ---------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared import rounding_error, trace, trace_table
 from shared.errors import ShapeError
-from shared.programs.rounding import local_error
+from shared.programs.explaining.rounding import local_error
 
 SINGLE, DOUBLE = np.finfo(np.float32).eps, np.finfo(np.float64).eps
 

@@ -165,7 +165,10 @@ def test_the_command_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> N
     chosen = ["--only", "jvp THROUGH 1000", "--only", "Rosenbrock, n = 100: ", "--repeat", "1"]
     assert speed.main([*chosen, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert [found["name"] for found in figures] == ["jvp through 1000 operations, length 10", "Rosenbrock, n = 100: dualad.value_and_grad"]
+    assert [found["name"] for found in figures] == [
+        "jvp through 1000 operations, length 10",
+        "Rosenbrock, n = 100: dualad.value_and_grad",
+    ]
     assert all(found["ratio"] == found["engine"] / found["reference_figure"] for found in figures)
     assert speed.main(chosen) == 0
     table = capsys.readouterr().out

@@ -15,7 +15,7 @@ import dualad
 import reversead
 from shared import REGISTRY, custom_derivative, flatten, trace, trace_table
 from shared.errors import LeafTypeError, ProgramGuardError, ShapeError
-from shared.programs.expressions import PARTIALS, as_latex, plain, width
+from shared.programs.explaining.expressions import PARTIALS, as_latex, plain, width
 from shared.rules.special import sigmoid
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "explaining.md").read_text(encoding="utf-8")

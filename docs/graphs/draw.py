@@ -11,7 +11,7 @@ import numpy as np
 
 from shared import MLP, trace
 from shared.losses import softmax_cross_entropy
-from shared.programs.drawing import Drawing
+from shared.programs.explaining.drawing import Drawing
 
 HERE = Path(__file__).parent
 # Written out, not drawn at random, so that every version of NumPy makes the same drawings.

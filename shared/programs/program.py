@@ -23,7 +23,7 @@ from shared.tracer import ADD_AT, SETITEM, DuckArray, Through, Updating, duplica
 from shared.tree import Structure, flatten, unflatten
 
 if TYPE_CHECKING:
-    from shared.programs.drawing import Drawing
+    from shared.programs.explaining.drawing import Drawing
 
 # --- the parts of a program -------------------------------------------------------------------------------------------
 
@@ -309,19 +309,19 @@ class Program:
         return simplified(self)
 
     def source(self) -> str:
-        """The program as straight-line NumPy source that needs no other library: see `shared.programs.source`.
+        """The program as straight-line NumPy source that needs no other library (`shared.programs.compiling`).
 
         Its function `call` takes the leaves of the arguments in order; arrays from outside have to be assigned to the
         names that the text lists.  `compile(f).source()` is the text that a compiled function runs.
         """
-        from shared.programs.rewriting import rewritten
-        from shared.programs.source import Source
+        from shared.programs.compiling.rewriting import rewritten
+        from shared.programs.compiling.source import Source
 
         return Source(rewritten(self.simplified())).text
 
     def draw(self, *args: Any, **options: Any) -> Drawing:
-        """The graph of the program, with values and adjoints if arguments are given: see `shared.programs.drawing`."""
-        from shared.programs.drawing import draw
+        """The graph of the program, with values and adjoints if arguments are given (`shared.programs.explaining`)."""
+        from shared.programs.explaining.drawing import draw
 
         return draw(self, *args, **options)
 

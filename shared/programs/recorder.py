@@ -509,7 +509,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     Floating-point numbers and arrays (of any dtype), also in nested containers, are inputs; integers, strings and other
     arguments belong to the program.  `f` may be a derivative: `trace(reversead.grad(g), x)` records the sweep, too.
     Arrays from outside of `f` are read at each call of the program, so later changes are seen; names that are bound
-    anew are not (`shared.programs.names` tells), and neither is what `f` computes from plain arrays alone, or reads
+    anew are not (`shared.programs.compiling.names`), and neither is what `f` computes from plain arrays alone, or reads
     from an array that it has itself changed.  Integer arrays that say how often or where (np.repeat, np.split) belong
     to the program.  Derivatives that `f` takes at plain numbers and arrays are recorded, too.  Branches on values
     become guards.

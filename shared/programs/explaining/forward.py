@@ -14,7 +14,7 @@ import numpy as np
 from shared.arguments import in_dtype_of
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.primitive import PYTHON_NUMBERS, Like, stretch
-from shared.programs.evaluation import Evaluated, has_derivative
+from shared.programs.explaining.evaluation import Evaluated, has_derivative
 from shared.programs.program import Equation, Program, Write, nested_index
 from shared.tracer import duplicate, write
 from shared.tree import flatten

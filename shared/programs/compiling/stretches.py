@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.programs.numpy_text import REDUCTIONS, output_text, ufunc_of
+from shared.programs.compiling.numpy_text import REDUCTIONS, output_text, ufunc_of
 from shared.programs.program import Equation, Program, Step, Write, literal_text
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 
 if TYPE_CHECKING:
-    from shared.programs.source import Source
+    from shared.programs.compiling.source import Source
 
 #: Arrays of fewer elements fit the second cache anyway.  It has to exceed BLOCK: then a vector that is a stretch by
 #: itself is too long to be a row of another array of the stretch, which would be read whole and not by rows.

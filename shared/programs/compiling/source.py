@@ -2,8 +2,9 @@
 
 The text stands by itself: it runs without this library (what the program reads from outside is assigned to the names
 that its head lists).  Float64 numbers are Python floats, constants beside arrays are 0-d arrays, ufuncs write into
-buffers (`shared.programs.memory`), views of buffers are made once.  A number that Python's `math` refuses raises, and a
-branch that goes another way raises Departed: whoever calls the function then evaluates the program otherwise.
+buffers (`shared.programs.compiling.memory`), views of buffers are made once.  A number that Python's `math` refuses
+raises, and a branch that goes another way raises Departed: whoever calls the function then evaluates the program
+otherwise.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.memory import Buffers, Memory, equations_of
-from shared.programs.numpy_text import OF_FLOATS, REDUCTIONS, call_text, output_text, ufunc_of
+from shared.programs.compiling.memory import Buffers, Memory, equations_of
+from shared.programs.compiling.numpy_text import OF_FLOATS, REDUCTIONS, call_text, output_text, ufunc_of
+from shared.programs.compiling.stretches import Stretch, scheduled, write
 from shared.programs.program import Equation, Guard, Program, Write, literal_text
 from shared.programs.recorder import AS_KIND
-from shared.programs.stretches import Stretch, scheduled, write
 from shared.rules import indexing, shapes
 from shared.tracer import ADD_AT, SETITEM
 from shared.tree import Structure

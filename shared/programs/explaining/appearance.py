@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from shared.programs.labels import escaped
+from shared.programs.explaining.labels import escaped
 
 #: Text of values and of adjoints: bluish green and vermillion, darkened to a contrast of 5 on white; people who see
 #: no difference between red and green tell them apart (Okabe & Ito 2008), and in grey they differ by slant and place.

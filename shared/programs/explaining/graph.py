@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs import labels
-from shared.programs.appearance import (
+from shared.programs.explaining import labels
+from shared.programs.explaining.appearance import (
     ADJOINT,
     FONT,
     GREY,
@@ -29,8 +29,8 @@ from shared.programs.appearance import (
     wire,
     with_entrances,
 )
-from shared.programs.labels import escaped, quoted
-from shared.programs.layers import Layer
+from shared.programs.explaining.labels import escaped, quoted
+from shared.programs.explaining.layers import Layer
 from shared.programs.program import Equation, Guard, Program, literal_text
 
 

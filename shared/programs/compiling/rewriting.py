@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.numpy_text import ufunc_of
+from shared.programs.compiling.numpy_text import ufunc_of
 from shared.programs.program import Equation, Guard, Program, Step, ValueType, Write
 from shared.registry import REGISTRY
 

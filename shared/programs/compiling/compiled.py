@@ -1,10 +1,10 @@
 """`compile(f)`: `f` as straight-line NumPy source for the arguments it meets, made at the first call with such ones.
 
 A call first checks, by source made for that, that arguments have the structure, types and shapes of a variant that is
-there; then it runs that variant's text (`shared.programs.source`) in a workspace of its own, so threads do not meet and
-results alias nothing.  Where there is none, `f` is recorded and compiled.  A branch that goes another way than in the
-record leads to another variant; a number that Python's arithmetic refuses (`math.log(0.0)`) to the record itself, which
-computes as NumPy does.  This module knows no source text of programs.
+there; then it runs that variant's text (`shared.programs.compiling.source`) in a workspace of its own, so threads do
+not meet and results alias nothing.  Where there is none, `f` is recorded and compiled.  A branch that goes another way
+than in the record leads to another variant; a number that Python's arithmetic refuses (`math.log(0.0)`) to the record
+itself, which computes as NumPy does.  This module knows no source text of programs.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import numpy as np
 
 from shared.errors import CompilationError, ProgramGuardError, user_line
 from shared.levels import Tracer
-from shared.programs.contents import Contents, arrays_among, watched
-from shared.programs.determinism import differences
-from shared.programs.names import Names
-from shared.programs.numpy_text import LOWERED
+from shared.programs.compiling.contents import Contents, arrays_among, watched
+from shared.programs.compiling.determinism import differences
+from shared.programs.compiling.names import Names
+from shared.programs.compiling.numpy_text import LOWERED
+from shared.programs.compiling.rewriting import rewritten
+from shared.programs.compiling.source import Source
 from shared.programs.program import Guard, Program, ValueType
 from shared.programs.recorder import argument_paths, record
-from shared.programs.rewriting import rewritten
-from shared.programs.source import Source
 from shared.transformed import own_name
 from shared.tree import LEAF, Structure, flatten
 

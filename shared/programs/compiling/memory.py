@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.numpy_text import FRESH, REDUCTIONS, ufunc_of
+from shared.programs.compiling.numpy_text import FRESH, REDUCTIONS, ufunc_of
 from shared.programs.program import Equation, Program, ValueType, Write
 from shared.rules import indexing, shapes
 

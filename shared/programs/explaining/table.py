@@ -2,8 +2,9 @@
 
 These are tables 2 and 3 of Baydin, Pearlmutter, Radul & Siskind (2018, "Automatic differentiation in machine learning:
 a survey", section 3) in one, with the numbering of Griewank & Walther (2008, section 2.2): the n inputs are v with the
-indices 1-n to 0, the results of operations v with 1, 2, 3, ...  Numbers come from `shared.programs.adjoints`, formulas
-from `shared.programs.expressions`; this module puts them into lines, and the lines into text, Markdown, LaTeX and HTML.
+indices 1-n to 0, the results of operations v with 1, 2, 3, ...  Numbers come from
+`shared.programs.explaining.adjoints`, formulas from `shared.programs.explaining.expressions`; this module puts them
+into lines, and the lines into text, Markdown, LaTeX and HTML.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from shared.errors import ShapeError, user_line
-from shared.programs.adjoints import ReverseSweep
-from shared.programs.evaluation import Evaluated, active_positions, has_derivative, value_text
-from shared.programs.expressions import Marks, as_html, as_latex, joined, plain, width
-from shared.programs.forward import pushed_tangents
+from shared.programs.explaining.adjoints import ReverseSweep
+from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, value_text
+from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, width
+from shared.programs.explaining.forward import pushed_tangents
+from shared.programs.explaining.rounding import error_of
 from shared.programs.program import Equation, Program
-from shared.programs.rounding import error_of
 
 #: The columns there are.
 COLUMNS = ("primal", "tangent", "adjoint", "rounding")

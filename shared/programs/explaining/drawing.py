@@ -2,7 +2,7 @@
 
 `draw` decides what is shown (layers folded or not, values and adjoints, how large a graph may be) and returns a
 `Drawing`, which writes itself to files and shows itself in notebooks.  What a graph looks like is the business of
-`shared.programs.graph`; adjoints come from `shared.programs.adjoints`.
+`shared.programs.explaining.graph`; adjoints come from `shared.programs.explaining.adjoints`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import user_line
-from shared.programs.graph import Graph
-from shared.programs.layers import Layer, layers
+from shared.programs.explaining.graph import Graph
+from shared.programs.explaining.layers import Layer, layers
 from shared.programs.program import Guard, Program, evaluated
 from shared.tree import unflatten
 
@@ -146,7 +146,7 @@ def draw(
     no adjoint.  By default every floating-point argument is a parameter.
     `fold`: True draws each layer of a network, and its loss, as one box that lists its operations and weights; False
     draws everything, with a frame around each layer; "auto" folds networks of two layers and more.  What a layer is,
-    `shared.programs.layers` says.
+    `shared.programs.explaining.layers` says.
     `cotangent`: where to start the reverse sweep, in the structure of the output; 1 for one real number.
     `adjoints`: whether to show them; by default if the output is one real number, or a cotangent is given.
     `direction`: "right", or "down"; `legend`: whether there is one; `digits`: how many significant ones.
@@ -242,7 +242,7 @@ def _evaluated(
         adjoints = cotangent is not None or (_has_gradient(program) and not program.custom)
     if not adjoints:
         return _values(program, args), None
-    from shared.programs.adjoints import ReverseSweep
+    from shared.programs.explaining.adjoints import ReverseSweep
 
     sweep = ReverseSweep(program, *args, cotangent=cotangent)
     sweep.finish()

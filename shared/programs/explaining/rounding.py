@@ -4,7 +4,7 @@ Every line adds an error of its own to its value, in the last places, and its ad
 to first order the error of the result is the sum of adjoint times error over all lines (Linnainmaa 1976, "Taylor
 expansion of the accumulated rounding error"; Iri 1984, "Simultaneous computation of functions, partial derivatives and
 estimates of rounding errors"; Griewank & Walther 2008, section 3.4).  This module knows which primitives round and by
-how much; adjoints are the business of `shared.programs.adjoints`.
+how much; adjoints are the business of `shared.programs.explaining.adjoints`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.adjoints import ReverseSweep
-from shared.programs.evaluation import has_derivative, value_text
+from shared.programs.explaining.adjoints import ReverseSweep
+from shared.programs.explaining.evaluation import has_derivative, value_text
 from shared.programs.program import Equation, Program, Write, nested_index
 from shared.programs.recorder import AS_KIND
 from shared.registry import REGISTRY

@@ -16,8 +16,8 @@ import numpy as np
 from shared.arguments import as_leaf, in_dtype_of, same_structure
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.primitive import Edge, Like, Primitive, differs
-from shared.programs.evaluation import Evaluated, active_positions, has_derivative, index_text, value_text
-from shared.programs.forward import tangents
+from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, index_text, value_text
+from shared.programs.explaining.forward import tangents
 from shared.programs.program import Equation, Program, Write, nested_index
 from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import SETITEM, duplicate, winners, write

@@ -1,0 +1,1 @@
+"""Recorded programs for reading: tables, steps of the reverse sweep, rounding errors, drawings."""
