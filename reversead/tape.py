@@ -24,7 +24,7 @@ from reversead.sweep import LEAF, forward, reverse
 from reversead.variable import Variable
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
-from shared.levels import RECORDING, Level
+from shared.levels import Level, current_recording
 from shared.tracer import DuckArray
 from shared.tree import LEAF as SINGLE
 
@@ -72,7 +72,7 @@ class Tape(Level):
         #: the number of each independent variable, by its node
         self.variables: dict[int, int] = {}
         self.thread = get_ident()
-        recording = RECORDING.get()
+        recording = current_recording()
         self.guard = Guard() if recording is None else recording.constants()
         # The rest is for checkpoints (`reversead.checkpointing`).
         #: the number that a constant made by the program gets

@@ -7,18 +7,18 @@ tapes or rules.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
 
 from shared.errors import LeafTypeError, ShapeError, user_line
-from shared.levels import RECORDING, Tracer
+from shared.levels import Tracer, current_recording
 from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray
-from shared.tree import Structure, flatten, unflatten
+from shared.tree import Structure, flatten, leaf_paths, unflatten
 
 
 def differentiable(leaf: Any, name: str = "variable", position: int | None = None) -> Any:
@@ -27,7 +27,7 @@ def differentiable(leaf: Any, name: str = "variable", position: int | None = Non
     `name` and `position` (of the leaf among all) are for the error message.
     """
     value = _checked_leaf(leaf, name, position)
-    recording = RECORDING.get()
+    recording = current_recording()
     # What is computed from it belongs to the record, since the array may change from run to run.
     return value if recording is None else recording.lifted(value)
 
@@ -158,6 +158,25 @@ class Selection:
         """The leaves of tangents given as `pack` returns results: one argument's, or a sequence of several."""
         given = tangents if self.single else list(tangents)
         return same_structure(name, "tangent", given, self.structure, self.leaves)
+
+
+def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
+    """What users call the leaves of the arguments, in the order of `flatten`, after the parameters of `f`.
+
+    >>> list(argument_paths(lambda x, *rest: x, ([1.0, 2.0], 3.0), {"rate": 0.1}))
+    ['x[0]', 'x[1]', 'args[1]', 'rate']
+    """
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    for k, arg in enumerate(args):
+        root = f"args[{k}]"
+        if k < len(parameters) and parameters[k].kind in (0, 1):
+            root = parameters[k].name
+        yield from leaf_paths(arg, root)
+    for name in sorted(kwargs):
+        yield from leaf_paths(kwargs[name], name)
 
 
 def refuse_iterators(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:

@@ -69,6 +69,10 @@ class CompilationError(DifferentiationError, RuntimeError):
     """A function cannot be compiled: it is not deterministic, or takes too many ways through its branches."""
 
 
+class RecordLengthError(DifferentiationError, MemoryError):
+    """A program is too long to be recorded."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 

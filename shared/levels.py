@@ -10,6 +10,7 @@ transparency").  This module knows neither NumPy nor the registry nor the engine
 from __future__ import annotations
 
 import itertools
+from _thread import get_ident
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +18,12 @@ _numbers = itertools.count(1)
 
 #: The record that the function running in this thread is written down in, if there is one (`shared.programs`).
 RECORDING: ContextVar[Any] = ContextVar("recording", default=None)
+
+
+def current_recording() -> Any:
+    """The record that this thread writes; None also where a copied context outlives the record, or is another's."""
+    found = RECORDING.get()
+    return found if found is None or found.thread == get_ident() else None
 
 
 class Level:

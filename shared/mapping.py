@@ -14,7 +14,7 @@ import numpy as np
 from shared.arguments import refuse_iterators
 from shared.batching import Batch, Batched
 from shared.errors import ShapeError, user_line
-from shared.levels import RECORDING
+from shared.levels import current_recording
 from shared.references import ALONE_AS_ITEM, ALONE_IN_SLOT, getrefcount
 from shared.tracer import DuckArray, operand
 from shared.transformed import transformed
@@ -121,7 +121,7 @@ def _examples_first(leaf: Any, axis: int) -> Any:
     leaf = operand(leaf)
     if not hasattr(leaf, "__array_function__"):
         leaf = np.asarray(leaf)
-    recording = RECORDING.get()
+    recording = current_recording()
     if recording is not None:
         leaf = recording.lifted(leaf)
     moved = np.moveaxis(leaf, axis, 0) if axis else leaf

@@ -13,7 +13,7 @@ import numpy as np
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.registry import REGISTRY
-from shared.rules import batches, counts, elementwise, indexing, products, shapes
+from shared.rules import batches, counts, elementwise, indexing, products, shapes, sharing
 from shared.tracer import DuckArray
 
 ARITHMETIC = {
@@ -115,6 +115,7 @@ def _convert(x: Any, *, dtype: Any) -> Any:
 CONVERT = Primitive(_convert, "constant", [])
 batches.batch(CONVERT)(batches.apply_aligned(CONVERT))
 counts.counted(counts.conversion, CONVERT)
+sharing.shares("fresh", CONVERT)
 
 
 def _compress(self: Any, condition: Any, axis: int | None = None) -> Any:

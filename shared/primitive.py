@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import unsupported_keyword
-from shared.levels import RECORDING, Tracer, bind
+from shared.levels import Tracer, bind, current_recording
 
 Function = Callable[..., Any]
 
@@ -182,6 +182,7 @@ class Primitive:
         "joint_push",
         "kept",
         "linear_in_one",
+        "memory",
         "name",
         "parameters",
         "raw",
@@ -220,6 +221,8 @@ class Primitive:
         self.batch: Function | None = None
         #: the operations of one evaluation (see `shared.rules.counts`); None: what its form suggests
         self.count: Function | None = None
+        #: "fresh", "view" or "may share": whether its result lies in memory of its own (see `shared.rules.sharing`)
+        self.memory = "fresh" if isinstance(self.raw, np.ufunc) else "may share"
         #: names of the leading array parameters, then of the others, of `function`
         self.arguments: int | None = len(self.edges)
         self.parameters: tuple[str, ...] = _parameters(function)
@@ -393,7 +396,7 @@ class Composite:
             value = args[k] if k < len(args) else kwargs.get(name)
             if value is not None and value is not np._NoValue and not (name == "where" and value is True):
                 raise unsupported_keyword(self.name, name)
-        recording = RECORDING.get()
+        recording = current_recording()
         if recording is not None:
             args, kwargs = recording.among(self.function, args, kwargs)
         return self.rewrite(*args, **kwargs)

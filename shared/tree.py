@@ -138,6 +138,23 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     return tuple(parts) if kind is tuple else kind(*parts)
 
 
+def leaf_paths(tree: Any, root: str) -> Iterator[str]:
+    """What the leaves of a tree called `root` are called, in the order of `flatten`.
+
+    >>> list(leaf_paths({"w": [1.0, 2.0], "b": (3.0,)}, "p"))
+    ["p['b'][0]", "p['w'][0]", "p['w'][1]"]
+    """
+    if isinstance(tree, dict):
+        for key in _in_order(tree):
+            yield from leaf_paths(tree[key], f"{root}[{key!r}]")
+    elif isinstance(tree, (list, tuple)):
+        fields = getattr(tree, "_fields", None)
+        for k, part in enumerate(tree):
+            yield from leaf_paths(part, f"{root}.{fields[k]}" if fields else f"{root}[{k}]")
+    elif tree is not None:
+        yield root
+
+
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """Apply `f` to the leaves of one tree, or to corresponding leaves of several of the same structure.
 

@@ -19,7 +19,7 @@ from registry_samples import COMPLEX, CONSTANTS, SAMPLES
 
 import dualad
 import reversead
-from shared import CompilationError, compile, trace, vmap
+from shared import CompilationError, compile, elementwise, trace, vmap
 from shared.programs.compiling import compiled as compiling
 from shared.programs.compiling import stretches
 from shared.programs.compiling.compiled import LONGEST
@@ -632,13 +632,25 @@ def test_text_of_samples_needs_numpy_alone(sample):
     compiled = compile(sample.function)
     text = compiled.source(*arguments)
     needed = {line.split()[1].rstrip(":") for line in text.split("\n") if line.endswith("to be assigned")}
-    source = compiled._variants[0].source
-    assert needed == source.bindings.keys()
-    scope = dict(source.bindings)
+    scope = dict(compiled._variants[0].namespace)
+    assert needed == scope.keys()
+    assert all(isinstance(value, np.ndarray) for value in scope.values())
     exec(text, scope)
     found, expected = flatten(scope["call"](*arguments))[0], flatten(compiled(*arguments))[0]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["exp", "dot", "call", "x0", "v1", "float", "np", "lambda", "own"])
+def test_a_primitive_may_have_a_name_that_the_text_uses(name):
+    def tripled(x):
+        return np.sqrt(x) * 3.0
+
+    tripled.__name__ = name
+    primitive = elementwise(tripled, lambda x: 1.5 / np.sqrt(x))
+    compiled = compile(lambda x: np.exp(primitive(x)) * 2.0)
+    for x in (np.array([1.0, 0.25]), 0.5):
+        same(compiled(x), np.exp(tripled(x)) * 2.0)
 
 
 def test_text_names_what_has_to_be_assigned():

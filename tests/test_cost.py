@@ -95,7 +95,7 @@ def test_total_is_the_sum_of_the_primitives() -> None:
 
 
 def test_a_program_is_counted_as_recorded_and_simplified_costs_less() -> None:
-    program = trace(lambda x: np.sin(x) * np.sin(x) + 0.0 * np.exp(2.0), X)
+    program = trace(lambda x: (np.sin(x) * np.sin(x)) * 1.0, X)
     assert cost(program).operations == cost(program, X).operations == 22_000 + 1000 - 1000
     assert cost(program.simplified()).operations == 11_000
     assert cost(pickle.loads(pickle.dumps(program))).operations == cost(program).operations

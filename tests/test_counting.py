@@ -15,7 +15,7 @@ import reversead
 from shared import REGISTRY, TracerConversionError, linearity, operators, registry
 from shared.counting import ELEMENTARY, count_operations
 from shared.primitive import Primitive
-from shared.programs import program, recorder
+from shared.programs import parts, recorder
 from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
 from shared.rules.counts import Count, each
 from shared.tracer import SETITEM
@@ -342,7 +342,7 @@ CASES = [
     Case(elementwise.INVERT, free, V > 0),
     Case(operators.CONVERT, moving(), V, dtype=np.dtype(int)),
     Case(linearity._VALUE, free, V),
-    Case(program.PART, free, (V, V), item=0),
+    Case(parts.PART, free, (V, V), item=0),
     Case(recorder.AS_KIND, free, np.float64(1.0), kind=float),
 ]  # fmt: skip
 
@@ -386,10 +386,10 @@ def test_declared_count_is_that_of_numbers_that_count(case: Case) -> None:
     else:
         out = case.primitive.raw(*case.args, **case.static)
     rule: Any = case.primitive.count
-    assert rule(program.ValueType.of(out), case.args, case.static) == case.independent()
+    assert rule(parts.ValueType.of(out), case.args, case.static) == case.independent()
     # Types tell as much as values do.
-    types = [program.ValueType.of(a) if isinstance(a, np.ndarray) else a for a in case.args]
-    assert rule(program.ValueType.of(out), types, case.static) == case.independent()
+    types = [parts.ValueType.of(a) if isinstance(a, np.ndarray) else a for a in case.args]
+    assert rule(parts.ValueType.of(out), types, case.static) == case.independent()
 
 
 @pytest.mark.parametrize("primitive", PUBLISHED, ids=lambda p: p.name)
@@ -405,7 +405,7 @@ WRITTEN: list[Any] = [
 
 
 @pytest.mark.parametrize(("array", "value", "index"), WRITTEN)
-@pytest.mark.parametrize("write", program.WRITES.values(), ids=lambda write: write.name)
+@pytest.mark.parametrize("write", parts.WRITES.values(), ids=lambda write: write.name)
 def test_declared_count_of_an_assignment_is_that_of_a_container_that_counts(
     write: Any, array: Any, value: Any, index: Any
 ) -> None:

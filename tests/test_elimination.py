@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import dualad
 import reversead
-from shared import LinearGraph, elimination_orders, trace
-from shared.programs.counting.elimination import MOST_VERTICES
+from shared import LinearGraph, ProgramGuardError, custom_derivative, elimination_orders, trace
+from shared.programs.measuring.elimination import MOST_VERTICES, linear_graph
 
 
 def counts(found: Any) -> tuple[int, ...]:
@@ -145,6 +145,53 @@ def test_random_graphs(size: int, seed: int) -> None:
     every = itertools.permutations(graph.intermediate)
     costs = [(c.multiplications, c.additions) for c in map(graph.cost_of, itertools.islice(every, 720))]
     assert (found["best"].multiplications, found["best"].additions) == min(costs)
+
+
+# --- guards, and how much work there is -------------------------------------------------------------------------------
+
+
+def test_a_branch_that_would_go_another_way_is_refused() -> None:
+    program = trace(lambda x: x * x if x > 0 else -x, 2.0)
+    assert linear_graph(program, 3.0).jacobian().tolist() == [[6.0]]
+    with pytest.raises(ProgramGuardError, match=r"the branch on x > 0 .* was recorded as True and is now False"):
+        linear_graph(program, -3.0)
+    assert linear_graph(lambda x: x * x if x > 0 else -x, -3.0).jacobian().tolist() == [[-1.0]]
+
+
+def test_a_function_with_a_derivative_of_its_own_is_refused() -> None:
+    doubled = custom_derivative(lambda x: x * 2.0, jvp=lambda out, primals, tangents: 100.0 * tangents[0])
+    with pytest.raises(ProgramGuardError, match=r"elimination_orders: .* has a derivative of its own"):
+        elimination_orders(lambda x: doubled(x) * x, 1.0)
+
+
+class Vertex:
+    """A vertex that counts how often any is looked up."""
+
+    looked_up = 0
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __hash__(self) -> int:
+        Vertex.looked_up += 1
+        return hash(self.name)
+
+
+def look_ups(length: int) -> int:
+    """How many vertices are looked up to eliminate a chain that is given from its end."""
+    chain = [Vertex(f"v{k}") for k in range(length)]
+    edges = dict.fromkeys(reversed(list(itertools.pairwise(chain))), 2.0)
+    Vertex.looked_up = 0
+    graph = LinearGraph(edges, chain[:1], chain[-1:])
+    assert graph.intermediate == chain[1:-1]
+    found = elimination_orders(graph)
+    assert found["markowitz"].multiplications == found["reverse"].multiplications == length - 2
+    return Vertex.looked_up
+
+
+def test_work_grows_with_the_size_of_the_graph_and_not_with_its_square() -> None:
+    one, twice = look_ups(100), look_ups(200)
+    assert twice < 2.1 * one
 
 
 # --- what users meet --------------------------------------------------------------------------------------------------

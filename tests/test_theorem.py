@@ -19,7 +19,7 @@ from test_complexity import SCALAR_PROGRAMS, vector
 import dualad
 import reversead
 from shared import MLP, derivative_costs, registry, sigmoid
-from shared.programs.counting.theorem import FORWARD, PLACING, REVERSE, DerivativeCosts
+from shared.programs.measuring.theorem import FORWARD, PLACING, REVERSE, DerivativeCosts
 
 REVERSE_ROW, DIRECTION, GRADIENT = (
     "value and gradient, reverse", "value and direction, forward", "value and gradient, forward",

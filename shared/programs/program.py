@@ -8,205 +8,22 @@ compiling) reads this one form; how it is recorded is the business of `shared.pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shared.errors import ProgramGuardError, user_line
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
+from shared.programs.notation import literal_text
+from shared.programs.parts import Equation, Guard, Step, ValueType, Write
 from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.rules.counts import FREE, written
-from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
-from shared.tracer import ADD_AT, SETITEM, DuckArray, Through, Updating, duplicate, write
-from shared.tree import Structure, flatten, unflatten
+from shared.tracer import DuckArray
+from shared.tree import Structure, flatten, leaf_paths, unflatten
 
 if TYPE_CHECKING:
     from shared.programs.explaining.drawing import Drawing
-
-# --- the parts of a program -------------------------------------------------------------------------------------------
-
-
-class ValueType:
-    """What is known of a value before it is computed: its Python type, shape and dtype (None if it has none).
-
-    There is one instance of each, so types are compared by identity.  `ValueType.of(value)` finds it.
-    """
-
-    __slots__ = ("dtype", "kind", "shape")
-    _known: ClassVar[dict[Any, ValueType]] = {}
-
-    def __init__(self, kind: type, shape: tuple[int, ...], dtype: np.dtype[Any] | None):
-        self.kind = kind
-        self.shape = shape
-        self.dtype = dtype
-
-    @classmethod
-    def of(cls, value: Any) -> ValueType:
-        """The type of a plain value.
-
-        >>> ValueType.of(np.ones((2, 3), np.float32)), ValueType.of(1.5)
-        (float32[2,3], float)
-        """
-        key = (value.__class__, getattr(value, "shape", ()), getattr(value, "dtype", None))
-        return cls._known.get(key) or cls.get(*key)
-
-    @classmethod
-    def get(cls, kind: type, shape: tuple[int, ...], dtype: Any) -> ValueType:
-        """The type with these parts."""
-        key = (kind, tuple(shape), dtype)
-        return cls._known.setdefault(key, cls(*key))
-
-    @property
-    def size(self) -> int:
-        """The number of elements; 1 of a number."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its elements; 8 of a Python number, 16 of a complex one."""
-        if self.dtype is None:
-            return 16 if self.kind is complex else 8
-        return self.size * self.dtype.itemsize
-
-    @property
-    def is_complex(self) -> bool:
-        """Whether it is a complex number or an array of them."""
-        return self.kind is complex if self.dtype is None else self.dtype.kind == "c"
-
-    @property
-    def is_array(self) -> bool:
-        """Whether it is an array, and not a number."""
-        return issubclass(self.kind, np.ndarray)
-
-    @property
-    def description(self) -> str:
-        """In words: `a Python float`, `a float64 scalar of NumPy`, `an array of float64 with shape (2, 3)`."""
-        if self.is_array:
-            return f"an array of {self.dtype} with shape {self.shape}"
-        return f"a Python {self.kind.__name__}" if self.dtype is None else f"a {self.dtype} scalar of NumPy"
-
-    def __reduce__(self) -> Any:
-        return (ValueType.get, (self.kind, self.shape, self.dtype))
-
-    def __repr__(self) -> str:
-        if self.dtype is None:
-            return self.kind.__name__
-        return f"{self.dtype}[{','.join(map(str, self.shape))}]" if self.is_array else str(self.dtype)
-
-
-class Equation:
-    """`result = primitive(*operands, **static)`: operands and result are numbers of values; `where` is the user's line.
-
-    `primitive` is a `Primitive` of the registry, or a `Write`.
-    """
-
-    __slots__ = ("operands", "primitive", "result", "static", "where")
-
-    def __init__(self, primitive: Any, operands: tuple[int, ...], static: dict[str, Any], result: int, where: str = ""):
-        self.primitive = primitive
-        self.operands = operands
-        self.static = static
-        self.result = result
-        self.where = where
-
-    def with_numbers(self, numbers: Mapping[int, int]) -> Equation:
-        """The same equation of values that are numbered otherwise."""
-        operands = tuple([numbers[k] for k in self.operands])
-        return Equation(self.primitive, operands, self.static, numbers[self.result], self.where)
-
-    def __repr__(self) -> str:
-        arguments = [f"v{k}" for k in self.operands] + [f"{k}={v!r}" for k, v in self.static.items()]
-        return f"v{self.result} = {self.primitive.name}({', '.join(arguments)})"
-
-
-class Guard:
-    """What a recording relied on: the truth of value `operands[0]` (a bool), or its shape (a tuple)."""
-
-    __slots__ = ("expected", "operands", "where")
-    #: like an equation's, so that all steps can be read alike
-    result = primitive = None
-
-    def __init__(self, operand: int, expected: bool | tuple[int, ...], where: str = ""):
-        self.operands = (operand,)
-        self.expected = expected
-        self.where = where
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is as it was when the program was recorded."""
-        if self.expected.__class__ is tuple:
-            return bool(np.shape(value) == self.expected)
-        return bool(value) is self.expected
-
-    def with_numbers(self, numbers: Mapping[int, int]) -> Guard:
-        """The same guard of a value that is numbered otherwise."""
-        return Guard(numbers[self.operands[0]], self.expected, self.where)
-
-    def __repr__(self) -> str:
-        return f"guard v{self.operands[0]} {'shape' if self.expected.__class__ is tuple else 'is'} {self.expected}"
-
-
-Step = Equation | Guard
-
-
-class Write:
-    """An assignment as an equation: the operands are the array, the value and the parts of the index; a new array.
-
-    `lengths` says how many parts each index of a nested one has (`x[1:][k] = v` is written as one assignment).
-    """
-
-    __slots__ = ("count", "name", "updating")
-    form = "write"
-    constant = elementwise = broadcasts = False
-
-    def __init__(self, updating: Updating):
-        self.updating = updating
-        self.name = updating.name
-        self.count = written(adds=updating is not SETITEM)
-
-    def raw(self, buffer: Any, value: Any, *parts: Any, lengths: tuple[int, ...], own: bool = False) -> Any:
-        """The changed array: `buffer` itself if the caller owns it, otherwise a copy."""
-        return write(buffer if own else duplicate(buffer), self.updating, nested_index(parts, lengths), value)
-
-    __call__ = raw
-
-    def __reduce__(self) -> Any:
-        return (_write_named, (self.name,))
-
-    def __repr__(self) -> str:
-        return f"<write {self.name}>"
-
-
-WRITES = {updating: Write(updating) for updating in (SETITEM, ADD_AT, ADD_ONCE, ADD_TO_VIEW)}
-
-
-def _write_named(name: str) -> Write:
-    return next(found for found in WRITES.values() if found.name == name)
-
-
-def nested_index(parts: Sequence[Any], lengths: tuple[int, ...]) -> Any:
-    """The index that a write's operands stand for."""
-    pieces, start = [], 0
-    for length in lengths:
-        pieces.append(tuple(parts[start : start + length]))
-        start += length
-    index: Any = pieces.pop()
-    while pieces:
-        index = Through(pieces.pop(), index)
-    return index
-
-
-def _part(values: Any, *, item: int) -> Any:
-    return values[item]
-
-
-_part.__name__ = "part"
-#: One of the several results of a primitive, such as `np.nonzero`.
-PART = Primitive(_part, "constant", [])
-PART.count = FREE
-
-# --- the program ------------------------------------------------------------------------------------------------------
 
 
 class Program:
@@ -329,11 +146,38 @@ class Program:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         values = self.bound(args, kwargs)
-        self._execute(values)
+        self._execute(values, self.last_uses())
         return unflatten(self.out_structure, self._fresh([values[k] for k in self.outputs], values))
 
+    def values(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """All values at these arguments, by number: what a call computes, and nothing is freed or changed in place.
+
+        Arrays given or read from outside are copied, so later changes of them are not seen.  Cost: a call, and the
+        memory of every value.  Raises what a call raises.
+
+        >>> from shared.programs import trace
+        >>> trace(lambda x: np.square(x) * 3.0, 2.0).values(4.0)
+        [4.0, np.float64(16.0), 3.0, np.float64(48.0)]
+        """
+        values = self.bound(args, kwargs)
+        for k in (*self.inputs, *self.captured):
+            if isinstance(values[k], np.ndarray):
+                values[k] = np.array(values[k])
+        self._execute(values, [()] * len(self.steps))
+        return values
+
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """The table of values before the first step: inputs, literals and captured arrays; checks the arguments."""
+        """The table of values before the first step: inputs, literals and captured arrays; None for all others.
+
+        Cost: a look at each argument and at each array from outside.  Raises ProgramGuardError where the arguments have
+        another structure, type or shape than those that the program was recorded with, or other integers or strings,
+        where an array from outside has another shape or dtype, and where a function with a derivative of its own is to
+        be differentiated.
+
+        >>> from shared.programs import trace
+        >>> trace(lambda x: np.square(x) * 3.0, 2.0).bound((4.0,), {})
+        [4.0, None, 3.0, None]
+        """
         leaves, structure = flatten([list(args), kwargs])
         if structure != self.structure:
             raise ProgramGuardError(
@@ -374,6 +218,18 @@ class Program:
             values[number] = array
         return values
 
+    def require_own_derivatives(self, name: str) -> None:
+        """Refuse, for `name`, to differentiate functions with a derivative of their own, which a record has not kept.
+
+        Raises ProgramGuardError.
+        """
+        if self.custom:
+            raise ProgramGuardError(
+                f"{name}: {self.name} uses {self.custom[0]}, which has a derivative of its own{user_line()}, but "
+                "a record follows it inside, where that derivative is not used; record the derivative instead: "
+                "trace(reversead.grad(f), x)"
+            )
+
     def _first_use(self, number: int) -> str:
         return next((step.where for step in self.steps if number in step.operands), "")
 
@@ -383,12 +239,13 @@ class Program:
             return bool(np.shape(leaf) == type_.shape and (type_.dtype is None or leaf.dtype == type_.dtype))
         return ValueType.of(leaf) is type_
 
-    def _execute(self, values: list[Any]) -> None:
+    def _execute(self, values: list[Any], uses: Sequence[tuple[int, ...]]) -> None:
+        """Fill the table of values; after each step those that `uses` names for it are freed."""
         given = {id(value) for value in values if value is not None}
         plain = not any(isinstance(values[k], Tracer) for k in self.inputs)
         step: Any = None
         try:
-            for step, done in zip(self.steps, self.last_uses(), strict=True):
+            for step, done in zip(self.steps, uses, strict=True):
                 primitive = step.primitive
                 if primitive is None:
                     self.check(step, values[step.operands[0]])
@@ -524,27 +381,6 @@ def evaluated(equation: Equation, values: Sequence[Any], done: tuple[int, ...], 
     return primitive.raw(*arguments, **equation.static)
 
 
-def literal_text(value: Any) -> str:
-    """A literal as it is printed."""
-    if isinstance(value, np.ndarray):
-        if value.size <= 4:
-            return f"array({value.tolist()})"
-        if value.size and not any(value.strides):
-            return f"full({value.shape}, {value.flat[0]!r})"
-        return f"array<{ValueType.of(value)!r}>"
-    if isinstance(value, slice):
-        parts = ["" if part is None else str(part) for part in (value.start, value.stop, value.step)]
-        return ":".join(parts if value.step is not None else parts[:2])
-    if value is Ellipsis:
-        return "..."
-    return str(value) if isinstance(value, np.generic) else repr(value)
-
-
-def type_name(kind: type) -> str:
-    """A Python or NumPy type as users write it."""
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-
-
 def _description(leaf: Any) -> str:
     if isinstance(leaf, (np.ndarray, np.generic, float, complex)):
         return ValueType.of(leaf).description
@@ -561,15 +397,8 @@ def _arguments_text(structure: Structure) -> str:
 
 def _leaf_path(structure: Structure, position: int) -> str:
     """What leaf of (args, kwargs) has a position, such as `args[1]['rate']`."""
-    path = ""
-    while structure.children:
-        k = 0
-        while position >= structure.children[k].size:
-            position -= structure.children[k].size
-            k += 1
-        path += f"[{structure.names[k]!r}]" if structure.names is not None else f"[{k}]"
-        structure = structure.children[k]
-    return path.replace("[0]", "args", 1) if path.startswith("[0]") else path.replace("[1]", "kwargs", 1)
+    args, kwargs = unflatten(structure, range(structure.size))
+    return [*leaf_paths(args, "args"), *leaf_paths(kwargs, "kwargs")][position]
 
 
 def _same(recorded: Any, given: Any) -> bool:
@@ -578,6 +407,3 @@ def _same(recorded: Any, given: Any) -> bool:
     if recorded.__class__ is not given.__class__ or isinstance(given, Tracer):
         return False
     return bool(np.array_equal(recorded, given) if isinstance(recorded, np.ndarray) else recorded == given)
-
-
-Function = Callable[..., Any]

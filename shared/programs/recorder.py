@@ -11,15 +11,24 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import ClosedLevelError, TracerConversionError, is_users, user_line
+from shared.arguments import argument_paths
+from shared.errors import (
+    ClosedLevelError,
+    ImpureFunctionError,
+    RecordLengthError,
+    TracerConversionError,
+    is_users,
+    user_line,
+)
 from shared.levels import RECORDING, Level, Tracer
 from shared.primitive import Edge, Primitive, fitted
-from shared.programs.program import PART, WRITES, Equation, Guard, Program, Step, ValueType
+from shared.programs.parts import PART, WRITES, Equation, Guard, Step, ValueType
+from shared.programs.program import Program
 from shared.references import getrefcount
 from shared.rules import counts, shapes
 from shared.tracer import (
@@ -50,6 +59,8 @@ _NUMBERS = (float, complex, int, bool)
 _UNIFORM = 16
 #: Whether a larger array changes while it is recorded is not looked at each time it is read: it is locked read-only.
 _COMPARED = 1 << 20
+#: Records of more values are given up: they take about half a kilobyte a value.
+LONGEST_RECORD = 4_000_000
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
@@ -176,6 +187,11 @@ class Recording(Level):
         number = len(types)
         types.append(ValueType.of(out))
         self.steps.append(Equation(primitive, operands, static or _NO_KEYWORDS, number, self.line()))
+        if number >= LONGEST_RECORD:
+            raise RecordLengthError(
+                f"trace: {number:,} values were recorded, and the function goes on{user_line()}: a loop that does not "
+                "end while it is recorded, or one too long to be written out. Trace the body of the loop"
+            )
         return number
 
     def guard(self, number: int, expected: Any) -> None:
@@ -220,14 +236,14 @@ class Recording(Level):
         self.contents.clear()
         views = Counter(id(array.base) for array in arrays.values())
         owners = {id(array) for array in arrays.values()}
-        captured = {number: arrays[number] for number in arrays if _lives_outside(arrays, number, views, owners)}
+        captured = {number: arrays[number] for number in arrays if lives_outside(arrays, number, views, owners)}
         literals = {**self.literals, **rewritten}
         for number in arrays.keys() - captured.keys():
             literals[number] = _kept(arrays[number])
         return literals, captured
 
 
-def _lives_outside(arrays: dict[int, np.ndarray], number: int, views: Counter[int], owners: set[int]) -> bool:
+def lives_outside(arrays: dict[int, np.ndarray], number: int, views: Counter[int], owners: set[int]) -> bool:
     """Whether anybody but the record holds the memory of one of its arrays, and so may change it."""
     array = arrays[number]
     if getrefcount(array) > _HELD_HERE + views[id(array)]:
@@ -235,10 +251,14 @@ def _lives_outside(arrays: dict[int, np.ndarray], number: int, views: Counter[in
     base: Any = array.base
     if base is None:
         return False
+    inside = views[id(base)]
+    if not isinstance(base, np.ndarray):
+        # np.lib.stride_tricks puts an object of its own between a view and its array; bytes never change.
+        inside, base = 1, base if isinstance(base, bytes) else getattr(base, "base", None)
     if not isinstance(base, np.ndarray) or base.base is not None:
-        return True
+        return not isinstance(base, bytes)
     del array
-    inside = views[id(base)] + (id(base) in owners)
+    inside += id(base) in owners
     return getrefcount(base) > _HELD_HERE - 1 + inside
 
 
@@ -465,24 +485,40 @@ class Recorded(DuckArray):
         return verdict
 
     def __float__(self) -> NoReturn:
-        raise _left("a plain float", "use NumPy's functions in place of math's, and np.stack to build arrays")
+        raise _left(
+            "a plain float",
+            "leave out float(), use NumPy's functions in place of math's, and np.stack([...]) to build arrays",
+        )
 
     __complex__ = __float__
 
     def __index__(self) -> NoReturn:
-        raise _left("a plain integer", "a count, a shape or an index must not depend on values: pass it as an argument")
+        raise _left(
+            "a plain integer",
+            "leave out int(): x[np.argmax(x)] is recorded; of a plain array that is indexed, pass the array as an "
+            "argument, too; a count or a shape must not depend on values: pass it as an integer argument",
+        )
 
     __int__ = __index__
 
     def __round__(self, digits: int | None = None) -> NoReturn:
         raise _left("a rounded number", "write np.round(x)")
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise _left("text", "print(x) shows a value while it is recorded, without a format")
+        return str(self)
+
     def item(self, *index: Any) -> NoReturn:
         """Refused: a Python number of one run would be wrong in the next."""
         raise _left("a Python number (item)", "x[0], or np.reshape(x, ()), is recorded")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise _left("a plain NumPy array", "np.stack([...]) builds arrays; fill those made with np.zeros_like(x)")
+        raise _left(
+            "a plain NumPy array",
+            "np.stack([...]) builds arrays; fill those made with np.zeros_like(x); where it is the index of a plain "
+            "array, pass the array as an argument, too",
+        )
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise _left("a pickle", "trace what runs in the other process there")
@@ -559,11 +595,19 @@ def record(
             static_leaves[position] = leaf
             traced.append(leaf)
     given, keywords = unflatten(structure, traced)
+    watched = [leaf for leaf in traced if isinstance(leaf, Recorded)]
     leaf = leaves = traced = None  # type: ignore[assignment]
     token = RECORDING.set(recording)
     try:
         result, out_structure = flatten(f(*given, **keywords))
         outputs = [_output(recording, name, leaf) for leaf in result]
+        for leaf, number in zip(watched, inputs, strict=True):
+            if leaf.number != number:
+                raise ImpureFunctionError(
+                    f"trace: {name} assigned to its argument {names[number]}{user_line()}, which is the caller's; a "
+                    f"program writes to no argument. Return the new value, or begin with {names[number]} = np.copy("
+                    f"{names[number]})"
+                )
     except ValueError as error:
         if recording.locked and "read-only" in str(error):
             error.add_note(
@@ -574,7 +618,7 @@ def record(
     finally:
         RECORDING.reset(token)
         recording.end()
-    del result, given, keywords
+    del result, given, keywords, watched, leaf
     literals, captured = recording.settle()
     return Program(
         name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
@@ -595,36 +639,3 @@ def _output(recording: Recording, name: str, leaf: Any) -> int:
 
 def _named_captures(names: dict[int, str], captured: dict[int, np.ndarray]) -> dict[int, str]:
     return {**names, **{number: f"array{k + 1}" for k, number in enumerate(sorted(captured))}}
-
-
-def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
-    """What users call the leaves of the arguments: `x`, `parameters[0][1]`, `options['w']`."""
-    import inspect
-
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    for k, arg in enumerate(args):
-        root = f"args[{k}]"
-        if k < len(parameters) and parameters[k].kind in (0, 1):
-            root = parameters[k].name
-        yield from leaf_paths(arg, root)
-    for name in sorted(kwargs):
-        yield from leaf_paths(kwargs[name], name)
-
-
-def leaf_paths(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        try:
-            keys = sorted(value)
-        except TypeError:
-            keys = list(value)
-        for key in keys:
-            yield from leaf_paths(value[key], f"{path}[{key!r}]")
-    elif isinstance(value, (list, tuple)):
-        fields = getattr(value, "_fields", None)
-        for k, part in enumerate(value):
-            yield from leaf_paths(part, f"{path}.{fields[k]}" if fields else f"{path}[{k}]")
-    elif value is not None:
-        yield path

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from shared.primitive import Primitive
-from shared.programs.program import PART, Equation, Guard, Program, Step, ValueType, Write
+from shared.programs.parts import PART, Equation, Guard, Step, ValueType, Write
+from shared.programs.program import Program
 from shared.rules import indexing, shapes
 
 #: Results of more elements than this are folded only where no operand is smaller: a record should not grow by it.
@@ -28,9 +29,9 @@ _UNCHANGED = frozenset(
         shapes.RESHAPE.function, np.broadcast_to, shapes.ASTYPE.function, np.copy, np.positive, np.real, np.conjugate,
     )
 )  # fmt: skip
-_PRODUCT, _QUOTIENT, _SUM, _DIFFERENCE = (
-    frozenset((ufunc,)) for ufunc in (np.multiply, np.divide, np.add, np.subtract)
-)
+#: Arithmetic of two operands that has a neutral one: on the right, and on either side.
+_WITH_NEUTRAL = frozenset((np.multiply, np.divide, np.add, np.subtract))
+_COMMUTATIVE = frozenset((np.multiply, np.add))
 
 
 def simplified(program: Program) -> Program:
@@ -85,7 +86,7 @@ class _Forward:
                 self.steps.append(Guard(operands[0], step.expected, step.where))
             return
         same = self._identity(step, operands)
-        if same is None and all(k in self.literals for k in operands):
+        if same is None and self.literals.keys() >= set(operands):
             same = self._folded(step, operands)
         key = None
         if same is None:
@@ -118,22 +119,27 @@ class _Forward:
             inner = self.made.get(first)
             if inner is not None and not isinstance(inner.primitive, Write) and inner.primitive.function is np.negative:
                 return inner.operands[0] if types[inner.operands[0]] is result else None
-        if len(operands) == 2 and not step.static:
+        if len(operands) == 2 and function in _WITH_NEUTRAL and not step.static:
             x, y = operands
-            if types[x] is result and (
-                (function in _PRODUCT | _QUOTIENT and self._is_number(y, 1))
-                or (function in _SUM | _DIFFERENCE and self._is_number(y, 0))
-            ):
+            if y in self.literals and types[x] is result and self._is_neutral(function, y):
                 return x
-            if types[y] is result and (
-                (function in _PRODUCT and self._is_number(x, 1)) or (function in _SUM and self._is_number(x, 0))
-            ):
-                return y
+            if x in self.literals and types[y] is result and function in _COMMUTATIVE:
+                return y if self._is_neutral(function, x) else None
         return None
 
     def _is_whole(self, number: int) -> bool:
         value = self.literals.get(number)
         return value is Ellipsis or (isinstance(value, slice) and value == slice(None))
+
+    def _is_neutral(self, function: Any, number: int) -> bool:
+        """Whether a literal changes nothing: x + 0.0 is 0.0 for -0.0, so of zeros only x - 0.0 and x + -0.0 are x."""
+        if function is np.multiply or function is np.divide:
+            return self._is_number(number, 1)
+        if not self._is_number(number, 0):
+            return False
+        value = self.literals[number]
+        is_negative = bool(np.signbit(np.real(value.flat[0] if isinstance(value, np.ndarray) else value)))
+        return is_negative is (function is np.add)
 
     def _is_number(self, number: int, wanted: int) -> bool:
         """Whether a value is a literal all of whose elements are `wanted`."""
@@ -212,7 +218,16 @@ def _function(step: Equation, result: ValueType) -> Any:
 
 
 def _static_key(static: dict[str, Any]) -> Any:
-    return repr(sorted(static.items())) if static else None
+    """What tells keywords apart; arrays by their contents, since a long one is not printed in full."""
+    return tuple([(name, _key(static[name])) for name in sorted(static)]) if static else None
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return (value.shape, value.dtype.str, value.tobytes())
+    if isinstance(value, (tuple, list)):
+        return (value.__class__, *map(_key, value))
+    return (value.__class__, repr(value))
 
 
 __all__ = ["simplified"]

@@ -8,43 +8,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from shared.operators import CONVERT
-from shared.programs.program import PART, Equation, Guard, Program, Write, type_name
-from shared.rules import elementwise, indexing, products, shapes
+from shared.programs.notation import (
+    ATOM,
+    SENTENCE,
+    Operator,
+    enclosed,
+    index_text,
+    keywords,
+    literal_precedence,
+    name_of,
+    operator_of,
+    type_name,
+)
+from shared.programs.parts import PART, Equation, Guard, Write
+from shared.programs.program import Program
+from shared.rules import indexing, shapes
+from shared.tracer import SETITEM
 from shared.tree import unflatten
 
-#: The operators of Python by the function of a primitive of two arguments.
-_INFIX: dict[Any, str] = {
-    primitive.function: symbol
-    for primitive, symbol in (
-        (elementwise.ADD, "+"),
-        (elementwise.SUBTRACT, "-"),
-        (elementwise.MULTIPLY, "*"),
-        (elementwise.DIVIDE, "/"),
-        (elementwise.POWER, "**"),
-        (elementwise.MODULO, "%"),
-        (products.MATMUL, "@"),
-    )
-} | {
-    primitive.function: {"floordiv": "//", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
-                         "and": "&", "or": "|", "xor": "^"}[name]
-    for name, primitive in (*elementwise.CONSTANT_OPERATORS.items(), *elementwise.LOGICAL_OPERATORS.items())
-}  # fmt: skip
-_PREFIX: dict[Any, str] = {elementwise.NEGATIVE.function: "-", elementwise.INVERT.function: "~"}
-#: Keywords that are left out where they have the value that NumPy gives them by itself.
-_DEFAULTS = {"axis": None, "keepdims": False, "order": "C", "dtype": None, "axes": None, "kind": None}
 #: The text of a comparison is traced back for as long as it stays this short.
 _LONGEST = 60
 #: Lines longer than this do not widen the column of the types.
 _WIDEST = 60
 
-Names = Callable[[int], str]
+#: The text of an operand, and how closely it binds.
+_Names = Callable[[int], tuple[str, int]]
 
 
-def right_side(program: Program, equation: Equation, names: Names | None = None) -> str:
-    """What an equation computes, as text; `names` says what its operands are called.
+def right_side(program: Program, equation: Equation) -> str:
+    """What an equation computes, as text.
 
     >>> import numpy as np
     >>> from shared.programs import trace
@@ -52,61 +46,54 @@ def right_side(program: Program, equation: Equation, names: Names | None = None)
     >>> [right_side(program, equation) for equation in program.equations]
     ['x[1:]', 'v2 * 2.0']
     """
-    operands = [(names or program.name_of)(k) for k in equation.operands]
+    return _written(program, equation, lambda k: _name(program, k))[0]
+
+
+def _name(program: Program, number: int) -> tuple[str, int]:
+    literals = program.literals
+    return program.name_of(number), literal_precedence(literals[number]) if number in literals else ATOM
+
+
+def _written(program: Program, equation: Equation, names: _Names) -> tuple[str, int]:
+    """The right side of an equation whose operands `names` writes, and how closely it binds."""
+    written = [names(k) for k in equation.operands]
+    operands = [text for text, _ in written]
     primitive, static = equation.primitive, equation.static
     if isinstance(primitive, Write):
         array, value, *parts = operands
-        sign = "=" if primitive.name == "setitem" else "+="
-        return f"{array} with {_places(parts, static['lengths'])} {sign} {value}"
-    function = primitive.function
-    if len(operands) == 2 and not static and function in _INFIX:
-        return f"{_enclosed(operands[0])} {_INFIX[function]} {_enclosed(operands[1], right=True)}"
-    if len(operands) == 1 and not static and function in _PREFIX:
-        return f"{_PREFIX[function]}{_enclosed(operands[0])}"
+        sign = "=" if primitive.updating is SETITEM else "+="
+        return f"{array} with {index_text(parts, static['lengths'])} {sign} {value}", SENTENCE
     if primitive is PART:
-        return f"part {static['item']} of {operands[0]}"
+        return f"part {static['item']} of {operands[0]}", SENTENCE
+    operator = None if static else operator_of(primitive, len(operands))
+    # What Python's words do to truth values, they do not do to arrays of them.
+    if operator is not None and not operator.symbol.isalpha():
+        return _with_operator(operator, written), operator.precedence
+    function = primitive.function
     if function is indexing.GETITEM.function:
-        return f"{_enclosed(operands[0])}[{_index(operands[1:])}]"
+        return f"{_primary(*written[0])}{index_text(operands[1:])}", ATOM
     if function is shapes.TRANSPOSE.function and static.get("axes") is None:
-        return f"{_enclosed(operands[0])}.T"
+        return f"{_primary(*written[0])}.T", ATOM
     if function is shapes.RESHAPE.function and static.get("order", "C") == "C":
-        return f"reshape({operands[0]}, {static['shape']})"
+        return f"reshape({operands[0]}, {static['shape']})", ATOM
     if function in (shapes.ASTYPE.function, CONVERT.function):
-        return f"{_enclosed(operands[0])}.astype({static['dtype']})"
+        return f"{_primary(*written[0])}.astype({static['dtype']})", ATOM
     operands += [
-        f"{name}={type_name(value) if isinstance(value, type) else value!r}"
-        for name, value in static.items()
-        if not (name in _DEFAULTS and _DEFAULTS[name] == value)
+        f"{name}={type_name(value) if isinstance(value, type) else value!r}" for name, value in keywords(static).items()
     ]
-    return f"{primitive.name.lstrip('_')}({', '.join(operands)})"
+    return f"{name_of(primitive)}({', '.join(operands)})", ATOM
 
 
-def _enclosed(operand: str, right: bool = False) -> str:
-    """An operand of an operator: in brackets if it is an expression, or a negative number that might be misread."""
-    return f"({operand})" if " " in _outside_brackets(operand) or (operand.startswith("-") and not right) else operand
+def _primary(text: str, precedence: int) -> str:
+    """What an index or an attribute is asked of."""
+    return text if precedence == ATOM else f"({text})"
 
 
-def _outside_brackets(text: str) -> str:
-    depth, kept = 0, []
-    for letter in text:
-        depth -= letter in ")]}"
-        if depth == 0:
-            kept.append(letter)
-        depth += letter in "([{"
-    return "".join(kept)
-
-
-def _index(parts: list[str]) -> str:
-    return ", ".join(parts) if parts else "()"
-
-
-def _places(parts: list[str], lengths: tuple[int, ...]) -> str:
-    """The index of an assignment, `[1:][0]` where it goes through a view."""
-    text, start = "", 0
-    for length in lengths:
-        text += f"[{_index(parts[start : start + length])}]"
-        start += length
-    return text
+def _with_operator(operator: Operator, operands: list[tuple[str, int]]) -> str:
+    first = enclosed(*operands[0], operator)
+    if len(operands) == 1:
+        return f"{operator.symbol}{first}"
+    return f"{first} {operator.symbol} {enclosed(*operands[1], operator, is_right=True)}"
 
 
 def comparison(program: Program, guard: Guard) -> str:
@@ -121,18 +108,18 @@ def comparison(program: Program, guard: Guard) -> str:
         needed = {k for equation in made.values() for k in equation.operands} - made.keys()
     text = program.name_of(guard.operands[0])
     for depth in range(1, 4):
-        longer = _expression(program, made, guard.operands[0], depth)
+        longer = _expression(program, made, guard.operands[0], depth)[0]
         if len(longer) > _LONGEST and depth > 1:
             break
         text = longer
     return text
 
 
-def _expression(program: Program, made: dict[int, Equation], number: int, depth: int) -> str:
+def _expression(program: Program, made: dict[int, Equation], number: int, depth: int) -> tuple[str, int]:
     equation = made.get(number)
     if equation is None or depth == 0:
-        return program.name_of(number)
-    return right_side(program, equation, lambda k: _expression(program, made, k, depth - 1))
+        return _name(program, number)
+    return _written(program, equation, lambda k: _expression(program, made, k, depth - 1))
 
 
 def place(where: str) -> str:

@@ -15,6 +15,7 @@ from shared.rules import (
     products,
     reductions,
     shapes,
+    sharing,
     special,
     statistics,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "products",
     "reductions",
     "shapes",
+    "sharing",
     "special",
     "statistics",
 ]

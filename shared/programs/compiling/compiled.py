@@ -13,42 +13,38 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from enum import Enum
 from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
+from shared.arguments import argument_paths
 from shared.errors import CompilationError, ProgramGuardError, user_line
 from shared.levels import Tracer
+from shared.programs.compiling.checks import OTHER, PLAIN, Check, alike
 from shared.programs.compiling.contents import Contents, arrays_among, watched
 from shared.programs.compiling.determinism import differences
 from shared.programs.compiling.names import Names
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
-from shared.programs.program import Guard, Program, ValueType
-from shared.programs.recorder import argument_paths, record
+from shared.programs.parts import Guard
+from shared.programs.program import Program
+from shared.programs.recorder import record
 from shared.transformed import own_name
-from shared.tree import LEAF, Structure, flatten
+from shared.tree import flatten
 
 Function = Callable[..., Any]
 
 #: Programs of more equations stay interpreted: Python's compiler takes about 6 kB an equation.
 LONGEST = 20_000
 
-#: Arguments that stay what they are: others are objects, whose attributes may change.
-_PLAIN = (int, float, complex, str, bytes, type, np.generic, np.dtype, slice, range, type(Ellipsis), Enum)
-
-#: What a variant returns for arguments that are not its own, or for a branch that goes another way.
-_OTHER = object()
-
 
 class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "contents", "departures", "guards", "objects", "program", "refusals", "source", "text",
+        "_spare", "attempt", "contents", "departures", "guards", "namespace", "objects", "program", "refusals", "text",
         "used",
     )  # fmt: skip
 
@@ -64,14 +60,14 @@ class Variant:
         self.refusals = 0
         self.guards: list[Guard] = []
         self.text: str | None = None
-        self.source: Source | None = None
+        #: what has to be assigned before the text is executed
+        self.namespace: dict[str, Any] = {}
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
         self.departures = 0
         if len(source.equations) <= LONGEST:
-            self.source = Source(source)
-            self.text = self.source.text
-            self.guards = self.source.guards
+            written = Source(source)
+            self.text, self.guards, self.namespace = written.text, written.guards, written.namespace
         else:
             warnings.warn(
                 f"{program.name}: a program of {len(source.equations)} operations is not compiled but interpreted; "
@@ -81,20 +77,25 @@ class Variant:
         self.attempt = self._attempt()
 
     def _workspace(self) -> Function:
-        assert self.source is not None and self.text is not None
-        scope = self.source.scope()
+        """The function that the text defines, with buffers of its own."""
+        assert self.text is not None
+        scope = dict(self.namespace)
         exec(_code(self.text, self.program.name), scope)
         made: Function = scope["call"]
-        made.__globals__.setdefault("Departed", _NoDeparture)
         return made
 
     def _attempt(self) -> Function:
         """The function that checks arguments and runs the program, from text: a call without any loop over types."""
-        check = _Check(self.program)
-        scope: dict[str, Any] = {**check.scope, "other": _OTHER, "spare": self._spare, "new": self._workspace}
+        check = Check(self.program)
+        scope: dict[str, Any] = {**check.scope, "other": OTHER, "spare": self._spare, "new": self._workspace}
         if self.text is None:
             rows = ["    return otherwise(args, kwargs)"]
         else:
+            departed = [
+                "    except run.__globals__['Departed'] as departure:",
+                "        spare.append(run)",
+                "        return departure",
+            ]
             # A workspace goes back only when the call has ended: an interrupt may leave another thread in it.
             rows = [
                 "    try:",
@@ -103,18 +104,13 @@ class Variant:
                 "        run = new()",
                 "    try:",
                 f"        result = run({', '.join(check.inputs)})",
+                *(departed if self.guards else []),
                 "    except (ArithmeticError, ValueError):",
                 "        spare.append(run)",
                 "        return otherwise(args, kwargs)",
                 "    spare.append(run)",
                 "    return result",
             ]
-            if self.guards:
-                rows[6:6] = [
-                    "    except run.__globals__['Departed'] as departure:",
-                    "        spare.append(run)",
-                    "        return departure",
-                ]
         scope["otherwise"], scope["is_stale"] = self._interpreted, self.is_stale
         if self.objects is not None or len(self.contents):
             rows[:0] = ["    if is_stale():", "        return other"]
@@ -136,106 +132,11 @@ class Variant:
         return not (self.contents.unchanged() and (self.objects is None or self.objects.unchanged()))
 
 
-class _NoDeparture(Exception):
-    """Stands for the exception of a text that has no branches."""
-
-
 def _code(text: str, name: str) -> Any:
     return _compile(text, f"<compiled {name}>", "exec")
 
 
 _compile = compile
-
-
-class _Check:
-    """The text that takes arguments apart into leaves, and returns `other` where they are not as recorded."""
-
-    def __init__(self, program: Program):
-        self.program = program
-        self.rows: list[str] = []
-        self.scope: dict[str, Any] = {"ndarray": np.ndarray, "other": _OTHER}
-        self.inputs: list[str] = []
-        self._numbers = iter(program.inputs)
-        self._position = 0
-        args, kwargs = program.structure.children
-        self._unless(f"len(args) == {len(args.children)} and len(kwargs) == {len(kwargs.children)}")
-        for k, child in enumerate(args.children):
-            self._take(f"args[{k}]", child)
-        for name, child in zip(kwargs.names or (), kwargs.children, strict=True):
-            self._unless(f"{name!r} in kwargs")
-            self._take(f"kwargs[{name!r}]", child)
-        for k, (number, array) in enumerate(program.captured.items()):
-            self.scope[f"captured{k}"] = array
-            type_ = program.types[number]
-            self._unless(f"captured{k}.shape == {type_.shape} and captured{k}.dtype == {self._dtype(type_.dtype)}")
-
-    def _unless(self, condition: str) -> None:
-        self.rows += [f"    if not ({condition}):", "        return other"]
-
-    def _dtype(self, dtype: Any) -> str:
-        name = f"dtype_{dtype.str[1:] if dtype.isnative else len(self.scope)}"
-        self.scope[name] = dtype
-        return name
-
-    def _take(self, place: str, structure: Structure) -> None:
-        if structure is LEAF:
-            self._leaf(place)
-            return
-        if structure.kind is None:
-            self._unless(f"{place} is None")
-            return
-        name = f"part{len(self.rows)}"
-        self.scope[f"kind_{name}"] = structure.kind
-        self.rows.append(f"    {name} = {place}")
-        self._unless(f"{name}.__class__ is kind_{name} and len({name}) == {len(structure.children)}")
-        for k, child in enumerate(structure.children):
-            if structure.kind is dict:
-                self.scope[f"key{k}_{name}"] = key = (structure.names or ())[k]
-                self._unless(f"key{k}_{name} in {name}")
-                self._take(f"{name}[{key!r}]" if isinstance(key, str) else f"{name}[key{k}_{name}]", child)
-            else:
-                self._take(f"{name}[{k}]", child)
-
-    def _leaf(self, place: str) -> None:
-        position, self._position = self._position, self._position + 1
-        name = f"x{position}"
-        self.rows.append(f"    {name} = {place}")
-        if position in self.program.static_leaves:
-            value = self.program.static_leaves[position]
-            self.scope[f"static{position}"] = value
-            self.scope[f"kind{position}"] = value.__class__
-            if not isinstance(value, _PLAIN):
-                self.scope[f"static{position}"] = value.copy() if isinstance(value, np.ndarray) else value
-                self.scope["alike"] = _alike
-                self._unless(f"alike({name}, static{position})")
-                return
-            self._unless(
-                f"{name} is static{position} or ({name}.__class__ is kind{position} and {name} == static{position})"
-            )
-            return
-        type_: ValueType = self.program.types[next(self._numbers)]
-        self.inputs.append(name)
-        if type_.is_array:
-            dtype = self._dtype(type_.dtype)
-            self._unless(
-                f"{name}.__class__ is ndarray and {name}.shape == {type_.shape} and "
-                f"({name}.dtype is {dtype} or {name}.dtype == {dtype})"
-            )
-        else:
-            self.scope[f"kind{position}"] = type_.kind
-            self._unless(f"{name}.__class__ is kind{position}")
-
-
-def _alike(given: Any, recorded: Any) -> bool:
-    """Whether an argument that is no number of the record is the one recorded, or equal to it."""
-    if given is recorded or given.__class__ is not recorded.__class__:
-        return given is recorded
-    if isinstance(recorded, np.ndarray):
-        return bool(given.dtype == recorded.dtype and np.array_equal(given, recorded))
-    try:
-        return bool(given == recorded)
-    except (ValueError, TypeError):
-        return False
 
 
 class Compiled:
@@ -258,7 +159,7 @@ class Compiled:
         if names is None or names.unchanged():
             for variant in self._variants:
                 result = variant.attempt(args, kwargs)
-                if result is _OTHER:
+                if result is OTHER:
                     continue
                 if isinstance(result, Exception):
                     variant.departures += 1
@@ -283,7 +184,7 @@ class Compiled:
             if self._names is names and names.unchanged():
                 self._enter(variant)
         result = variant.attempt(args, kwargs)
-        if result is _OTHER or isinstance(result, Exception):
+        if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
         return result
 
@@ -300,7 +201,7 @@ class Compiled:
         owners = {
             path: leaf
             for path, leaf in zip(argument_paths(function, args, kwargs), flatten([list(args), kwargs])[0], strict=True)
-            if not isinstance(leaf, (*_PLAIN, np.ndarray))
+            if not isinstance(leaf, (*PLAIN, np.ndarray))
         }
         objects = Names(function, owners) if owners else None
         contents = reached.of(watched(program, [function, *names.values], self._harmless))
@@ -345,9 +246,10 @@ class Compiled:
         self(*args, **kwargs)
         for variant in self._variants:
             result = variant.attempt(args, kwargs)
-            if result is not _OTHER and not isinstance(result, Exception):
+            if result is not OTHER and not isinstance(result, Exception):
                 return variant.text or repr(variant.program)
-        raise CompilationError(f"compile: {self.__name__} has no source for these arguments{user_line()}")
+        name = getattr(self.__wrapped__, "__name__", repr(self.__wrapped__))
+        raise CompilationError(f"compile: {name} has no source for these arguments{user_line()}")
 
     @property
     def variants(self) -> Iterator[Program]:
@@ -371,7 +273,7 @@ def _same_arguments(one: Program, other: Program) -> bool:
         one.structure == other.structure
         and [one.types[k] for k in one.inputs] == [other.types[k] for k in other.inputs]
         and one.static_leaves.keys() == other.static_leaves.keys()
-        and all(_alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items())
+        and all(alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items())
     )
 
 
@@ -409,6 +311,8 @@ def compile(f: Function, cache_size: int = 8) -> Compiled:
     """
     if not callable(f):
         raise TypeError(f"compile: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
-    if not isinstance(cache_size, int) or cache_size < 1:
-        raise ValueError(f"compile: cache_size has to be a positive integer, not {cache_size!r}{user_line()}")
+    if isinstance(cache_size, bool) or not isinstance(cache_size, (int, np.integer)):
+        raise TypeError(f"compile: cache_size has to be an integer, not {cache_size!r}{user_line()}")
+    if cache_size < 1:
+        raise ValueError(f"compile: cache_size={cache_size}{user_line()}, but at least one variant has to be kept")
     return Compiled(f, cache_size)

@@ -56,8 +56,9 @@ def arrays_among(values: Iterable[Any]) -> list[np.ndarray]:
 def watched(program: Program, values: Sequence[Any], harmless: Mapping[int, int]) -> list[np.ndarray]:
     """The arrays among `values` (all that the function reaches by names) whose contents a program may depend on.
 
-    Small ones always; larger ones if it holds numbers or arrays that may have been computed from them.  `harmless`
-    counts, by identity, how often an array was changed while the record stayed the same.
+    Small ones always, and those that the program does not read itself; of the others those that numbers or arrays in
+    it may have been computed from.  `harmless` counts, by identity, how often an array was changed while the record
+    stayed the same.
     """
     arrays = arrays_among(values)
     if not arrays:
@@ -68,9 +69,13 @@ def watched(program: Program, values: Sequence[Any], harmless: Mapping[int, int]
     return [
         array
         for array in arrays
-        if (array.nbytes <= _SMALL or computed)
-        and (harmless.get(id(array), 0) < _PATIENCE or not any(np.may_share_memory(array, one) for one in captured))
+        if (array.nbytes <= _SMALL or computed or not _is_read(array, captured))
+        and (harmless.get(id(array), 0) < _PATIENCE or not _is_read(array, captured))
     ]
+
+
+def _is_read(array: np.ndarray, captured: Sequence[np.ndarray]) -> bool:
+    return any(np.may_share_memory(array, one) for one in captured)
 
 
 def _may_be_computed(literal: Any, numbers: set[Any]) -> bool:

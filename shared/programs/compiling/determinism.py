@@ -7,11 +7,16 @@ are recorded.
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from shared.programs.program import Guard, Program, Step, Write, literal_text
+from shared.programs.notation import literal_text
+from shared.programs.parts import Equation, Guard, Step, Write
+from shared.programs.program import Program
+from shared.programs.recorder import lives_outside
 
 _BECAUSE = (
     "a function that is recorded has to do the same each time: pass random numbers, times and counts as arguments"
@@ -33,10 +38,16 @@ def differences(first: Program, second: Program) -> str | None:
     True
     """
     name = first.name
+    # A literal is read by many steps, and compared once.
+    unknown = {*first.literals, *first.captured, *second.literals, *second.captured}
     for one, other in zip(first.steps, second.steps, strict=False):
+        if _is_same(first, second, one, other) and unknown.isdisjoint(one.operands):
+            continue
         found = _step(first, second, one, other)
         if found is not None:
             return f"{name}: {found}; {_BECAUSE}"
+        if one.operands == other.operands:
+            unknown.difference_update(one.operands)
     if len(first.steps) != len(second.steps):
         longer, count = (
             (first, len(second.steps)) if len(first.steps) > len(second.steps) else (second, len(first.steps))
@@ -50,6 +61,18 @@ def differences(first: Program, second: Program) -> str | None:
         if found is not None:
             return f"{name}: output {k} {found}; {_BECAUSE}"
     return None
+
+
+def _is_same(first: Program, second: Program, one: Step, other: Step) -> bool:
+    """Whether two steps are one equation, if their operands are equal: as a rule they are, and need no description."""
+    return (
+        one.primitive is other.primitive
+        and one.operands == other.operands
+        and isinstance(one, Equation)
+        and isinstance(other, Equation)
+        and first.types[one.result] is second.types[other.result]
+        and (one.static is other.static or _same_keywords(one.static, other.static))
+    )
 
 
 def _step(first: Program, second: Program, one: Step, other: Step) -> str | None:
@@ -86,10 +109,23 @@ def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
             return None
         return f"had the operand {literal_text(one)} in the first of two runs and {literal_text(other)} in the second"
     if a in first.captured and b in second.captured:
-        if _same_memory(first.captured[a], second.captured[b]):
+        if _same_memory(first.captured[a], second.captured[b]) or _made_by_each(first, second, a, b):
             return None
         return "read an array from outside in the first of two runs, and another one in the second"
     return None if a == b else "had other operands in the second of two runs"
+
+
+def _made_by_each(first: Program, second: Program, a: int, b: int) -> bool:
+    """Whether each run made an array of its own, with the same contents, that only garbage still refers to."""
+    if not _same_bits(first.captured[a], second.captured[b]):
+        return False
+    gc.collect()
+    return not any(_is_held(program.captured, number) for program, number in ((first, a), (second, b)))
+
+
+def _is_held(arrays: dict[int, np.ndarray], number: int) -> bool:
+    views = Counter(id(array.base) for array in arrays.values())
+    return lives_outside(arrays, number, views, {id(array) for array in arrays.values()})
 
 
 def _same_memory(one: np.ndarray, other: np.ndarray) -> bool:

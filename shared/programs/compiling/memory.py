@@ -7,71 +7,82 @@ used again by another root when it is dead) unless it leaves the program as a re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from shared.programs.compiling.numpy_text import FRESH, REDUCTIONS, ufunc_of
-from shared.programs.program import Equation, Program, ValueType, Write
+from shared.programs.compiling.numpy_text import FLOAT64, FRESH, REDUCTIONS, ufunc_of
+from shared.programs.compiling.stretches import ScheduledStep, Stretch
+from shared.programs.parts import Equation, Write
+from shared.programs.program import Program
 from shared.rules import indexing, shapes
 
 VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to))
 _FLOATS = (float, np.float64)
+_TRUTHS = (bool, np.bool_)
 _BASIC = (int, slice, type(None), type(Ellipsis))
+_NOWHERE: frozenset[int] = frozenset()
+#: What may be a view of one of more roots than this is copied, so that a long chain of such keeps few of them alive.
+_MOST_ROOTS = 32
 
 
 class Memory:
     """The memory of every value of a program whose steps are taken in the order given."""
 
-    def __init__(self, program: Program, steps: Sequence[Any]):
+    def __init__(self, program: Program, steps: Sequence[ScheduledStep]):
         self.program = program
         self.steps = steps
-        written = {e.operands[0] for e in program.equations if isinstance(e.primitive, Write)}
-        written |= {e.result for e in program.equations if isinstance(e.primitive, Write)}
         #: values that are kept as Python floats, and as Python truth values
-        self.floats = {
-            k
-            for k, t in enumerate(program.types)
-            if k not in written and (t.kind in _FLOATS or (t.is_array and t.shape == () and t.dtype == np.float64))
-        }
-        self.truths = {k for k, t in enumerate(program.types) if t.kind in (bool, np.bool_)}
+        self.floats = self._kept_as_floats()
+        self.truths = {k for k, type_ in enumerate(program.types) if type_.kind in _TRUTHS}
         self.given = {*program.inputs, *program.literals, *program.captured}
-        self.last_use = self._last_uses()
         #: the roots whose memory a value may share
         self.roots: dict[int, frozenset[int]] = {k: frozenset((k,)) for k in self.given}
-        #: roots that an assignment may change, by the equation's result: that result is the same root
+        #: how each array comes to be (see `_kind_of`)
+        self.kinds: dict[int, str] = {}
+        #: values that are all of a root's memory
+        self.whole: set[int] = set(self.given)
+        #: assignments that change their root: the result is the same root
         self.in_place: set[int] = set()
         #: roots that have a buffer, as opposed to memory that NumPy allocates in the call
         self.buffered: set[int] = set()
-        self._find_roots()
         #: the last position at which a root's memory is read
-        self.root_last_use = self._root_last_uses()
+        self.ends: dict[int, int] = {}
+        self._find_roots()
         #: the roots that end at each position
         self.ending: dict[int, list[int]] = {}
-        for root, position in self.root_last_use.items():
+        for root, position in self.ends.items():
             self.ending.setdefault(position, []).append(root)
-        outputs = list(program.outputs)
-        self.results = {
-            k
-            for k in outputs
-            if self.roots.get(k) == frozenset((self.root(k),)) and not self.is_view(k) and k not in self.given
-        }
-        #: roots that leave the program as they are
-        self.leaving = {self.root(k) for k in self.results if outputs.count(k) >= 1}
-        for root in self.leaving:
-            if sum(self.root(k) == root for k in set(outputs) if k in self.roots) > 1:
-                self.results -= {k for k in self.results if self.root(k) == root}
+        #: arrays that are returned as they are, and their roots
+        self.results = self._returned()
         self.leaving = {self.root(k) for k in self.results}
+
+    def is_number(self, number: int) -> bool:
+        """Whether a value is kept as one of Python's: a float or a truth value."""
+        return number in self.floats or number in self.truths
 
     def root(self, number: int) -> int:
         """The one root of a value that is an array of its own, or the result of an assignment in place."""
         found = self.roots.get(number)
         return next(iter(found)) if found is not None and len(found) == 1 else number
 
-    def is_view(self, number: int) -> bool:
-        """Whether a value shares memory without being the root or the root after an assignment."""
-        return number not in self.whole
+    def is_basic(self, number: int) -> bool:
+        """Whether an index is a literal that selects a view."""
+        return number in self.program.literals and isinstance(self.program.literals[number], _BASIC)
+
+    def _kept_as_floats(self) -> set[int]:
+        # What is assigned to has to be an array, even without axes.
+        assigned: set[int] = set()
+        for equation in self.program.equations:
+            if isinstance(equation.primitive, Write):
+                assigned.update((equation.operands[0], equation.result))
+        return {
+            k
+            for k, type_ in enumerate(self.program.types)
+            if (type_.kind in _FLOATS or (type_.is_array and type_.shape == () and type_.dtype == FLOAT64))
+            and k not in assigned
+        }
 
     def _last_uses(self) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -83,58 +94,61 @@ class Memory:
         return found
 
     def _find_roots(self) -> None:
-        types = self.program.types
-        #: values that are all of a root's memory
-        self.whole: set[int] = set(self.given)
-        viewers: dict[int, list[int]] = {}
+        types, roots, last_uses = self.program.types, self.roots, self._last_uses()
+        for root in self.given:
+            self.ends[root] = last_uses.get(root, -1)
         for position, step in enumerate(self.steps):
-            for equation in equations_of(step):
+            for equation in _equations(step):
                 number = equation.result
-                if number in self.floats or number in self.truths or not types[number].is_array:
-                    self.roots[number] = frozenset()
+                if self.is_number(number) or not types[number].is_array:
+                    roots[number] = _NOWHERE
                     continue
-                shared = frozenset().union(*[self.roots.get(k, frozenset()) for k in equation.operands])
-                kind = self.kind_of(equation)
-                if kind == "write":
-                    self._write(equation, position, viewers)
-                elif kind == "view":
-                    self.roots[number] = self.roots.get(equation.operands[0], frozenset())
-                elif kind == "unknown":
-                    # It may be a view of any operand, or memory of its own.
-                    self.roots[number] = shared | {number}
-                else:
-                    self.roots[number] = frozenset((number,))
-                    self.whole.add(number)
-                    if kind == "out":
-                        self.buffered.add(number)
-                for root in self.roots[number]:
-                    viewers.setdefault(root, []).append(number)
+                self._find_root(equation, position)
+                for root in roots[number]:
+                    self.ends[root] = max(self.ends.get(root, -1), last_uses.get(number, -1))
 
-    def _write(self, equation: Equation, position: int, viewers: dict[int, list[int]]) -> None:
+    def _find_root(self, equation: Equation, position: int) -> None:
+        number, roots = equation.result, self.roots
+        self.kinds[number] = kind = self._kind_of(equation)
+        if kind == "write":
+            self._assign(equation, position)
+        elif kind == "view":
+            roots[number] = roots.get(equation.operands[0], _NOWHERE)
+        elif kind == "unknown":
+            # It may be a view of any operand, or memory of its own.
+            roots[number] = frozenset((number,)).union(*[roots.get(k, _NOWHERE) for k in equation.operands])
+            if len(roots[number]) > _MOST_ROOTS:
+                self.kinds[number] = "copied"
+                roots[number] = frozenset((number,))
+        else:
+            roots[number] = frozenset((number,))
+            self.whole.add(number)
+            if kind == "out":
+                self.buffered.add(number)
+
+    def _assign(self, equation: Equation, position: int) -> None:
         number, buffer = equation.result, equation.operands[0]
-        roots = self.roots.get(buffer, frozenset())
+        roots = self.roots.get(buffer, _NOWHERE)
         root = self.root(buffer)
-        free = (
+        self.whole.add(number)
+        if (
             len(roots) == 1
             and buffer in self.whole
             and root not in self.given
-            and all(self.last_use.get(k, -1) <= position for k in viewers.get(root, []))
-            and not any(root in self.roots.get(k, ()) for k in equation.operands[2:])
-        )
-        self.whole.add(number)
-        if free:
+            and self.ends[root] <= position
+            and not any(root in self.roots.get(k, _NOWHERE) for k in equation.operands[2:])
+        ):
             self.in_place.add(number)
             self.roots[number] = roots
         else:
             self.roots[number] = frozenset((number,))
             self.buffered.add(number)
 
-    def kind_of(self, equation: Equation) -> str:
-        """How an array comes to be: write, view, out (into a given array), fresh or unknown."""
+    def _kind_of(self, equation: Equation) -> str:
+        """How an array comes to be: write, view, out (into a given array), fresh or unknown (a view, or fresh)."""
         primitive = equation.primitive
         if isinstance(primitive, Write):
             return "write"
-        result = self.program.types[equation.result]
         if ufunc_of(primitive) is not None and not equation.static:
             return "out"
         function = primitive.function
@@ -148,51 +162,26 @@ class Memory:
             return "fresh" if any(self.program.types[k].is_array for k in parts) else "unknown"
         if function in REDUCTIONS or function is np.copy:
             return "out"
-        if function is np.matmul and min(len(self.program.types[k].shape) for k in equation.operands) > 0:
-            return "out" if result.dtype is not None and result.dtype.kind in "fc" else "fresh"
-        return "fresh" if function in FRESH or primitive.elementwise else "unknown"
+        if function is np.matmul and all(self.program.types[k].shape for k in equation.operands):
+            dtype = self.program.types[equation.result].dtype
+            return "out" if dtype is not None and dtype.kind in "fc" else "fresh"
+        return "fresh" if function in FRESH or (primitive.elementwise and isinstance(function, np.ufunc)) else "unknown"
 
-    def is_basic(self, number: int) -> bool:
-        """Whether an index is a literal that selects a view."""
-        return number in self.program.literals and isinstance(self.program.literals[number], _BASIC)
+    def _returned(self) -> set[int]:
+        outputs = set(self.program.outputs)
+        owners = Counter(self.root(k) for k in outputs if k in self.roots)
+        return {
+            k
+            for k in outputs
+            if k in self.whole
+            and k not in self.given
+            and len(self.roots.get(k, _NOWHERE)) == 1
+            and owners[self.root(k)] == 1  # otherwise two results would share memory
+        }
 
-    def _root_last_uses(self) -> dict[int, int]:
-        found: dict[int, int] = {}
-        for number, roots in self.roots.items():
-            used = self.last_use.get(number, -1)
-            for root in roots:
-                found[root] = max(found.get(root, -1), used)
-        return found
 
-
-def equations_of(step: Any) -> Sequence[Equation]:
+def _equations(step: ScheduledStep) -> Sequence[Equation]:
     """The equations of a step: one, those of a stretch, or none of a guard."""
     if isinstance(step, Equation):
         return (step,)
-    return getattr(step, "equations", ())
-
-
-class Buffers:
-    """Hands out buffers by size: what one root has left, the next of the same dtype takes."""
-
-    def __init__(self) -> None:
-        self.free: dict[np.dtype[Any], list[tuple[int, str]]] = {}
-        #: name, dtype and number of elements of each
-        self.made: list[tuple[str, np.dtype[Any], int]] = []
-
-    def take(self, type_: ValueType) -> tuple[str, int]:
-        """The name and size of a buffer that holds a value of this type."""
-        assert type_.dtype is not None
-        size, free = type_.size, self.free.setdefault(type_.dtype, [])
-        fitting = [entry for entry in free if size <= entry[0] <= max(2 * size, 64)]
-        if fitting:
-            best = min(fitting)
-            free.remove(best)
-            return best[1], best[0]
-        name = f"b{len(self.made)}"
-        self.made.append((name, type_.dtype, size))
-        return name, size
-
-    def give(self, name: str, dtype: Any, size: int) -> None:
-        """Take a buffer back whose contents are dead."""
-        self.free.setdefault(dtype, []).append((size, name))
+    return step.equations if isinstance(step, Stretch) else ()

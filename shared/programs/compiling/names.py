@@ -149,7 +149,7 @@ def _found(
     visited: set[int] = set()
     known: set[tuple[int, Any]] = set()
     # Callables to look into, each with its text; an explicit stack, since helpers may call each other in long chains.
-    pending: list[tuple[Any, str, int]] = [(f, getattr(f, "__qualname__", "the function"), 0)]
+    pending: list[tuple[Any, str, int]] = [(f, _asked(f, "__qualname__", "the function"), 0)]
     pending += [(owner, name, 0) for name, owner in owners.items() if callable(owner)]
     kept = []
     while pending:
@@ -168,7 +168,7 @@ def _found(
                 known.add(identity)
                 yield found
             if deeper >= 0:
-                pending.append((found[2], getattr(found[2], "__qualname__", found[1]), deeper))
+                pending.append((found[2], _asked(found[2], "__qualname__", found[1]), deeper))
 
 
 def _inside(value: Any, text: str, depth: int, owners: Mapping[str, Any]) -> Iterator[tuple[Found, int]]:
@@ -197,14 +197,23 @@ def _inside(value: Any, text: str, depth: int, owners: Mapping[str, Any]) -> Ite
         call = type(value).__call__
         if isinstance(call, FunctionType):
             yield from _of_function(call, value, owners)
-    wrapped = getattr(value, "__wrapped__", None) if callable(value) else None
+    wrapped = _asked(value, "__wrapped__", None) if callable(value) else None
     if wrapped is not None:
         yield _held(text, wrapped), 0
 
 
 def _held(where: str, value: Any) -> Found:
     """What belongs to an object for good, so that there is no name to compare."""
-    return where, getattr(value, "__name__", where), value, None, None
+    name = _asked(value, "__name__", where)
+    return where, name if isinstance(name, str) else where, value, None, None
+
+
+def _asked(value: Any, name: str, otherwise: Any) -> Any:
+    """An attribute of any object at all: some make theirs up, and raise what they like."""
+    try:
+        return getattr(value, name)
+    except Exception:
+        return otherwise
 
 
 def _of_function(
@@ -249,15 +258,20 @@ def _of_function(
 def _attributes(value: Any, path: str, names: tuple[str, ...]) -> Iterator[tuple[Found, int]]:
     """What is reached from a value by one attribute after another."""
     for name in names:
+        namespace = _asked(value, "__dict__", None)
         if _is_known_module(value) or (
-            _is_foreign(getattr(type(value), "__module__", "")) and not isinstance(value, ModuleType)
+            _is_foreign(_asked(value if isinstance(value, type) else type(value), "__module__", ""))
+            and not isinstance(namespace, dict)
         ):
             return
-        namespace = getattr(value, "__dict__", None)
         if isinstance(namespace, dict) and name in namespace:
             found: Any = namespace[name]
             yield (f"attribute of {path}", name, found, namespace, name), 0
         else:
+            made = _property_of(value, name)
+            if made is not None:
+                yield from _of_function(made, value)
+                return
             found = _looked_up(value, name) if _is_plain_attribute(value, name) else _MISSING
             if found is _MISSING:
                 return
@@ -268,9 +282,22 @@ def _attributes(value: Any, path: str, names: tuple[str, ...]) -> Iterator[tuple
         value, path = found, f"{path}.{name}"
 
 
+def _attribute(value: Any, name: str) -> Any:
+    """What the class of a value, or a class itself, has under a name."""
+    bases = value.__mro__ if isinstance(value, type) else type(value).__mro__
+    return next((vars(base)[name] for base in bases if name in vars(base)), _MISSING)
+
+
+def _property_of(value: Any, name: str) -> FunctionType | None:
+    """The function that a property of a value runs, whose own attributes are then looked at."""
+    attribute = _attribute(value, name)
+    found = attribute.fget if isinstance(attribute, property) else getattr(attribute, "func", None)
+    return found if isinstance(found, FunctionType) and not isinstance(value, type) else None
+
+
 def _is_plain_attribute(value: Any, name: str) -> bool:
     """Whether reading an attribute runs none of the user's code: a method, a slot or a class variable."""
-    attribute = next((vars(base)[name] for base in type(value).__mro__ if name in vars(base)), _MISSING)
+    attribute = _attribute(value, name)
     return attribute is not _MISSING and not isinstance(attribute, property)
 
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import keyword
+import math
+import operator
+import re
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from shared.operators import CONVERT
 from shared.primitive import Primitive
+from shared.programs.parts import ValueType
 from shared.rules import indexing, linear_algebra, products, reductions, shapes, special
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
@@ -71,27 +77,36 @@ OF_FLOATS: dict[Any, str] = {
     np.conjugate: "{}",
 }  # fmt: skip
 
-#: The ufunc that an operator's twin stands for (comparisons are declared by Python's own functions).
-_OPERATORS = {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "floordiv": np.floor_divide, "and_": np.bitwise_and, "or_": np.bitwise_or, "xor": np.bitwise_xor,
-    "invert": np.invert, "inv": np.invert,
-}  # fmt: skip
+#: The ufuncs of NumPy by what a primitive is declared by: themselves, or Python's operators.
+_UFUNCS: dict[Any, np.ufunc] = {
+    **{
+        ufunc: ufunc
+        for name, ufunc in vars(np).items()
+        if isinstance(ufunc, np.ufunc) and ufunc.signature is None and ufunc.__name__ == name
+    },
+    operator.lt: np.less,
+    operator.le: np.less_equal,
+    operator.gt: np.greater,
+    operator.ge: np.greater_equal,
+    operator.eq: np.equal,
+    operator.ne: np.not_equal,
+    operator.floordiv: np.floor_divide,
+    operator.and_: np.bitwise_and,
+    operator.or_: np.bitwise_or,
+    operator.xor: np.bitwise_xor,
+    operator.invert: np.invert,
+}
+del _UFUNCS[np.ldexp]  # its second operand stays an integer beside arrays
 
 
 def ufunc_of(primitive: Any) -> np.ufunc | None:
     """The ufunc of NumPy that an elementwise primitive evaluates; None if there is none."""
-    if not isinstance(primitive, Primitive):
-        return None
-    function = primitive.function
-    if isinstance(function, np.ufunc):
-        known = function.signature is None and getattr(np, function.__name__, None) is function
-        if function is np.ldexp:
-            return None  # its second operand stays an integer beside arrays
-        return function if known else None
-    if getattr(function, "__module__", "") in ("_operator", "operator"):
-        return _OPERATORS.get(function.__name__)
-    return None
+    return _UFUNCS.get(primitive.function) if isinstance(primitive, Primitive) else None
+
+
+def function_of(primitive: Primitive) -> Any:
+    """The ufunc that a primitive evaluates, or else what it is declared by."""
+    return _UFUNCS.get(primitive.function, primitive.function)
 
 
 def output_text(opening: str, target: str) -> str:
@@ -101,6 +116,58 @@ def output_text(opening: str, target: str) -> str:
 
 #: The ufunc whose `reduce` a reduction is.
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
+
+# --- numbers and types ------------------------------------------------------------------------------------------------
+
+FLOAT64 = np.dtype(np.float64)
+
+
+def number_text(value: Any) -> str:
+    """A number, or an array without axes, as source text."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "math.nan" if value != value else ("math.inf" if value > 0 else "-math.inf")
+    if isinstance(value, complex):
+        return f"complex({number_text(value.real)}, {number_text(value.imag)})"
+    return repr(value)
+
+
+def dtype_of(type_: ValueType) -> np.dtype[Any]:
+    """The dtype of an array or a number of NumPy."""
+    assert type_.dtype is not None
+    return type_.dtype
+
+
+def dtype_text(type_: ValueType) -> str:
+    """The dtype of an array or a number of NumPy as source text."""
+    return f"np.{dtype_of(type_).name}"
+
+
+def allocation(function: str, type_: ValueType) -> str:
+    """The call of np.empty or np.zeros that makes an array of a type."""
+    return f"np.{function}({type_.shape}, {dtype_text(type_)})"
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+#: Names that the text itself uses: those of modules, functions and variables, and those of values.
+_TAKEN = frozenset(
+    ("np", "math", "threading", "call", "Departed", "in_two_threads", "start", "first", "last", "rows", *dir(builtins),
+     *keyword.kwlist)
+)  # fmt: skip
+_NUMBERED = re.compile(r"(x|v|c|b|t|s|array|part|stretch)[0-9]+(_[0-9a-z]+)?$")
+
+
+def is_short(name: str) -> bool:
+    """Whether a function of NumPy is so short that looking its name up would show: the text imports it by name."""
+    return name == "dot" or isinstance(getattr(np, name, None), np.ufunc)
+
+
+def is_free(name: str) -> bool:
+    """Whether the text may call something of its own by a name."""
+    return name.isidentifier() and name not in _TAKEN and not _NUMBERED.match(name) and not is_short(name)
+
 
 # --- other calls ------------------------------------------------------------------------------------------------------
 
@@ -141,16 +208,18 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], p
     arguments = ", ".join([*operands, *keywords])
     if ufunc is not None:
         return f"np.{ufunc.__name__}({arguments})"
+    name = getattr(function, "__name__", "")
     for module, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
-        if getattr(module, getattr(function, "__name__", ""), None) is function:
-            return f"{prefix}.{function.__name__}({arguments})"
+        if getattr(module, name, None) is function:
+            return f"{prefix}.{name}({arguments})"
     return f"{_defined(primitive, preamble)}({arguments})"
 
 
 def _defined(primitive: Primitive, preamble: dict[str, Any]) -> str:
     """The name under which a function that NumPy lacks is defined: as its own source where that stands by itself."""
     raw = primitive.raw
-    name = base = "".join(c if c.isalnum() else "_" for c in primitive.name.lstrip("_")) or "function"
+    base = "".join(c if c.isalnum() else "_" for c in primitive.name.lstrip("_"))
+    name = base = base if is_free(base) else f"function_{base}"
     entry = _own_source(raw, name)
     count = 1
     while preamble.get(name, entry) is not entry and preamble.get(name) != entry:
@@ -161,6 +230,7 @@ def _defined(primitive: Primitive, preamble: dict[str, Any]) -> str:
     return name
 
 
+@lru_cache(maxsize=256)
 def _own_source(raw: Any, name: str) -> Any:
     """The source of a function that needs nothing but NumPy and `math`, under another name; else the function."""
     code = getattr(raw, "__code__", None)
@@ -186,12 +256,14 @@ def _known(name: str) -> bool:
 def _static_text(value: Any, preamble: dict[str, Any]) -> str:
     if isinstance(value, np.dtype):
         return f"np.dtype({value.str!r})"
-    if isinstance(value, type) and (value.__module__ == "numpy" and getattr(np, value.__name__, None) is value):
-        return f"np.{value.__name__}"
+    if isinstance(value, type):
+        name = value.__name__
+        if value in (float, complex, int, bool):
+            return name
+        if value.__module__ == "numpy" and vars(np).get(name) is value:
+            return f"np.{name}"
     if isinstance(value, (np.integer, np.bool)):
         return repr(value.item())
-    if isinstance(value, type) and value in (float, complex, int, bool):
-        return value.__name__
     if isinstance(value, np.ndarray) and value.dtype.kind in "biu" and value.size:
         return f"np.array({value.tolist()!r}, np.{value.dtype.name})"
     if value.__class__ in (tuple, list):
@@ -207,7 +279,7 @@ def _static_text(value: Any, preamble: dict[str, Any]) -> str:
 #: Calls whose result never shares memory with an operand.
 FRESH = frozenset(
     (
-        np.matmul, np.where, products.CONVOLVE.function, np.copy,
+        np.matmul, np.where, products.CONVOLVE.function, np.copy, shapes.CONCATENATE.function,
         np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.linalg.inv, np.linalg.solve,
         np.sort, np.argsort, np.cumsum, np.roll, np.repeat, np.sum, np.max, np.min, np.prod,
     )

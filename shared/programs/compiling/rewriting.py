@@ -3,8 +3,9 @@
 Reverse mode multiplies by constants again and again (`x + x` for the square, `-1` for a difference).  One pass carries
 such factors along as numbers, `v = factor * base`, through products, sums and negations, and multiplies once where the
 value itself is needed.  Sums of products of vectors become inner products, and exp(x - log(sum(exp(x)))) the quotient
-of what it is made of.  Only float64 values and factors of moderate size are touched, so that nothing overflows that did
-not before.  This module knows no derivative.
+of what it is made of.  Only float64 values are touched.  A factor is taken out of a sum or a product only if it is at
+least 1, and of a product at most 1024: so nothing overflows that did not before, and what becomes zero was within that
+factor of it.  The sign of a zero may change.  This module knows no derivative.
 """
 
 from __future__ import annotations
@@ -15,16 +16,28 @@ from typing import Any
 import numpy as np
 
 from shared.programs.compiling.numpy_text import ufunc_of
-from shared.programs.program import Equation, Guard, Program, Step, ValueType, Write
+from shared.programs.parts import WRITES, Equation, Guard, Step, ValueType, Write
+from shared.programs.program import Program
 from shared.registry import REGISTRY
+from shared.rules import elementwise, shapes
+from shared.tracer import SETITEM
 
-#: Factors are carried along between these sizes only: products of a few cannot overflow, nor vanish.
+#: Factors are combined between these sizes only, so that they can neither overflow nor vanish themselves.
 _LEAST, _MOST = 1e-15, 1e15
+#: A product may be taken of bases in place of multiples of them by factors up to this one.
+_LARGEST_IN_PRODUCT = 1024.0
 #: Inner products of longer vectors round more than NumPy's pairwise summation.
 _LONGEST_PRODUCT = 4096
 
 _MULTIPLY, _SUBTRACT, _ADD = REGISTRY[np.multiply], REGISTRY[np.subtract], REGISTRY[np.add]
 _DIVIDE, _NEGATIVE, _MATMUL = REGISTRY[np.divide], REGISTRY[np.negative], REGISTRY[np.matmul]
+_OF_NUMBERS: dict[Any, Any] = {
+    _MULTIPLY: elementwise.MULTIPLY,
+    _SUBTRACT: elementwise.SUBTRACT,
+    _ADD: elementwise.ADD,
+    _DIVIDE: elementwise.DIVIDE,
+    _NEGATIVE: elementwise.NEGATIVE,
+}
 
 
 def rewritten(program: Program) -> Program:
@@ -93,7 +106,9 @@ class _Pass:
         return self.numbers[factor]
 
     def emit(self, primitive: Any, operands: tuple[int, ...], type_: ValueType, **static: Any) -> int:
-        """A new equation; returns its result."""
+        """A new equation; returns its result.  Of Python floats it is the operator, whose result is one, too."""
+        if type_.dtype is None:
+            primitive = _OF_NUMBERS.get(primitive, primitive)
         self.types.append(type_)
         made = Equation(primitive, operands, static, len(self.types) - 1, self.where)
         self.made[made.result] = made
@@ -118,7 +133,7 @@ class _Pass:
         if isinstance(step, Guard):
             self.steps.append(Guard(self.value(step.operands[0]), step.expected, step.where))
             return
-        if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step):
+        if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step) or self._as_assignments(step):
             return
         operands = tuple([self.value(k) for k in step.operands])
         made = Equation(step.primitive, operands, step.static, step.result, step.where)
@@ -140,17 +155,17 @@ class _Pass:
             factor, base = self.forms[x]
             return self._note(step.result, abs(factor), self.emit(step.primitive, (base,), type_))
         if ufunc is np.multiply:
-            for of, by in ((x, y), (y, x)):
-                factor = self.literal_factor(by)
-                if factor is not None and self._scaled(step, of, factor):
-                    return True
-            return self._product(step, x, y)
+            return self._multiple(step, x, y) or self._multiple(step, y, x) or self._product(step, x, y)
         if ufunc is np.divide:
             divisor = self.literal_factor(y)
             return divisor is not None and self._scaled(step, x, 1.0 / divisor)
         if ufunc is np.add or ufunc is np.subtract:
             return self._sum(step, x, y, -1.0 if ufunc is np.subtract else 1.0)
         return False
+
+    def _multiple(self, step: Equation, of: int, by: int) -> bool:
+        factor = self.literal_factor(by)
+        return factor is not None and self._scaled(step, of, factor)
 
     def _note(self, number: int, factor: float, base: int) -> bool:
         if not _LEAST < abs(factor) < _MOST:
@@ -168,10 +183,10 @@ class _Pass:
 
     def _product(self, step: Equation, x: int, y: int) -> bool:
         (factor, a), (other, b) = self.form(x), self.form(y)
-        if factor == other == 1.0:
-            return False
         type_ = self.types[step.result]
-        if not _LEAST < abs(factor * other) < _MOST:
+        if factor == other == 1.0 or not 1.0 <= abs(factor * other) <= _LARGEST_IN_PRODUCT:
+            return False
+        if not (abs(factor) >= 1.0 and abs(other) >= 1.0):
             return False
         return self._note(step.result, factor * other, self.emit(_MULTIPLY, (a, b), type_))
 
@@ -179,9 +194,9 @@ class _Pass:
         (factor, a), (other, b) = self.form(x), self.form(y)
         other *= sign
         type_ = self.types[step.result]
-        if factor == other != 1.0:
+        if factor == other != 1.0 and abs(factor) >= 1.0:
             return self._note(step.result, factor, self.emit(_ADD, (a, b), type_))
-        if factor == -other and abs(factor) != 1.0:
+        if factor == -other and abs(factor) > 1.0:
             return self._note(step.result, factor, self.emit(_SUBTRACT, (a, b), type_))
         if factor == 1.0 and other == -1.0 and sign == 1.0:
             return self._note(step.result, 1.0, self.emit(_SUBTRACT, (a, b), type_))
@@ -215,31 +230,49 @@ class _Pass:
 
     def _as_quotient(self, step: Equation) -> bool:
         """exp(s - log(sum(exp(s)))) for s from which the largest was taken, as exp(s) / sum(exp(s))."""
-        if self._made_by(step, np.exp) is None:
+        difference = self._operands(step.operands[0], np.subtract)
+        if difference is None or _function(step) is not np.exp:
             return False
-        difference = self.made.get(step.operands[0])
-        if self._made_by(difference, np.subtract) is None:
+        shifted, logarithm = difference
+        total = self._operand(logarithm, np.log)
+        powers = self._operand(total, np.sum)
+        origin = self._operands(shifted, np.subtract)
+        if total is None or powers is None or origin is None or self._operand(powers, np.exp) != shifted:
             return False
-        shifted, logarithm = difference.operands
-        total = self._operand_of(logarithm, np.log)
-        powers = None if total is None else self._operand_of(total, np.sum)
-        inner = None if powers is None else self._operand_of(powers, np.exp)
-        origin = self.made.get(shifted)
-        if inner != shifted or self._made_by(origin, np.subtract) is None:
-            return False
-        if self._operand_of(origin.operands[1], np.max) != origin.operands[0]:
+        if self._operand(origin[1], np.max) != origin[0]:
             return False
         self.forms[step.result] = (1.0, self.emit(_DIVIDE, (powers, total), self.types[step.result]))
         return True
 
-    def _made_by(self, equation: Any, function: Any) -> Any:
-        if equation is None or isinstance(equation.primitive, Write) or equation.primitive.function is not function:
-            return None
-        return equation
+    def _as_assignments(self, step: Equation) -> bool:
+        """A vector joined of float64 numbers (np.stack) as one that they are assigned to, element by element."""
+        type_ = self.types[step.result]
+        if step.primitive is not shapes.CONCATENATE or len(type_.shape) != 1 or type_.dtype != np.float64:
+            return False
+        numbers = [self._operand(k, shapes.RESHAPE.function) for k in step.operands]
+        if any(k is None or self.types[k].kind not in (float, np.float64) for k in numbers):
+            return False
+        last = self.literal(np.broadcast_to(0.0, type_.shape))
+        for place, number in enumerate(numbers):
+            operands = (last, self.value(int(number or 0)), self.literal(place))
+            last = self.emit(WRITES[SETITEM], operands, type_, lengths=(1,))
+        return self._note(step.result, 1.0, last)
 
-    def _operand_of(self, number: int, function: Any) -> int | None:
-        made = self._made_by(self.made.get(number), function)
-        return made.operands[0] if made is not None and len(made.operands) == 1 else None
+    def literal(self, value: Any) -> int:
+        """A new literal of any kind."""
+        self.types.append(ValueType.of(value))
+        self.literals[len(self.types) - 1] = value
+        return len(self.types) - 1
+
+    def _operands(self, number: int | None, function: Any) -> tuple[int, ...] | None:
+        """The operands of the equation that made a value, if it evaluates a function."""
+        made = None if number is None else self.made.get(number)
+        return made.operands if made is not None and _function(made) is function else None
+
+    def _operand(self, number: int | None, function: Any) -> int | None:
+        """The operand of the equation that made a value, if it evaluates a function of one."""
+        operands = self._operands(number, function)
+        return operands[0] if operands is not None and len(operands) == 1 else None
 
     def program(self) -> Program:
         """The program of what is left, simplified: what the forms made superfluous is dropped."""
@@ -249,3 +282,8 @@ class _Pass:
             source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
             self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
         ).simplified()  # fmt: skip
+
+
+def _function(equation: Equation) -> Any:
+    """What an equation evaluates; None of an assignment."""
+    return None if isinstance(equation.primitive, Write) else equation.primitive.function

@@ -16,9 +16,10 @@ import numpy as np
 from shared.arguments import as_leaf, in_dtype_of, same_structure
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.primitive import Edge, Like, Primitive, differs
-from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, index_text, value_text
+from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, place_text, value_text
 from shared.programs.explaining.forward import tangents
-from shared.programs.program import Equation, Program, Write, nested_index
+from shared.programs.parts import Equation, Write, nested_index
+from shared.programs.program import Program
 from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import SETITEM, duplicate, winners, write
 from shared.tree import unflatten
@@ -67,7 +68,7 @@ class ReverseStep:
         terms = []
         for contribution in self.contributions:
             name = program.name_of(contribution.operand)
-            place = "" if contribution.index is None else f"[{index_text(contribution.index)}]"
+            place = "" if contribution.index is None else place_text(contribution.index)
             kept = " outside of what was overwritten" if contribution.overwrites else ""
             terms.append(f"{value_text(contribution.value)} to {name}{place}{kept}")
         return f"{text}adjoint {value_text(self.adjoint)} adds {' and '.join(terms) or 'nothing'}"

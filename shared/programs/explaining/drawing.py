@@ -17,8 +17,8 @@ from typing import Any
 from shared.errors import user_line
 from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer, layers
-from shared.programs.program import Guard, Program, evaluated
-from shared.tree import unflatten
+from shared.programs.program import Program
+from shared.tree import flatten, unflatten
 
 #: A drawing of more nodes than this cannot be read.
 LARGEST = 150
@@ -211,16 +211,9 @@ def _parameters(program: Program, argnums: int | Sequence[int] | None) -> list[i
                 f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with "
                 f"{len(args)} positional ones"
             )
-        wanted.update(_leaves_of(args[argnum]))
+        wanted.update(flatten(args[argnum])[0])
     recorded = [place for place in range(program.structure.size) if place not in program.static_leaves]
     return [k for k, place in zip(program.inputs, recorded, strict=True) if place in wanted and k in set(floating)]
-
-
-def _leaves_of(tree: Any) -> list[int]:
-    from shared.tree import flatten
-
-    leaves: list[int] = flatten(tree)[0]
-    return leaves
 
 
 def _is_floating(program: Program, k: int) -> bool:
@@ -241,7 +234,7 @@ def _evaluated(
     if adjoints is None:
         adjoints = cotangent is not None or (_has_gradient(program) and not program.custom)
     if not adjoints:
-        return _values(program, args), None
+        return program.values(*args), None
     from shared.programs.explaining.adjoints import ReverseSweep
 
     sweep = ReverseSweep(program, *args, cotangent=cotangent)
@@ -259,16 +252,6 @@ def _has_gradient(program: Program) -> bool:
         return False
     type_ = program.types[program.outputs[0]]
     return type_.shape == () and _is_floating(program, program.outputs[0]) and not type_.is_complex
-
-
-def _values(program: Program, args: tuple[Any, ...]) -> list[Any]:
-    values = program.bound(args, {})
-    for step in program.steps:
-        if isinstance(step, Guard):
-            program.check(step, values[step.operands[0]])
-        else:
-            values[step.result] = evaluated(step, values, (), set())
-    return values
 
 
 __all__ = ["LARGEST", "Drawing", "draw"]

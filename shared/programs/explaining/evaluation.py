@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import LeafTypeError, ProgramGuardError, user_line
+from shared.errors import LeafTypeError, user_line
 from shared.levels import Tracer
-from shared.programs.program import Equation, Guard, Program, Write, evaluated, literal_text
+from shared.programs.notation import index_text, literal_text
+from shared.programs.parts import Equation, Write
+from shared.programs.program import Program
 from shared.programs.recorder import trace
 from shared.tracer import Through
 from shared.tree import flatten
@@ -24,36 +26,26 @@ class Evaluated:
 
     `values[k]` is value k; `varies[k]` whether it depends on a floating-point argument by operations with a derivative.
     Arrays given or read from outside are copied, so later changes of them are not seen.
+
+    Cost: one evaluation, and the memory of every value.  Raises what the program raises, LeafTypeError where no
+    argument is a floating-point number or array, or one belongs to a differentiation in progress, and
+    ProgramGuardError where the program has used a function with a derivative of its own.
+
+    >>> point = Evaluated("explain", lambda x: np.square(x) > 2.0, (3.0,))
+    >>> point.values, point.varies
+    ([3.0, np.float64(9.0), 2.0, np.True_], [True, True, False, False])
     """
 
     def __init__(self, name: str, f: Callable[..., Any], args: tuple[Any, ...]):
         self.program = program = program_of(name, f, args)
-        if program.custom:
-            raise ProgramGuardError(
-                f"{name}: {program.name} uses {program.custom[0]}, which has a derivative of its own{user_line()}, but "
-                "a record follows it inside, where that derivative is not used; record the derivative instead: "
-                "trace(reversead.grad(f), x)"
-            )
-        self.values = self._run(args)
+        program.require_own_derivatives(name)
+        self.values = program.values(*args)
         if not any(has_derivative(self.values[k]) for k in program.inputs):
             raise LeafTypeError(
                 f"{name}: no argument of {program.name} is a floating-point number or array{user_line()}, so nothing "
                 "varies; integers belong to the program: write 2.0 for 2"
             )
         self.varies = self._varying()
-
-    def _run(self, args: tuple[Any, ...]) -> list[Any]:
-        program = self.program
-        values = program.bound(args, {})
-        for k in (*program.inputs, *program.captured):
-            if isinstance(values[k], np.ndarray):
-                values[k] = np.array(values[k])
-        for step in program.steps:
-            if isinstance(step, Guard):
-                program.check(step, values[step.operands[0]])
-            else:
-                values[step.result] = evaluated(step, values, (), set())
-        return values
 
     def _varying(self) -> list[bool]:
         varies = [False] * len(self.values)
@@ -123,12 +115,11 @@ def value_text(value: Any, number_format: str = ".4g") -> str:
     return "()" if value == () else str(value)
 
 
-def index_text(index: Any) -> str:
-    """An index as it is written between brackets."""
+def place_text(index: Any) -> str:
+    """The index of an assignment as it is written, brackets included; small index arrays in full."""
     if index.__class__ is Through:
-        return f"{index_text(index.path)}][{index_text(index.index)}"
-    parts = index if isinstance(index, tuple) else (index,)
-    return ", ".join(_index_part(part) for part in parts)
+        return place_text(index.path) + place_text(index.index)
+    return index_text([_index_part(part) for part in (index if isinstance(index, tuple) else (index,))])
 
 
 def _index_part(part: Any) -> str:

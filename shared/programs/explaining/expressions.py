@@ -1,7 +1,7 @@
 """Formulas of a recorded program as text: what a line computes, its tangent, and what it adds to an adjoint.
 
 Formulas are written once, with marks in the place of values, tangents and adjoints; `Notation` turns them into plain
-text, LaTeX or HTML.  The partial derivatives here are for reading only: numbers come from the registry, and a test
+text, LaTeX or HTML.  Those of whole arrays are in `shared.programs.explaining.array_formulas`.  The partial derivatives here are for reading only: numbers come from the registry, and a test
 compares the two.  This module knows nothing of sweeps.
 """
 
@@ -10,14 +10,17 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from shared.primitive import Primitive
-from shared.programs.program import PART, Equation, Write, nested_index
+from shared.programs.explaining.array_formulas import applied, chosen, pulled
+from shared.programs.notation import index_text, keywords, name_of, operator_of
+from shared.programs.parts import PART, Equation, Write
 from shared.rules import indexing, special
-from shared.tracer import SETITEM, Through
+from shared.tracer import SETITEM
 
 #: What functions of one and two arguments are multiplied by, from the arguments x, y and the result out.
 PARTIALS: dict[Any, tuple[str, ...]] = {
@@ -36,26 +39,41 @@ PARTIALS: dict[Any, tuple[str, ...]] = {
     np.expm1: ("({out} + 1)",),
     np.log: ("1/{x}",),
     np.log1p: ("1/(1 + {x})",),
+    np.log2: ("1/({x}·log(2))",),
+    np.log10: ("1/({x}·log(10))",),
+    np.exp2: ("{out}·log(2)",),
+    np.cbrt: ("1/(3·{out}↑2)",),
     np.sin: ("cos({x})",),
     np.cos: ("-sin({x})",),
     np.tan: ("(1 + {out}↑2)",),
     np.arcsin: ("1/sqrt(1 - {x}↑2)",),
+    np.arccos: ("-1/sqrt(1 - {x}↑2)",),
     np.arctan: ("1/(1 + {x}↑2)",),
     np.sinh: ("cosh({x})",),
     np.cosh: ("sinh({x})",),
     np.tanh: ("(1 - {out}↑2)",),
     np.hypot: ("{x}/{out}", "{y}/{out}"),
+    np.absolute: ("sign({x})",),
     special.sigmoid.function: ("{out}·(1 - {out})",),
+    special.relu.function: ("({x} > 0)",),
 }
-_INFIX = {np.add: " + ", np.subtract: " - ", np.multiply: "·", np.divide: "/", np.power: "↑"}
+#: How operators are spelled in formulas; others are written as calls.
+_SPELLING = {
+    "+": " + ", "-": " - ", "*": "·", "/": "/", "**": "↑",
+    "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " == ", "!=": " ≠ ",
+}  # fmt: skip
 
 
 class Marks:
-    """The marks of one table: `numbers[k]` is the index of value k there, `texts[k]` how a constant is written."""
+    """The marks of one table: `numbers[k]` is the index of value k there, `texts[k]` how a constant is written.
 
-    def __init__(self, numbers: dict[int, int], texts: dict[int, str]):
+    `values[k]` is what value k is at the point of the table.
+    """
+
+    def __init__(self, numbers: dict[int, int], texts: dict[int, str], values: Sequence[Any]):
         self.numbers = numbers
         self.texts = texts
+        self.values = values
 
     def value(self, k: int) -> str:
         """Value k."""
@@ -80,19 +98,27 @@ class Marks:
         if isinstance(primitive, Write):
             array, value, *parts = operands
             sign = ":=" if primitive.updating is SETITEM else "+="
-            return f"{array} with [{_index(parts, static['lengths'])}] {sign} {value}"
+            return f"{array} with {_place(parts, static['lengths'])} {sign} {value}"
         if primitive is PART:
             return f"{operands[0]}[{static['item']}]"
         function = primitive.function
         if function is indexing.GETITEM.function:
-            return f"{operands[0]}[{', '.join(operands[1:])}]"
-        if function in _INFIX and len(operands) == 2 and not static:
-            first, second = (f"({text})" if text.startswith("-") else text for text in operands)
-            return f"{first}{_INFIX[function]}{second}"
-        if function is np.negative:
-            return f"-{operands[0]}"
-        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in static.items()]
-        return f"{primitive.name.lstrip('_')}({', '.join(operands + named)})"
+            return f"{operands[0]}{index_text(operands[1:])}"
+        given, out = self._given(equation)
+        told = applied(equation, operands, given, out)
+        if told is not None:
+            return told
+        operator = None if static else operator_of(primitive, len(operands))
+        spelled = None if operator is None else _SPELLING.get(operator.symbol)
+        if spelled is not None:
+            # Minus one times x, and not x minus one: a sign behind an operator is put in parentheses.
+            return spelled.join(map(_atom, operands)) if len(operands) == 2 else f"{spelled.strip()}{operands[0]}"
+        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in keywords(static).items()]
+        return f"{name_of(primitive)}({', '.join(operands + named)})"
+
+    def _given(self, equation: Equation) -> tuple[list[Any], Any]:
+        """The values of an equation's operands, and of its result."""
+        return [self.values[k] for k in equation.operands], self.values[equation.result]
 
     def tangent_of(self, equation: Equation, positions: list[int]) -> str:
         """The tangent of an equation's result, from those of the operands at some positions."""
@@ -101,8 +127,10 @@ class Marks:
         if isinstance(primitive, Write):
             texts[:2] = [self.tangent(k) if p in positions else "0" for p, k in enumerate(operands[:2])]
             return self._applied(equation, texts)
-        if primitive.residuals is not None:
+        if primitive.residuals is not None or primitive.function is np.where:
             changed = [self.tangent(k) if p in positions else "0" for p, k in enumerate(operands)]
+            if primitive.function is np.where:
+                changed[0] = texts[0]
             return self._applied(equation, changed)
         terms = []
         for position in positions:
@@ -120,16 +148,22 @@ class Marks:
         primitive = equation.primitive
         incoming = self.adjoint(equation.result)
         if isinstance(primitive, Write):
-            index = _index([self.value(k) for k in equation.operands[2:]], equation.static["lengths"])
+            place = _place([self.value(k) for k in equation.operands[2:]], equation.static["lengths"])
             if position == 1:
-                return f"{incoming}[{index}]"
-            return f"({incoming} with [{index}] := 0)" if overwrites else incoming
+                return f"{incoming}{place}"
+            return f"({incoming} with {place} := 0)" if overwrites else incoming
         if primitive.function is indexing.GETITEM.function:
-            return f"({incoming} at [{', '.join(self.value(k) for k in equation.operands[1:])}])"
+            return f"({incoming} at {index_text([self.value(k) for k in equation.operands[1:]])})"
         factor = self._partial(equation, position)
         if factor is not None:
             term = _times(incoming, factor)
             return f"sum({term})" if is_summed else term
+        given, out = self._given(equation)
+        told = pulled(
+            equation, position, incoming, [*map(self.value, equation.operands), self.value(equation.result)], given, out
+        )
+        if told is not None:
+            return told
         if primitive.elementwise:
             return _times(incoming, self._unnamed(equation, position))
         return f"({self._unnamed(equation, position)})↑T {incoming}"
@@ -139,10 +173,14 @@ class Marks:
 
     def _partial(self, equation: Equation, position: int) -> str | None:
         primitive: Primitive = equation.primitive
+        texts = [_atom(self.value(k)) for k in equation.operands]
+        given, _ = self._given(equation)
         known = PARTIALS.get(primitive.function)
         if known is None or position >= len(known):
+            return chosen(equation, position, texts, given)
+        if primitive.function is np.absolute and np.iscomplexobj(given[0]):
             return None
-        names = dict(zip(("x", "y"), [_atom(self.value(k)) for k in equation.operands], strict=False))
+        names = dict(zip(("x", "y"), texts, strict=False))
         return known[position].format(out=self.value(equation.result), **names)
 
 
@@ -170,14 +208,9 @@ def joined(terms: list[str]) -> str:
     return text
 
 
-def _index(parts: list[str], lengths: tuple[int, ...]) -> str:
-    index, texts = nested_index(parts, lengths), []
-    while index.__class__ is Through:
-        texts.append(", ".join(index.path))
-        index = index.index
-    if not texts or tuple(index) != ("...",):
-        texts.append(", ".join(index))
-    return "][".join(texts)
+def _place(parts: list[str], lengths: tuple[int, ...]) -> str:
+    """The place that an assignment goes to; all of a view is the view."""
+    return index_text(parts, lengths).removesuffix("[...]") or "[...]"
 
 
 # --- notations --------------------------------------------------------------------------------------------------------
@@ -230,7 +263,7 @@ def as_latex(text: str) -> str:
 
 
 #: A sign between spaces, which LaTeX spaces by itself; a number with an exponent; a word; anything else.
-_TOKEN = re.compile(r" [=+-] |\d+(?:\.\d*)?e[+-]?\d+|[^\W\d]\w*|.", re.DOTALL)
+_TOKEN = re.compile(r" (?:==|[=+<>≤≥≠-]) |\d+(?:\.\d*)?e[+-]?\d+|[^\W\d]\w*|.", re.DOTALL)
 #: What follows a sign of a power: in parentheses, a number or a marked value.
 _EXPONENT = re.compile(r"\^(?:\(([^()]*)\)|(\d[\d.]*|(?:\\(?:bar|dot)\{v\}|v)_\{-?\d+\}))")
 
@@ -246,7 +279,7 @@ def _pieces(text: str) -> list[tuple[str, str]]:
 
 _LATEX_FUNCTIONS = frozenset(("sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"))
 _LATEX = {
-    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
+    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
     "\n": " ", '"': "''", "`": "'",
 }  # fmt: skip
 
@@ -254,8 +287,8 @@ _LATEX = {
 def _latex_token(token: str) -> str:
     if token in _LATEX_FUNCTIONS:
         return f"\\{token}"
-    if token in _LATEX:
-        return _LATEX[token]
+    if (token.strip() or token) in _LATEX:
+        return _LATEX[token.strip() or token]
     if token[0].isdigit() and len(token) > 1:
         mantissa, exponent = token.split("e")
         return rf"{mantissa}\cdot 10^{{{int(exponent)}}}"

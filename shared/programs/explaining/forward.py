@@ -15,7 +15,8 @@ from shared.arguments import in_dtype_of
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.primitive import PYTHON_NUMBERS, Like, stretch
 from shared.programs.explaining.evaluation import Evaluated, has_derivative
-from shared.programs.program import Equation, Program, Write, nested_index
+from shared.programs.parts import Equation, Write, nested_index
+from shared.programs.program import Program
 from shared.tracer import duplicate, write
 from shared.tree import flatten
 

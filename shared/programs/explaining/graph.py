@@ -31,7 +31,10 @@ from shared.programs.explaining.appearance import (
 )
 from shared.programs.explaining.labels import escaped, quoted
 from shared.programs.explaining.layers import Layer
-from shared.programs.program import Equation, Guard, Program, literal_text
+from shared.programs.notation import literal_text
+from shared.programs.parts import Equation, Guard
+from shared.programs.program import Program
+from shared.tree import leaf_paths, unflatten
 
 
 class Graph:
@@ -141,7 +144,7 @@ class Graph:
 
     def _in_order(self, equation: Equation, places: list[int]) -> bool:
         """Whether the order of the operands in these places matters."""
-        if labels.operator_of(equation) in labels.COMMUTATIVE:
+        if labels.is_commutative(equation):
             return False
         return len({equation.operands[place] for place in places}) > 1
 
@@ -381,9 +384,6 @@ def _used(program: Program) -> set[int]:
 
 def output_names(program: Program) -> list[str]:
     """What the outputs are called: "output", or where they are in the container that is returned."""
-    from shared.programs.recorder import leaf_paths
-    from shared.tree import unflatten
-
     root = program.name if program.name.isidentifier() and len(program.outputs) == 1 else "output"
     return list(leaf_paths(unflatten(program.out_structure, program.outputs), root))
 

@@ -7,32 +7,21 @@ This module knows nothing of layouts and no derivative.
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from shared.primitive import Primitive
-from shared.programs.program import PART, Equation, Program, ValueType, Write, literal_text
+from shared.programs.notation import index_text, keywords, literal_text, name_of, operator_of
+from shared.programs.parts import PART, Equation, ValueType, Write
+from shared.programs.program import Program
 from shared.rules import indexing, shapes
+from shared.tracer import SETITEM
 
-#: operators by the names of the primitives: those of ufuncs, and those of Python's own comparisons
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "_power": "**",
-    "floor_divide": "//", "floordiv": "//", "remainder": "%", "mod": "%",
-    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
-    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
-    "logical_and": "and", "logical_or": "or", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^",
-    "and_": "&", "or_": "|", "xor": "^",
-}  # fmt: skip
-#: operators whose operands may change places
-COMMUTATIVE = frozenset(["+", "*", "==", "!=", "and", "or", "&", "|", "^"])
-_PREFIX = {"negative": "-", "logical_not": "not", "invert": "~"}
-#: keywords that say nothing beyond the shape of the result, or that are NumPy's defaults
-_SILENT = {"shape": ..., "order": ..., "axes": None, "axis": None, "keepdims": False, "kind": ..., "dtype": None}
+#: keywords that say nothing beyond the shape of the result
+_TOLD_BY_SHAPE = frozenset(("shape", "order", "kind"))
 _LONGEST = 36
 _TIMES = "\N{MULTIPLICATION SIGN}"
-_VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, indexing.GETITEM.function))
 
 # --- safe text --------------------------------------------------------------------------------------------------------
 
@@ -126,13 +115,13 @@ def magnitude_text(value: Any, digits: int) -> str:
 # --- operations -------------------------------------------------------------------------------------------------------
 
 
-def index_text(program: Program, parts: tuple[int, ...]) -> str:
-    """The index that these operands stand for, as [0, :]; a part that is computed is a dot."""
+def _index_texts(program: Program, parts: Sequence[int]) -> list[str]:
+    """The parts of the index that these operands stand for, as they are written; one that is computed is a dot."""
     texts = []
     for k in parts:
         literal = program.literals.get(k)
         texts.append("·" if k not in program.literals or isinstance(literal, np.ndarray) else literal_text(literal))
-    return f"[{', '.join(texts) if texts else '()'}]"
+    return texts
 
 
 def inline(program: Program, equation: Equation) -> frozenset[int]:
@@ -161,16 +150,10 @@ def _first_of_index(equation: Equation) -> int | None:
     return 1 if equation.primitive.function is indexing.GETITEM.function else None
 
 
-def operator_of(equation: Equation) -> str | None:
-    """The infix operator of an equation of two operands; None of any other."""
-    return INFIX.get(equation.primitive.name) if len(equation.operands) == 2 else None
-
-
-def name_of(primitive: Any) -> str:
-    """What a primitive is called."""
-    if isinstance(primitive, Primitive) and primitive.function is shapes.TRANSPOSE.function:
-        return "transpose"
-    return str(primitive.name).lstrip("_")
+def is_commutative(equation: Equation) -> bool:
+    """Whether an equation is an operator whose operands may change places."""
+    operator = operator_of(equation.primitive, len(equation.operands))
+    return operator is not None and operator.is_commutative
 
 
 def operation_text(program: Program, equation: Equation) -> str:
@@ -183,35 +166,28 @@ def operation_text(program: Program, equation: Equation) -> str:
     """
     primitive = equation.primitive
     if isinstance(primitive, Write):
-        rest, texts = list(equation.operands[2:]), []
-        for length in equation.static["lengths"]:
-            texts.append(index_text(program, tuple(rest[:length])))
-            del rest[:length]
-        return "".join(texts) + (" =" if "set" in primitive.name else " +=")
+        parts = _index_texts(program, equation.operands[2:])
+        sign = "=" if primitive.updating is SETITEM else "+="
+        return f"{index_text(parts, equation.static['lengths'])} {sign}"
     if primitive is PART:
         return f"[{equation.static['item']}]"
     if _first_of_index(equation) == 1:
-        return index_text(program, equation.operands[1:])
-    if len(equation.operands) == 1 and primitive.name in _PREFIX:
-        return _PREFIX[primitive.name]
-    return operator_of(equation) or shortened(name_of(primitive))
+        return index_text(_index_texts(program, equation.operands[1:]))
+    operator = operator_of(primitive, len(equation.operands))
+    return shortened(name_of(primitive)) if operator is None else operator.symbol
 
 
 def keywords_text(equation: Equation) -> str:
     """The keywords that matter, as axis=0; of indices, parts and writes there are none."""
     if isinstance(equation.primitive, Write) or equation.primitive is PART:
         return ""
-    told = [
-        f"{name}={value}"
-        for name, value in equation.static.items()
-        if name not in _SILENT or not (_SILENT[name] is ... or _SILENT[name] == value)
-    ]
+    told = [f"{name}={value}" for name, value in keywords(equation.static).items() if name not in _TOLD_BY_SHAPE]
     return shortened(", ".join(told))
 
 
 def is_view(equation: Equation) -> bool:
-    """Whether an equation shows one array's elements in another place: reshaped, transposed or indexed."""
-    return isinstance(equation.primitive, Primitive) and equation.primitive.function in _VIEWS
+    """Whether an equation shows one array's elements in another place: reshaped, transposed or indexed, say."""
+    return bool(equation.primitive.memory == "view")
 
 
 def row_text(program: Program, made: Mapping[int, Equation], equation: Equation, varying: Collection[int]) -> str:
@@ -219,9 +195,9 @@ def row_text(program: Program, made: Mapping[int, Equation], equation: Equation,
 
     `made` finds the equation of a value; `varying` are the values that come from the layer itself, or into it.
     """
-    operator = operator_of(equation)
-    if operator is None:
-        return operation_text(program, equation)
+    operator = operation_text(program, equation)
+    if operator_of(equation.primitive, 2) is None or len(equation.operands) != 2:
+        return operator
     left, right = equation.operands
     if left in varying and right in varying:
         return operator
@@ -231,23 +207,26 @@ def row_text(program: Program, made: Mapping[int, Equation], equation: Equation,
 
 
 def operand_text(program: Program, made: Mapping[int, Equation], number: int) -> str:
-    """A leaf or a view of it: `W`, `W.T`, `theta[0:6]`."""
-    suffix = ""
-    while number in made:
+    """A leaf or a view of it: `W`, `W.T`, `theta[0:6]`, `diagonal(W)`."""
+    prefix = suffix = ""
+    while number in made and is_view(made[number]):
         equation = made[number]
-        function = getattr(equation.primitive, "function", None)
+        function = equation.primitive.function
         if function is shapes.TRANSPOSE.function:
             suffix = ".T" + suffix
         elif function is indexing.GETITEM.function:
-            suffix = index_text(program, equation.operands[1:]) + suffix
-        elif function is not shapes.RESHAPE.function:
-            break
+            suffix = index_text(_index_texts(program, equation.operands[1:])) + suffix
+        elif function not in _SHAPED_ANEW:
+            prefix, suffix = f"{prefix}{name_of(equation.primitive)}(", ")" + suffix
         number = equation.operands[0]
-    return shortened(program.name_of(number) + suffix)
+    return shortened(prefix + program.name_of(number) + suffix)
+
+
+#: views that go without saying
+_SHAPED_ANEW = frozenset((shapes.RESHAPE.function, np.broadcast_to))
 
 
 __all__ = [
-    "COMMUTATIVE", "drawn", "escaped", "index_text", "inline", "is_view", "keywords_text", "magnitude_text", "name_of",
-    "number_text", "operand_text", "operation_text", "operator_of", "printable", "quoted", "row_text", "shape_text",
-    "shortened",
+    "drawn", "escaped", "inline", "is_commutative", "is_view", "keywords_text", "magnitude_text",
+    "number_text", "operand_text", "operation_text", "printable", "quoted", "row_text", "shape_text", "shortened",
 ]  # fmt: skip

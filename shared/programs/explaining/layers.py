@@ -8,6 +8,7 @@ and no derivative.
 from __future__ import annotations
 
 import heapq
+import operator
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -16,15 +17,14 @@ from typing import Any
 import numpy as np
 
 from shared.primitive import Primitive
-from shared.programs.program import Equation, Guard, Program, Write
-from shared.rules import indexing, shapes, special
+from shared.programs.parts import Equation, Guard, Write
+from shared.programs.program import Program
+from shared.rules import shapes, special
 
-_ADDITION = frozenset(("add",))
-_PRODUCTS = frozenset(("matmul",))
-#: what may stand between a leaf and the product that uses it: one array's elements, in another place
-_VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, indexing.GETITEM.function))
 #: functions that treat every element alike, though their rules are not of the elementwise form
 _ELEMENTWISE = frozenset((np.where, special.relu.function, special.stop_gradient.function, shapes.ASTYPE.function))
+#: Python's own comparisons, as `z > 0`
+_COMPARISONS = frozenset((operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ class _Reading:
         transposed = False
         while number in self.made:
             equation = self.made[number]
-            if _function(equation) not in _VIEWS or not all(k in self.program.literals for k in equation.operands[1:]):
+            is_view = equation.primitive.memory == "view"
+            if not is_view or not all(k in self.program.literals for k in equation.operands[1:]):
                 return None
             if _function(equation) is shapes.TRANSPOSE.function:
                 transposed = not transposed
@@ -147,7 +148,7 @@ class _Reading:
         kinds: Counter[bool] = Counter()
         places: Counter[int] = Counter()
         for equation in self.program.equations:
-            if equation.primitive.name in _PRODUCTS and len(equation.operands) == 2:
+            if _function(equation) is np.matmul and len(equation.operands) == 2:
                 found = [place for place, k in enumerate(equation.operands) if self.leaf(k) is not None]
                 if len(found) == 1 and self.program.types[equation.result].shape:
                     kinds[self._is_parameter(equation.operands[found[0]])] += 1
@@ -229,7 +230,7 @@ class _Reading:
         if not _treats_elements_alike(equation):
             return None
         others = [k for k in equation.operands if k not in results and not self._is_number(k)]
-        if affine and len(others) == 1 and equation.primitive.name in _ADDITION:
+        if affine and len(others) == 1 and _function(equation) is np.add:
             other = others[0]
             if other in self.starts and self.uses[other] == 1:
                 operand, leaf = self._weight(self.made[other], self.starts[other])
@@ -286,10 +287,7 @@ def _treats_elements_alike(equation: Equation) -> bool:
         return True
     if isinstance(function, np.ufunc):
         return function.signature is None
-    # Python's comparisons, as `z > 0`: constants of two operands without keywords
-    return primitive.constant and primitive.name in _COMPARISONS
+    return function in _COMPARISONS
 
-
-_COMPARISONS = frozenset(("lt", "le", "gt", "ge", "eq", "ne"))
 
 __all__ = ["Layer", "layers"]

@@ -17,7 +17,9 @@ import numpy as np
 
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import has_derivative, value_text
-from shared.programs.program import Equation, Program, Write, nested_index
+from shared.programs.notation import name_of
+from shared.programs.parts import Equation, Write, nested_index
+from shared.programs.program import Program
 from shared.programs.recorder import AS_KIND
 from shared.registry import REGISTRY
 from shared.tracer import SETITEM, located
@@ -225,7 +227,7 @@ def error_of(sweep: ReverseSweep) -> RoundingError:
         LineError(equation, program.right_side(equation), amount, amount / bound if bound else 0.0)
         for equation, amount in amounts
     ]
-    counted = {line.equation.primitive.name.lstrip("_") for line in lines if line.amount and _is_nominal(line.equation)}
+    counted = {name_of(line.equation.primitive) for line in lines if line.amount and _is_nominal(line.equation)}
     return RoundingError(bound, [sweep.values[k] for k in program.outputs], lines, sorted(counted))
 
 

@@ -21,7 +21,8 @@ from shared.programs.explaining.evaluation import Evaluated, active_positions, h
 from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, width
 from shared.programs.explaining.forward import pushed_tangents
 from shared.programs.explaining.rounding import error_of
-from shared.programs.program import Equation, Program
+from shared.programs.parts import Equation
+from shared.programs.program import Program
 
 #: The columns there are.
 COLUMNS = ("primal", "tangent", "adjoint", "rounding")
@@ -322,7 +323,7 @@ class _Lines:
         equations = program.equations
         numbers |= {equation.result: place + 1 for place, equation in enumerate(equations)}
         names = {k: program.name_of(k).replace("⟨", "<").replace("⟩", ">") for k in range(len(program.types))}
-        self.marks = Marks(numbers, names)
+        self.marks = Marks(numbers, names, evaluation.values)
         values = evaluation.values
         self.by_number: dict[int, TraceLine] = {}
         for k in program.captured:

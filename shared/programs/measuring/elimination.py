@@ -10,6 +10,7 @@ al. 2024; for face elimination with equal partials, Naumann 2008), so it is soug
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from shared.errors import user_line
-from shared.programs.program import Equation, Program, Write, evaluated
+from shared.programs.parts import Equation, Write
+from shared.programs.program import Program
 from shared.programs.recorder import trace
 from shared.programs.tabulation import html_table, text_table
 from shared.rules import indexing
@@ -62,8 +64,9 @@ class LinearGraph:
         ends = {*self.inputs, *self.outputs}
         if len(ends) < len(self.inputs) + len(self.outputs):
             raise ValueError(f"LinearGraph: a vertex is an input or an output twice{user_line()}; give each one name")
+        first, last = set(self.inputs), set(self.outputs)
         for i, j in self.edges:
-            if j in self.inputs or i in self.outputs:
+            if j in first or i in last:
                 raise ValueError(
                     f"LinearGraph: the edge from {i!r} to {j!r} enters an input or leaves an output{user_line()}; "
                     "put a vertex of its own in between, with an edge of partial derivative 1"
@@ -71,12 +74,8 @@ class LinearGraph:
         self.intermediate = self._sorted(ends)
 
     def _sorted(self, ends: set[Any]) -> list[Any]:
-        """The intermediate vertices in topological order."""
-        into: dict[Any, set[Any]] = {}
-        out: dict[Any, set[Any]] = {}
-        for i, j in self.edges:
-            out.setdefault(i, set()).add(j)
-            into.setdefault(j, set()).add(i)
+        """The intermediate vertices in topological order (Kahn 1962), in the order given where they can be."""
+        into, out = _neighbours(self.edges)
         vertices = [v for v in dict.fromkeys(v for edge in self.edges for v in edge) if v not in ends]
         for v in vertices:
             if v not in into or v not in out:
@@ -84,28 +83,35 @@ class LinearGraph:
                     f"LinearGraph: {v!r} is between no input and no output{user_line()}; leave it out, or name it "
                     "among the inputs or outputs"
                 )
+        place = {v: k for k, v in enumerate(vertices)}
+        missing = [sum(i in place for i in into[v]) for v in vertices]
+        ready = [k for k, count in enumerate(missing) if not count]
         done: list[Any] = []
-        known = set(self.inputs)
-        waiting = vertices
-        while waiting:
-            ready = [v for v in waiting if into[v] <= known]
-            if not ready:
-                raise ValueError(f"LinearGraph: the edges make a cycle among {waiting}{user_line()}")
-            # One at a time, so that vertices keep the order in which they were given where they can.
-            done.append(ready[0])
-            known.add(ready[0])
-            waiting = [v for v in waiting if v != ready[0]]
+        while ready:
+            v = vertices[heapq.heappop(ready)]
+            done.append(v)
+            for k in [place[j] for j in out[v] if j in place]:
+                missing[k] -= 1
+                if not missing[k]:
+                    heapq.heappush(ready, k)
+        if len(done) < len(vertices):
+            waiting = [v for v, count in zip(vertices, missing, strict=True) if count]
+            raise ValueError(f"LinearGraph: the edges make a cycle among {waiting}{user_line()}")
         return done
 
     def jacobian(self, order: Sequence[Hashable] | None = None) -> np.ndarray:
         """The Jacobian (outputs, inputs), accumulated by eliminating the vertices in this order; forwards by default.
 
-        Raises ValueError where `order` does not name every intermediate vertex once.
+        Cost: the multiplications and additions that `cost_of` counts, and a step for each edge.  Raises ValueError
+        where `order` does not name every intermediate vertex once.
         """
         return self._eliminated(self.intermediate if order is None else order)[0]
 
     def cost_of(self, order: Sequence[Hashable], name: str = "given") -> EliminationOrder:
-        """What an order costs.  Raises ValueError where it does not name every intermediate vertex once."""
+        """What an order costs, counted by eliminating the vertices as `jacobian` does.
+
+        Raises ValueError where it does not name every intermediate vertex once.
+        """
         _, multiplications, additions = self._eliminated(order)
         return EliminationOrder(name, tuple(order), multiplications, additions)
 
@@ -114,25 +120,37 @@ class LinearGraph:
             raise ValueError(
                 f"an elimination order names each of {self.intermediate} once, unlike {list(order)}{user_line()}"
             )
-        edges, multiplications, additions = dict(self.edges), 0, 0
+        into, out = _neighbours(self.edges)
+        multiplications = additions = 0
         for v in order:
-            into = [(i, value) for (i, j), value in edges.items() if j == v]
-            out = [(j, value) for (i, j), value in edges.items() if i == v]
-            for i, first in into:
-                for j, second in out:
+            before, after = into.pop(v), out.pop(v)
+            for i, first in before.items():
+                row = out[i]
+                del row[v]
+                for j, second in after.items():
                     product = first * second
                     multiplications += 1
-                    if (i, j) in edges:
+                    if j in row:
                         additions += 1
-                        edges[i, j] = edges[i, j] + product
-                    else:
-                        edges[i, j] = product
-            for i, _ in into:
-                del edges[i, v]
-            for j, _ in out:
-                del edges[v, j]
-        found = np.array([[edges.get((i, j), 0.0) for i in self.inputs] for j in self.outputs])
+                        product = row[j] + product
+                    row[j] = into[j][i] = product
+            for j in after:
+                del into[j][v]
+        found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
         return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
+
+
+#: For every vertex that has any, its neighbours and the partial derivatives on the edges between.
+_Neighbours = dict[Any, dict[Any, Any]]
+
+
+def _neighbours(edges: Mapping[tuple[Any, Any], Any]) -> tuple[_Neighbours, _Neighbours]:
+    """The edges into every vertex, and those out of it."""
+    into: _Neighbours = {}
+    out: _Neighbours = {}
+    for (i, j), partial in edges.items():
+        out.setdefault(i, {})[j] = into.setdefault(j, {})[i] = partial
+    return into, out
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +267,32 @@ def _members(bits: int) -> Iterator[int]:
 
 def _markowitz(graph: LinearGraph) -> list[Any]:
     """Always the vertex whose elimination takes the fewest multiplications now; of equal ones the first."""
-    bits, left, order = _bits(graph), list(range(len(graph.intermediate))), []
-    while left:
-        v = min(left, key=lambda k: bits[0][k].bit_count() * bits[1][k].bit_count())
-        bits, _, _ = _without(bits, v)
-        left.remove(v)
-        order.append(graph.intermediate[v])
+    into, out = _neighbours(graph.edges)
+    vertices = graph.intermediate
+    place = {v: k for k, v in enumerate(vertices)}
+    degree = [len(into[v]) * len(out[v]) for v in vertices]
+    waiting = [(d, k) for k, d in enumerate(degree)]
+    heapq.heapify(waiting)
+    order = []
+    while waiting:
+        d, k = heapq.heappop(waiting)
+        if d != degree[k]:
+            continue  # it has changed since, and stands in the heap again
+        v = vertices[k]
+        order.append(v)
+        degree[k] = -1
+        before, after = into.pop(v), out.pop(v)
+        for i in before:
+            del out[i][v]
+            out[i].update(after)
+        for j in after:
+            del into[j][v]
+            into[j].update(before)
+        for k in {place[v] for v in (*before, *after) if v in place}:
+            d = len(into[vertices[k]]) * len(out[vertices[k]])
+            if d != degree[k]:
+                degree[k] = d
+                heapq.heappush(waiting, (d, k))
     return order
 
 
@@ -295,7 +333,14 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
     """The linearised computational graph of a scalar program at its arguments (see `elimination_orders`).
 
     Vertices are named as the program prints them; an output that is used again, or is an input, has a vertex of its
-    own for the result, as is usual.  Cost: one evaluation, and a derivative of each operation.
+    own for the result, as is usual.
+
+    Cost: one evaluation, and a derivative of each operation.  Raises TypeError where the program computes with arrays
+    or complex numbers, and ProgramGuardError where a branch of it would go another way at these arguments than when it
+    was recorded, or where it uses a function with a derivative of its own.
+
+    >>> linear_graph(lambda x, y: np.sin(x * y), 0.0, 2.0).edges
+    {('x', 'v2'): 2.0, ('y', 'v2'): 0.0, ('v2', 'output 1'): 1.0}
     """
     if not callable(f):
         raise TypeError(
@@ -307,32 +352,32 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
 
 
 class _Linearisation:
-    """One run of a program which takes the partial derivatives as it goes."""
+    """The partial derivatives of a program, taken in order at the values of one run."""
 
     def __init__(self, program: Program, args: tuple[Any, ...]):
         self.program = program
-        self.values = program.bound(args, {})
+        program.require_own_derivatives("elimination_orders")
+        self.values = program.values(*args)
         self.edges: dict[tuple[str, str], Any] = {}
         #: the vertices of values that depend on an input
         self.vertex: dict[int, str] = {}
         self.inputs: list[str] = []
         #: of an argument that is an array, the vertices of its elements
-        self.elements: dict[int, list[str]] = {}
+        self.elements: dict[int, np.ndarray] = {}
         for k in program.inputs:
             name, type_ = program.name_of(k), program.types[k]
             if type_.is_array:
-                self.elements[k] = [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(type_.shape)]
-                self.inputs += self.elements[k]
+                elements = [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(type_.shape)]
+                self.inputs += elements
+                self.elements[k] = np.array(elements, object).reshape(type_.shape)
             elif type_.kind in (float, complex) or (type_.dtype is not None and type_.dtype.kind in "fc"):
                 self.vertex[k] = name
                 self.inputs.append(name)
 
     def graph(self) -> LinearGraph:
         program = self.program
-        for step in program.steps:
-            if isinstance(step, Equation):
-                self.values[step.result] = evaluated(step, self.values, (), set())
-                self._differentiate(step)
+        for step in program.equations:
+            self._differentiate(step)
         outputs = []
         for position, k in enumerate(program.outputs):
             if program.types[k].size != 1:
@@ -348,9 +393,8 @@ class _Linearisation:
         out = types[step.result]
         if self._is_element(step):
             array, *index = step.operands
-            places = np.arange(types[array].size).reshape(types[array].shape)
-            place = places[tuple([program.literals[k] for k in index])]
-            self.vertex[step.result] = self.elements[array][int(np.reshape(place, ()))]
+            element = self.elements[array][tuple([program.literals[k] for k in index])]
+            self.vertex[step.result] = np.reshape(element, ()).item()
             return
         active = [k in self.vertex for k in step.operands]
         if step.primitive.constant or not any(active):
@@ -393,7 +437,7 @@ class _Linearisation:
 
     def _pruned(self, outputs: list[str]) -> LinearGraph:
         """The graph without vertices that reach no output, and without the copy of an output that nothing else uses."""
-        needed = set(outputs)
+        needed, last, first = set(outputs), set(outputs), set(self.inputs)
         kept: dict[tuple[str, str], Any] = {}
         for (i, j), partial in reversed(self.edges.items()):
             if j in needed:
@@ -403,7 +447,7 @@ class _Linearisation:
         uses: dict[str, int] = {}
         for i, _ in kept:
             uses[i] = uses.get(i, 0) + 1
-        renamed = {i: j for i, j in kept if j in outputs and i not in self.inputs and uses[i] == 1}
+        renamed = {i: j for i, j in kept if j in last and i not in first and uses[i] == 1}
         edges = {(i, renamed.get(j, j)): partial for (i, j), partial in kept.items() if renamed.get(i) != j}
         return LinearGraph(edges, self.inputs, outputs)
 

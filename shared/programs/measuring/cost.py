@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from shared.errors import user_line
-from shared.programs.program import PART, Equation, Program, ValueType, Write
+from shared.programs.notation import name_of
+from shared.programs.parts import PART, Equation, Write
+from shared.programs.program import Program
 from shared.programs.recorder import trace
 from shared.programs.tabulation import html_table, text_table
-from shared.rules import elementwise, indexing, shapes
+from shared.rules import indexing
 from shared.rules.counts import KINDS, NOTHING, Count, elements_written, undeclared
+from shared.rules.sharing import is_view
 from shared.tracer import SETITEM
 
 _HEADERS = ("calls", *KINDS, "operations", "read", "written", "alive at peak")
@@ -158,10 +161,6 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
     return _Reading(trace(f, *args, **kwargs)).cost()
 
 
-_VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to, np.diagonal))
-_COMPLEX_PARTS = frozenset((elementwise.REAL.function, np.imag))
-
-
 class _Reading:
     """One pass over a program: what each equation costs, and which memory is alive after it."""
 
@@ -185,7 +184,7 @@ class _Reading:
         found: dict[str, PrimitiveCost] = {}
         for step, done in zip(program.steps, program.last_uses(), strict=True):
             if isinstance(step, Equation):
-                name = step.primitive.name.lstrip("_")
+                name = name_of(step.primitive)
                 one = self._equation(step, done, name)
                 found[name] = found[name] + one if name in found else one
                 if self.now > self.peak:
@@ -212,7 +211,7 @@ class _Reading:
         count = rule(out, operands, equation.static)
         if isinstance(primitive, Write):
             read, written = self._write(equation, operands, done, name)
-        elif self._is_view(equation, out):
+        elif out.is_array and is_view(primitive, operands) and types[equation.operands[0]].is_array:
             self._share(equation.result, equation.operands[0])
             read = written = 0
         elif primitive is PART:
@@ -227,17 +226,6 @@ class _Reading:
             self._allocate(equation.result, name)
             read, written = sum(self.extent[k] for k in set(equation.operands)), self.extent[equation.result]
         return PrimitiveCost(name, 1, count, read, written)
-
-    def _is_view(self, equation: Equation, out: ValueType) -> bool:
-        function, operand = equation.primitive.function, self.program.types[equation.operands[0]]
-        if not out.is_array or not operand.is_array:
-            return False
-        if function is indexing.GETITEM.function:
-            literals = self.program.literals
-            return all(k in literals and not isinstance(literals[k], np.ndarray) for k in equation.operands[1:])
-        if function in _COMPLEX_PARTS:
-            return operand.is_complex or function is elementwise.REAL.function
-        return function in _VIEWS
 
     def _write(self, equation: Equation, operands: list[Any], done: tuple[int, ...], name: str) -> tuple[int, int]:
         buffer, value, *index = equation.operands

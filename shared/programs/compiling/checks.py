@@ -1,0 +1,112 @@
+"""Whether a call's arguments are as they were recorded, as text: a call is checked without any loop over types.
+
+This module knows nothing of what is done with the arguments.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from shared.programs.parts import ValueType
+from shared.programs.program import Program
+from shared.tree import LEAF, Structure
+
+#: Arguments that stay what they are: others are objects, whose attributes may change.
+PLAIN = (int, float, complex, str, bytes, type, np.generic, np.dtype, slice, range, type(Ellipsis), Enum)
+
+#: What is returned for arguments of another kind.
+OTHER = object()
+
+
+class Check:
+    """The text that takes arguments apart into leaves, and returns `other` where they are not as recorded."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.rows: list[str] = []
+        self.scope: dict[str, Any] = {"ndarray": np.ndarray, "other": OTHER}
+        self.inputs: list[str] = []
+        self._numbers = iter(program.inputs)
+        self._position = 0
+        args, kwargs = program.structure.children
+        self._unless(f"len(args) == {len(args.children)} and len(kwargs) == {len(kwargs.children)}")
+        for k, child in enumerate(args.children):
+            self._take(f"args[{k}]", child)
+        for name, child in zip(kwargs.names or (), kwargs.children, strict=True):
+            self._unless(f"{name!r} in kwargs")
+            self._take(f"kwargs[{name!r}]", child)
+        for k, (number, array) in enumerate(program.captured.items()):
+            self.scope[f"captured{k}"] = array
+            type_ = program.types[number]
+            self._unless(f"captured{k}.shape == {type_.shape} and captured{k}.dtype == {self._dtype(type_.dtype)}")
+
+    def _unless(self, condition: str) -> None:
+        self.rows += [f"    if not ({condition}):", "        return other"]
+
+    def _dtype(self, dtype: Any) -> str:
+        name = f"dtype_{dtype.str[1:] if dtype.isnative else len(self.scope)}"
+        self.scope[name] = dtype
+        return name
+
+    def _take(self, place: str, structure: Structure) -> None:
+        if structure is LEAF:
+            self._leaf(place)
+            return
+        if structure.kind is None:
+            self._unless(f"{place} is None")
+            return
+        name = f"part{len(self.rows)}"
+        self.scope[f"kind_{name}"] = structure.kind
+        self.rows.append(f"    {name} = {place}")
+        self._unless(f"{name}.__class__ is kind_{name} and len({name}) == {len(structure.children)}")
+        for k, child in enumerate(structure.children):
+            if structure.kind is dict:
+                self.scope[f"key{k}_{name}"] = key = (structure.names or ())[k]
+                self._unless(f"key{k}_{name} in {name}")
+                self._take(f"{name}[{key!r}]" if isinstance(key, str) else f"{name}[key{k}_{name}]", child)
+            else:
+                self._take(f"{name}[{k}]", child)
+
+    def _leaf(self, place: str) -> None:
+        position, self._position = self._position, self._position + 1
+        name = f"x{position}"
+        self.rows.append(f"    {name} = {place}")
+        if position in self.program.static_leaves:
+            value = self.program.static_leaves[position]
+            self.scope[f"static{position}"] = value
+            self.scope[f"kind{position}"] = value.__class__
+            if not isinstance(value, PLAIN):
+                self.scope[f"static{position}"] = value.copy() if isinstance(value, np.ndarray) else value
+                self.scope["alike"] = alike
+                self._unless(f"alike({name}, static{position})")
+                return
+            self._unless(
+                f"{name} is static{position} or ({name}.__class__ is kind{position} and {name} == static{position})"
+            )
+            return
+        type_: ValueType = self.program.types[next(self._numbers)]
+        self.inputs.append(name)
+        if type_.is_array:
+            dtype = self._dtype(type_.dtype)
+            self._unless(
+                f"{name}.__class__ is ndarray and {name}.shape == {type_.shape} and "
+                f"({name}.dtype is {dtype} or {name}.dtype == {dtype})"
+            )
+        else:
+            self.scope[f"kind{position}"] = type_.kind
+            self._unless(f"{name}.__class__ is kind{position}")
+
+
+def alike(given: Any, recorded: Any) -> bool:
+    """Whether an argument that is no number of the record is the one recorded, or equal to it."""
+    if given is recorded or given.__class__ is not recorded.__class__:
+        return given is recorded
+    if isinstance(recorded, np.ndarray):
+        return bool(given.dtype == recorded.dtype and np.array_equal(given, recorded))
+    try:
+        return bool(given == recorded)
+    except (ValueError, TypeError):
+        return False
