@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 
 import numpy as np
 import pytest
 
 import reversead
-from shared import TracerConversionError, compile, elementwise, trace
+from shared import CompilationError, TracerConversionError, compile, elementwise, trace
+from shared.errors import ImpureFunctionError, RecordLengthError
+from shared.programs import recorder
 from shared.programs.compiling.rewriting import rewritten
 from shared.registry import REGISTRY
 from shared.tree import flatten
@@ -162,3 +165,141 @@ def test_an_outer_array_of_equal_numbers_is_noticed():
 def test_a_number_cannot_leave_the_record_as_text():
     with pytest.raises(TracerConversionError, match="text was asked of"):
         trace(lambda x: x * 2 if f"{x[0]:.1f}" == "1.0" else x * 3, np.ones(2))
+
+
+# --- functions that a record does not stand for -----------------------------------------------------------------------
+
+
+class Model:
+    def __init__(self):
+        self.w = np.ones(2)
+        self.history = []
+        self._rate = 0.5
+        self.options = argparse.Namespace(scale=2.0)
+
+    factor = 3.0
+
+    @property
+    def rate(self):
+        return self._rate
+
+    def update(self, x):
+        self.w = self.w - x
+        return np.sum(self.w)
+
+    def note(self, x):
+        self.history.append(np.sum(x))
+        return self.history[-1]
+
+    def scaled(self, x):
+        return x * self.rate * self.options.scale * self.factor
+
+    @classmethod
+    def of_class(cls, x):
+        return x * cls.factor
+
+
+def _assigning(w):
+    w -= 0.1 * w
+    return np.sum(w)
+
+
+generator = np.random.default_rng(0)
+UNFAITHFUL = {
+    "it assigns to its argument": (_assigning, "assigned to its argument w .*np.copy"),
+    "it asks whether a value is an array": (
+        lambda x: (x if isinstance(x, np.ndarray) else np.zeros(2)) * 2,
+        "computes otherwise when it is recorded",
+    ),
+    "it draws numbers that do not show": (
+        lambda x: np.sum(x) if np.random.rand() < 2 else np.sum(x * x),
+        "draws random numbers",
+    ),
+    "it draws from a generator that it names": (lambda x: x + 0.0 * generator.random(), "draws random numbers"),
+    "it stores a value as an attribute": (Model().update, "stores a value of the record in 'w'"),
+    "it appends a value to a list": (Model().note, "stores a value of the record"),
+}
+
+
+@pytest.mark.parametrize("name", UNFAITHFUL)
+def test_a_function_is_refused_if(name):
+    f, message = UNFAITHFUL[name]
+    with pytest.raises((CompilationError, ImpureFunctionError), match=message):
+        compile(f)(np.array([1.0, 2.0]))
+
+
+def test_a_function_that_seeds_its_own_random_numbers_may_be_compiled():
+    def seeded(x):
+        return x * np.random.default_rng(3).random()
+
+    assert compile(seeded)(2.0) == seeded(2.0)
+
+
+def test_attributes_of_classes_and_behind_properties_are_noticed():
+    model = Model()
+    scaled, of_class = compile(model.scaled), compile(Model.of_class)
+    try:
+        assert (scaled(1.0), of_class(1.0)) == (3.0, 3.0)
+        model._rate = 1.0
+        assert scaled(1.0) == 6.0
+        model.options.scale = 3.0
+        assert scaled(1.0) == 9.0
+        Model.factor = 1.0
+        assert (scaled(1.0), of_class(1.0)) == (3.0, 1.0)
+    finally:
+        Model.factor = 3.0
+
+
+def test_a_configuration_that_makes_its_attributes_up_can_be_read():
+    class Made:
+        def __getattr__(self, name):
+            return {"rate": 2.0}[name]
+
+    made = Made()
+    assert compile(lambda x: x * made.rate)(3.0) == 6.0
+
+
+def test_a_function_that_needs_another_variant_each_time_runs_as_it_is():
+    data, rate, calls = np.arange(400.0).reshape(200, 2), 1.0, 0
+
+    def counting(x):
+        nonlocal calls
+        calls += 1
+        return x * 2
+
+    by_index, by_rate = compile(lambda w, k: np.sum(data[k : k + 3] @ w)), compile(lambda x: x * rate)
+    counted = compile(counting)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for k in range(80):
+            rate *= 0.9
+            assert by_index(np.ones(2), k) == np.sum(data[k : k + 3])
+            assert by_rate(1.0) == rate
+            assert counted(1.0) == 2.0
+    assert len(caught) == 3
+    for name in ("k may differ", "'rate'", "'calls'"):
+        assert sum(name in str(warning.message) for warning in caught) == 1
+
+
+def test_a_loop_that_does_not_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(recorder, "LONGEST_RECORD", 1000)
+
+    def endless(x):
+        while x > -1.0:
+            x = x + 1.0
+        return x
+
+    with pytest.raises(RecordLengthError, match="values were recorded, and the function goes on"):
+        trace(endless, 1.0)
+
+
+def test_there_is_no_source_before_the_first_call():
+    with pytest.raises(CompilationError, match="before the first call"):
+        compile(lambda x: x).source()
+
+
+def test_numbers_joined_to_a_vector_are_assigned():
+    fast = compile(lambda y: np.stack([y[1], -y[0], y[0] * y[1], 2.0]))
+    y = np.array([0.5, 3.0])
+    np.testing.assert_array_equal(fast(y), [3.0, -0.5, 1.5, 2.0])
+    assert "concatenate" not in fast.source()

@@ -1,4 +1,4 @@
-"""Tables of figures, as text for a terminal and as HTML for a notebook: headers, and rows of text and numbers.
+"""Tables of figures, as text for a terminal, as Markdown, LaTeX and HTML: a caption, headers, rows of text and numbers.
 
 This module knows nothing of what the figures mean.
 """
@@ -6,8 +6,9 @@ This module knows nothing of what the figures mean.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 def written_out(value: Any) -> str:
@@ -54,3 +55,121 @@ def html_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any
     return (
         f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+# --- Markdown and LaTeX -----------------------------------------------------------------------------------------------
+
+
+def markdown_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
+    r"""The same in Markdown: the caption in bold, and below it the table; with `numbers`, all but one column to the right.
+
+    >>> print(markdown_table("f(x_1)", ["a", "b"], [["x|y", "2"]], numbers=True))
+    **f(x\_1)**
+    <BLANKLINE>
+    | a | b |
+    | --- | ---: |
+    | x\|y | 2 |
+    """
+    rules = ["---", *["---:" if numbers else "---"] * (len(headers) - 1)]
+    lines = [
+        "| " + " | ".join(row) + " |" for row in (rules, *[[_markdown_text(cell) for cell in row] for row in rows])
+    ]
+    head = "| " + " | ".join(map(_markdown_text, headers)) + " |"
+    return "\n".join([f"**{_markdown_text(caption)}**", "", head, *lines])
+
+
+def _markdown_text(text: str) -> str:
+    for sign in "\\|*_":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ").replace("<", "&lt;")
+
+
+def latex_tabular(
+    caption: str,
+    columns: str,
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Mapping[int, str] | None = None,
+) -> str:
+    r"""A LaTeX `tabular` of texts in LaTeX, which needs no package: `columns` are its columns, its first row the caption.
+
+    `notes` stand before the rows of these numbers, and take all columns.
+
+    >>> print(latex_tabular("f", "lr", ["a", "b"], [["1", "2"]]))
+    \begin{tabular}{lr}
+    \multicolumn{2}{l}{f} \\
+    \hline
+    a & b \\
+    \hline
+    1 & 2 \\
+    \hline
+    \end{tabular}
+    """
+    end = r" \\"
+
+    def across(text: str) -> str:
+        return rf"\multicolumn{{{len(columns)}}}{{l}}{{{text}}}{end}"
+
+    lines = [" & ".join(row) + end for row in rows]
+    for place in sorted(notes or {}, reverse=True):
+        lines.insert(place, across((notes or {})[place]))
+    head = [rf"\begin{{tabular}}{{{columns}}}", across(caption), r"\hline", " & ".join(headers) + end, r"\hline"]
+    return "\n".join([*head, *lines, r"\hline", r"\end{tabular}"])
+
+
+_LATEX_SIGNS = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
+    "...": r"\dots", **{sign: rf"\{sign}" for sign in "#$%&_{}"},
+}  # fmt: skip
+_LATEX_SIGN = re.compile("|".join(map(re.escape, _LATEX_SIGNS)))
+
+
+def latex_text(text: str) -> str:
+    r"""Text as it has to be written in LaTeX.
+
+    >>> print(latex_text("f_1: 50 %"))
+    f\_1: 50 \%
+    """
+    return _LATEX_SIGN.sub(lambda found: _LATEX_SIGNS[found[0]], text).replace("\n", " ")
+
+
+# --- what prints as a table -------------------------------------------------------------------------------------------
+
+
+class Tabulated:
+    """What prints as a table of figures: `str(table)` is text, and `markdown()`, `latex()` and `html()` are for documents.
+
+    Jupyter shows it by itself.  Subclasses say what its caption, headers and rows are.
+    """
+
+    __slots__ = ()
+    _headers: ClassVar[tuple[str, ...]]
+
+    def _caption(self) -> str:
+        raise NotImplementedError
+
+    def _rows(self) -> list[list[Any]]:
+        raise NotImplementedError
+
+    def _texts(self) -> list[list[str]]:
+        return [[written_out(value) for value in row] for row in self._rows()]
+
+    def __str__(self) -> str:
+        return f"{self._caption()}\n{text_table(self._headers, self._rows())}"
+
+    def markdown(self) -> str:
+        """The table in Markdown, of the kind with bars between columns, below its caption."""
+        return markdown_table(self._caption(), self._headers, self._texts(), numbers=True)
+
+    def latex(self) -> str:
+        """The table as a LaTeX `tabular`, which needs no package; its first row is the caption."""
+        rows = [[latex_text(text) for text in row] for row in self._texts()]
+        columns = "l" + "r" * (len(self._headers) - 1)
+        return latex_tabular(latex_text(self._caption()), columns, [*map(latex_text, self._headers)], rows)
+
+    def html(self) -> str:
+        """The table as an HTML `table`, with everything escaped that names bring in."""
+        return html_table(self._caption(), self._headers, self._rows())
+
+    def _repr_html_(self) -> str:
+        return self.html()

@@ -24,6 +24,7 @@ from shared.levels import Tracer
 from shared.programs.compiling.checks import OTHER, PLAIN, Check, alike
 from shared.programs.compiling.contents import Contents, arrays_among, watched
 from shared.programs.compiling.determinism import differences
+from shared.programs.compiling.faithful import faithful_record
 from shared.programs.compiling.names import Names
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
@@ -36,6 +37,8 @@ from shared.tree import flatten
 
 Function = Callable[..., Any]
 
+#: Variants are made this many times as often as they can be kept, before it is asked whether they are of use.
+_TRIALS = 4
 #: Programs of more equations stay interpreted: Python's compiler takes about 6 kB an equation.
 LONGEST = 20_000
 
@@ -151,6 +154,9 @@ class Compiled:
         self._variants: tuple[Variant, ...] = ()
         self._names: Names | None = None
         self._calls = 0
+        #: variants made so far, and whether it was given up to make more of them
+        self._made = 0
+        self._uncompiled = False
         #: how often an array was changed without another record, by identity
         self._harmless: Counter[int] = Counter()
 
@@ -171,14 +177,20 @@ class Compiled:
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compile for arguments that no variant takes, and call that."""
         leaves, _ = flatten([list(args), kwargs])
-        if any(isinstance(leaf, Tracer) for leaf in leaves):
+        if self._uncompiled or any(isinstance(leaf, Tracer) for leaf in leaves):
             # Part of a larger differentiation, or record: that sees the function itself.
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
+            changed = None
             if self._names is None or not self._names.unchanged():
+                changed = None if self._names is None else self._names.changed()
                 self._variants, self._names = (), Names(self.__wrapped__)
                 self._harmless.clear()
             names = self._names
+            self._made += 1
+            if self._made > _TRIALS * self.cache_size and self._calls < 2 * self._made:
+                self._give_up(changed, args, kwargs)
+                return self.__wrapped__(*args, **kwargs)
         variant = self._make(args, kwargs, names)
         with self._lock:
             if self._names is names and names.unchanged():
@@ -188,16 +200,31 @@ class Compiled:
             return variant.program(*args, **kwargs)
         return result
 
+    def _give_up(self, changed: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the function as it is from now on, since making variants has taken longer than they have saved."""
+        self._uncompiled, self._variants = True, ()
+        leaves = flatten([list(args), kwargs])[0]
+        counts = [
+            path
+            for path, leaf in zip(argument_paths(self.__wrapped__, args, kwargs), leaves, strict=True)
+            if isinstance(leaf, (int, str)) and not isinstance(leaf, bool)
+        ]
+        if changed is not None:
+            why = f"the name {changed} stands for something else in each; pass it as an argument"
+        elif counts:
+            why = f"{' and '.join(counts)} may differ in each; pass a number that is computed with as a float"
+        else:
+            why = "the shapes of the arguments, or branches, differ in most"
+        warnings.warn(
+            f"compile: {getattr(self, '__name__', self.__wrapped__)} runs uncompiled from now on, since {self._made} "
+            f"variants were made in {self._calls + self._made} calls: {why}",
+            stacklevel=4,
+        )
+
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any], names: Names) -> Variant:
         function = self.__wrapped__
         reached = Contents(arrays_among(names.values))
-        program = record(function, args, kwargs, LOWERED)
-        found = differences(program, record(function, args, kwargs, LOWERED))
-        if found is not None:
-            raise CompilationError(
-                f"compile: {program.name} is not deterministic: {found}; called twice with the same arguments it does "
-                "different things. Draw random numbers outside, and pass them as arguments"
-            )
+        program = faithful_record(function, args, kwargs, names)
         owners = {
             path: leaf
             for path, leaf in zip(argument_paths(function, args, kwargs), flatten([list(args), kwargs])[0], strict=True)
@@ -227,7 +254,7 @@ class Compiled:
             raise CompilationError(
                 f"compile: {new.program.name} took another way through its branches in each of {alike + 1} calls "
                 f"with arguments of the same types{where}. Write np.where(condition, x, y) for branches on values, "
-                "or raise cache_size"
+                "compile the body of a loop that ends by a value, or raise cache_size"
             )
         self._calls = new.used = self._calls + 1
         kept.sort(key=lambda variant: variant.used, reverse=True)
@@ -240,9 +267,15 @@ class Compiled:
         return rewritten(record(self.__wrapped__, args, kwargs, LOWERED).simplified())
 
     def source(self, *args: Any, **kwargs: Any) -> str:
-        """The very text that runs for these arguments; without arguments, that of the variant made last."""
-        if not args and not kwargs and self._variants:
-            return self._variants[0].text or repr(self._variants[0].program)
+        """The very text that runs for these arguments; without arguments, that of the variant called last."""
+        if not args and not kwargs:
+            if not self._variants:
+                raise CompilationError(
+                    f"compile: there is no source before the first call{user_line()}: call the function, or give "
+                    "source(...) its arguments"
+                )
+            last = max(self._variants, key=lambda variant: variant.used)
+            return last.text or repr(last.program)
         self(*args, **kwargs)
         for variant in self._variants:
             result = variant.attempt(args, kwargs)
@@ -297,11 +330,16 @@ def compile(f: Function, cache_size: int = 8) -> Compiled:
     Results differ from those of `f` by rounding: in zeros by their sign, and where a product of numbers in the code
     passes the limits of float64 only on the way.  A branch that rounding decides may go either way.
 
-    Cost: the first call records `f` twice, some tens of microseconds an operation; a call then costs what the source
-    does, and about 0.3 microseconds an argument.  Programs of more than 20,000 operations stay interpreted, with a
-    warning.  Raises CompilationError for a function that is not deterministic, and where branches would take more
-    than `cache_size` variants; TracerConversionError for `float(x)` of an argument; TypeError for other results than
-    numbers, arrays and containers of them.
+    Whatever else `f` does happens in its first call alone (printing, counting, writing to files): twice, and once with
+    values of a record in place of arrays.
+
+    Cost: the first call records `f` once or twice and calls it once, some tens of microseconds an operation; a call
+    then costs what the source does, and about 0.3 microseconds an argument.  Programs of more than 20,000 operations
+    stay interpreted, and a function that needs other variants all the time runs as it is, both with a warning.  Raises
+    CompilationError for a function that draws random numbers, is not deterministic, or stores its values, and where
+    branches would take more than `cache_size` variants; ImpureFunctionError where `f` assigns to its argument;
+    TracerConversionError for `float(x)` of an argument; TypeError for other results than numbers, arrays and
+    containers of them.
 
     >>> cube = compile(lambda x: x * x * x)
     >>> cube(2.0), cube(np.array([1.0, 3.0]))

@@ -64,8 +64,8 @@ def watched(program: Program, values: Sequence[Any], harmless: Mapping[int, int]
     if not arrays:
         return []
     captured = list(program.captured.values())
-    numbers = _numbers(values)
-    computed = any(_may_be_computed(literal, numbers) for literal in program.literals.values())
+    numbers = numbers_among(values)
+    computed = any(may_be_computed(literal, numbers) for literal in program.literals.values())
     return [
         array
         for array in arrays
@@ -78,7 +78,7 @@ def _is_read(array: np.ndarray, captured: Sequence[np.ndarray]) -> bool:
     return any(np.may_share_memory(array, one) for one in captured)
 
 
-def _may_be_computed(literal: Any, numbers: set[Any]) -> bool:
+def may_be_computed(literal: Any, numbers: set[Any]) -> bool:
     """Whether a literal may come from an array: not those that derivatives consist of, and not those in the code."""
     if isinstance(literal, np.ndarray):
         return literal.dtype.kind in "fc" and any(literal.strides)
@@ -93,7 +93,7 @@ def _is_whole(number: Any) -> bool:
     return isinstance(number, float) and number.is_integer()
 
 
-def _numbers(values: Sequence[Any]) -> set[Any]:
+def numbers_among(values: Sequence[Any]) -> set[Any]:
     """The numbers that names stand for, and those that stand in the code of functions."""
     found: set[Any] = {0.0}
     pending = [value.__code__ for value in values if isinstance(value, FunctionType)]

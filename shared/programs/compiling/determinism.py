@@ -105,7 +105,7 @@ def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
     """How an operand of two programs differs, None if it does not; equal results so far have equal numbers."""
     if a in first.literals and b in second.literals:
         one, other = first.literals[a], second.literals[b]
-        if _same_bits(one, other):
+        if same_bits(one, other):
             return None
         return f"had the operand {literal_text(one)} in the first of two runs and {literal_text(other)} in the second"
     if a in first.captured and b in second.captured:
@@ -117,7 +117,7 @@ def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
 
 def _made_by_each(first: Program, second: Program, a: int, b: int) -> bool:
     """Whether each run made an array of its own, with the same contents, that only garbage still refers to."""
-    if not _same_bits(first.captured[a], second.captured[b]):
+    if not same_bits(first.captured[a], second.captured[b]):
         return False
     gc.collect()
     return not any(_is_held(program.captured, number) for program, number in ((first, a), (second, b)))
@@ -134,7 +134,8 @@ def _same_memory(one: np.ndarray, other: np.ndarray) -> bool:
     return one is other or bool(one.__array_interface__ == other.__array_interface__)
 
 
-def _same_bits(one: Any, other: Any) -> bool:
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two values are of one class, and hold the same bits."""
     if one is other:
         return True
     if one.__class__ is not other.__class__:
@@ -147,7 +148,7 @@ def _same_bits(one: Any, other: Any) -> bool:
 
 
 def _same_keywords(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(_same_bits(value, other[name]) for name, value in one.items())
+    return one.keys() == other.keys() and all(same_bits(value, other[name]) for name, value in one.items())
 
 
 def _text(program: Program, step: Step) -> str:

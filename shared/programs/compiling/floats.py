@@ -14,7 +14,7 @@ from shared.programs.compiling.numpy_text import FLOAT64, OF_FLOATS, REDUCTIONS,
 from shared.programs.compiling.scope import Scope
 from shared.programs.parts import Equation
 from shared.programs.recorder import AS_KIND
-from shared.rules import indexing
+from shared.rules import indexing, shapes
 
 #: Expressions of numbers are nested up to about this many characters.
 _LONGEST_EXPRESSION = 120
@@ -61,6 +61,8 @@ def _moved(scope: Scope, equation: Equation, function: Any) -> str | None:
     first, index = equation.operands[0] if equation.operands else -1, equation.operands[1:]
     if equation.primitive is AS_KIND and first in scope.memory.floats:
         return scope.name(first)
+    if function is shapes.RESHAPE.function and scope.types[first].dtype == np.float64 and scope.types[first].is_array:
+        return f"{scope.name(first)}.item()"
     if function is not indexing.GETITEM.function:
         return None
     if len(index) == len(scope.types[first].shape) > 0 and all(isinstance(scope.literals.get(k), int) for k in index):

@@ -12,16 +12,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.programs.compiling.numpy_text import FLOAT64, FRESH, REDUCTIONS, ufunc_of
+from shared.programs.compiling.numpy_text import FLOAT64, REDUCTIONS, ufunc_of
 from shared.programs.compiling.stretches import ScheduledStep, Stretch
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
+from shared.rules.sharing import is_basic
 
+#: What is made once of a buffer, and stays a view of it.
 VIEWS = frozenset((shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to))
 _FLOATS = (float, np.float64)
 _TRUTHS = (bool, np.bool_)
-_BASIC = (int, slice, type(None), type(Ellipsis))
 _NOWHERE: frozenset[int] = frozenset()
 #: What may be a view of one of more roots than this is copied, so that a long chain of such keeps few of them alive.
 _MOST_ROOTS = 32
@@ -69,7 +70,7 @@ class Memory:
 
     def is_basic(self, number: int) -> bool:
         """Whether an index is a literal that selects a view."""
-        return number in self.program.literals and isinstance(self.program.literals[number], _BASIC)
+        return number in self.program.literals and is_basic((self.program.literals[number],))
 
     def _kept_as_floats(self) -> set[int]:
         # What is assigned to has to be an array, even without axes.
@@ -165,7 +166,7 @@ class Memory:
         if function is np.matmul and all(self.program.types[k].shape for k in equation.operands):
             dtype = self.program.types[equation.result].dtype
             return "out" if dtype is not None and dtype.kind in "fc" else "fresh"
-        return "fresh" if function in FRESH or (primitive.elementwise and isinstance(function, np.ufunc)) else "unknown"
+        return "fresh" if primitive.memory == "fresh" else "unknown"
 
     def _returned(self) -> set[int]:
         outputs = set(self.program.outputs)

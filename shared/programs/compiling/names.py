@@ -109,6 +109,18 @@ class Names:
             return False  # a name that has been deleted
         return True
 
+    def holding(self, kind: type) -> str | None:
+        """The first name that stands by now for an object of a kind, or for a list or dict that holds one."""
+        for where, name, value, place, key in self._found:
+            if key is _LENGTH:
+                entries = place.values() if isinstance(place, dict) else place
+                now = next((entry for entry in entries if isinstance(entry, kind)), None)
+            else:
+                now = value if place is None else _looked_up(place, key)
+            if isinstance(now, kind):
+                return f"{name!r} ({where})"
+        return None
+
     def changed(self) -> str | None:
         """The first name that stands for something else by now, and where it is; None if there is none."""
         for where, name, value, place, key in self._found:

@@ -23,7 +23,7 @@ import numpy as np
 from shared.operators import CONVERT
 from shared.primitive import Primitive
 from shared.programs.parts import ValueType
-from shared.rules import indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import indexing, linear_algebra, reductions, shapes, special
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
 LOWERED = frozenset(
@@ -274,13 +274,3 @@ def _static_text(value: Any, preamble: dict[str, Any]) -> str:
     name = f"static{len(preamble)}"
     preamble[name] = value
     return name
-
-
-#: Calls whose result never shares memory with an operand.
-FRESH = frozenset(
-    (
-        np.matmul, np.where, products.CONVOLVE.function, np.copy, shapes.CONCATENATE.function,
-        np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.linalg.inv, np.linalg.solve,
-        np.sort, np.argsort, np.cumsum, np.roll, np.repeat, np.sum, np.max, np.min, np.prod,
-    )
-)  # fmt: skip

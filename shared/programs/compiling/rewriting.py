@@ -249,7 +249,7 @@ class _Pass:
         type_ = self.types[step.result]
         if step.primitive is not shapes.CONCATENATE or len(type_.shape) != 1 or type_.dtype != np.float64:
             return False
-        numbers = [self._operand(k, shapes.RESHAPE.function) for k in step.operands]
+        numbers = [self._joined_number(k) for k in step.operands]
         if any(k is None or self.types[k].kind not in (float, np.float64) for k in numbers):
             return False
         last = self.literal(np.broadcast_to(0.0, type_.shape))
@@ -257,6 +257,13 @@ class _Pass:
             operands = (last, self.value(int(number or 0)), self.literal(place))
             last = self.emit(WRITES[SETITEM], operands, type_, lengths=(1,))
         return self._note(step.result, 1.0, last)
+
+    def _joined_number(self, number: int) -> int | None:
+        """The number that an array of one element was made of, which may be a literal."""
+        value = self.literals.get(number)
+        if isinstance(value, np.ndarray) and value.shape == (1,) and value.dtype == np.float64:
+            return self.literal(float(value[0]))
+        return self._operand(number, shapes.RESHAPE.function)
 
     def literal(self, value: Any) -> int:
         """A new literal of any kind."""

@@ -26,14 +26,65 @@ from shared.tree import unflatten
 from shared.updates import GATHER
 
 
+class Values(list[Any]):
+    """The values of a program by number, `values[4]`, and by the name that it prints, `values["v4"]`, `values["x"]`."""
+
+    def __init__(self, values: list[Any], program: Program):
+        super().__init__(values)
+        self._program = program
+
+    def __getitem__(self, which: Any) -> Any:
+        return super().__getitem__(number_of(self._program, which) if isinstance(which, str) else which)
+
+    def __repr__(self) -> str:
+        return _shown("values", self._program, self)
+
+
+def number_of(program: Program, which: int | str) -> int:
+    """The number of a value of a program, from its number or its name; raises KeyError with all names for another."""
+    count = len(program.types)
+    hint = ""
+    if isinstance(which, str):
+        for k, name in program.names.items():
+            if name == which:
+                return k
+        if which[:1] == "v" and which[1:].isascii() and which[1:].isdigit():
+            if int(which[1:]) < count:
+                return int(which[1:])
+        elif not which.isascii():
+            hint = "; lines of trace_table, which it prints with v₁ and the like, are numbered otherwise"
+    elif not isinstance(which, bool) and 0 <= which < count:
+        return int(which)
+    raise KeyError(
+        f"{program.name} has no value {which!r}{user_line()}: values are v0 to v{count - 1}, and by name "
+        f"{', '.join(map(repr, program.names.values())) or 'none'}{hint}"
+    )
+
+
+#: Of more values than this the last are left out where all are shown.
+_SHOWN = 40
+
+
+def _shown(what: str, program: Program, values: Sequence[Any]) -> str:
+    """The values of the inputs and of the equations by name, a line each."""
+    numbers = [k for k in range(len(values)) if k not in program.literals]
+    rows = [
+        f"  {program.name_of(k)} = {'none' if values[k] is None else value_text(values[k])}" for k in numbers[:_SHOWN]
+    ]
+    if len(numbers) > _SHOWN:
+        rows.append(f"  and {len(numbers) - _SHOWN} more")
+    return "\n".join([f"<{what} of {program.name}:", *rows]) + ">"
+
+
 class Contribution:
     """What an equation adds to the adjoint of an operand: `value`, at `index` if that is not None.
 
     Where an assignment `overwrites` elements of an array, the adjoint of what was there before is the adjoint of the
-    new array with zeros at those elements; `value` is that.  `position` is the operand's among the equation's.
+    new array with zeros at those elements; `value` is that.  `position` is the operand's among the equation's, and
+    `name` what the program calls it.
     """
 
-    __slots__ = ("index", "operand", "overwrites", "position", "value")
+    __slots__ = ("index", "name", "operand", "overwrites", "position", "value")
 
     def __init__(self, position: int, operand: int, value: Any, index: Any = None, overwrites: bool = False):
         self.position = position
@@ -41,9 +92,15 @@ class Contribution:
         self.value = value
         self.index = index
         self.overwrites = overwrites
+        self.name = f"v{operand}"
+
+    def __str__(self) -> str:
+        place = "" if self.index is None else place_text(self.index)
+        kept = " outside of what was overwritten" if self.overwrites else ""
+        return f"{value_text(self.value)} to {self.name}{place}{kept}"
 
     def __repr__(self) -> str:
-        return f"Contribution({self.value!r} to v{self.operand})"
+        return f"<{self}>"
 
 
 class ReverseStep:
@@ -65,12 +122,7 @@ class ReverseStep:
         text = f"v{equation.result} = {program.right_side(equation)}: "
         if self.adjoint is None:
             return text + "no adjoint, adds nothing"
-        terms = []
-        for contribution in self.contributions:
-            name = program.name_of(contribution.operand)
-            place = "" if contribution.index is None else place_text(contribution.index)
-            kept = " outside of what was overwritten" if contribution.overwrites else ""
-            terms.append(f"{value_text(contribution.value)} to {name}{place}{kept}")
+        terms = map(str, self.contributions)
         return f"{text}adjoint {value_text(self.adjoint)} adds {' and '.join(terms) or 'nothing'}"
 
     def __repr__(self) -> str:
@@ -91,6 +143,14 @@ class Adjoints:
 
     def __len__(self) -> int:
         return len(self._sweep.values)
+
+    def __repr__(self) -> str:
+        sweep = self._sweep
+        found = [
+            0.0 if adjoint is None and has_derivative(value) else adjoint
+            for adjoint, value in zip(sweep.found, sweep.values, strict=True)
+        ]
+        return _shown("adjoints", sweep.program, found)
 
     def __getitem__(self, which: int | str) -> Any:
         sweep = self._sweep
@@ -152,8 +212,21 @@ class ReverseSweep(Evaluated):
     """
 
     def __init__(self, f: Callable[..., Any] | Program, *args: Any, cotangent: Any = None):
-        super().__init__("ReverseSweep", f, args)
+        self._start("ReverseSweep", f, args, cotangent)
+
+    @classmethod
+    def called(
+        cls, name: str, f: Callable[..., Any] | Program, args: tuple[Any, ...], cotangent: Any = None
+    ) -> ReverseSweep:
+        """A sweep on behalf of the function of this name, which errors then name."""
+        sweep = cls.__new__(cls)
+        sweep._start(name, f, args, cotangent)
+        return sweep
+
+    def _start(self, name: str, f: Callable[..., Any] | Program, args: tuple[Any, ...], cotangent: Any) -> None:
+        super().__init__(name, f, args)
         program = self.program
+        self.values = Values(self.values, program)
         #: the adjoint of each value as far as it is known, None where nothing has been added
         self.found: list[Any] = [None] * len(self.values)
         self.adjoints = Adjoints(self)
@@ -171,40 +244,28 @@ class ReverseSweep(Evaluated):
         program = self.program
         outputs = [self.values[k] for k in program.outputs]
         if cotangent is not None:
-            return same_structure("ReverseSweep", "cotangent", cotangent, program.out_structure, outputs)
+            return same_structure(self.caller, "cotangent", cotangent, program.out_structure, outputs)
+        returned = f"{self.caller}: {program.name} returned"
         if len(outputs) != 1:
             raise ShapeError(
-                f"{program.name} returned {len(outputs)} values{user_line()}; give the cotangent of each, "
+                f"{returned} {len(outputs)} values{user_line()}; give the cotangent of each, "
                 "cotangent=..., in the structure of the output"
             )
         out = outputs[0]
         if np.shape(out) != ():
             raise ShapeError(
-                f"{program.name} returned an array of shape {np.shape(out)}{user_line()}, which has no gradient; give "
+                f"{returned} an array of shape {np.shape(out)}{user_line()}, which has no gradient; give "
                 "the cotangent of the output, cotangent=np.ones(...) for the sum of its elements"
             )
         if np.iscomplexobj(out):
             raise ShapeError(
-                f"{program.name} returned a complex number{user_line()}; give cotangent=1.0 + 0j for the gradient of "
-                "its real part"
+                f"{returned} a complex number{user_line()}; give cotangent=1.0 + 0j for the gradient of its real part"
             )
         return [in_dtype_of(1.0, out) if has_derivative(out) else 0.0]
 
     def number(self, which: int | str) -> int:
         """The number of a value, from its number or its name."""
-        count = len(self.values)
-        if isinstance(which, str):
-            for k, name in self.program.names.items():
-                if name == which:
-                    return k
-            if which[:1] == "v" and which[1:].isdigit():
-                which = int(which[1:])
-        if isinstance(which, (int, np.integer)) and not isinstance(which, bool) and 0 <= which < count:
-            return int(which)
-        raise KeyError(
-            f"{self.program.name} has no value {which!r}{user_line()}: values are v0 to v{count - 1}, and "
-            f"{', '.join(self.program.names.values()) or 'no inputs'}"
-        )
+        return number_of(self.program, which)
 
     def has_passed(self, k: int) -> bool:
         """Whether the sweep has passed the equation that made value k, so that its adjoint is used up."""
@@ -234,6 +295,7 @@ class ReverseSweep(Evaluated):
             for contribution in contributions:
                 self._contribute(equation, contribution)
                 contribution.value = _frozen(contribution.value)
+                contribution.name = self.program.name_of(contribution.operand)
         return ReverseStep(self.program, equation, _frozen(adjoint), contributions)
 
     def finish(self) -> tuple[Any, ...]:

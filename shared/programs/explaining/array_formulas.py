@@ -113,8 +113,9 @@ def _spread(incoming: str, shape: tuple[int, ...], static: dict[str, Any]) -> st
     rank, axis = len(shape), static.get("axis")
     if rank == 0:
         return incoming
-    axes = {k % rank for k in ((axis,) if isinstance(axis, (int, np.integer)) else axis or range(rank))}
-    if axis == ():
+    chosen_axes = range(rank) if axis is None else np.atleast_1d(axis).tolist()
+    axes = {k % rank for k in map(int, chosen_axes)}
+    if not axes:
         return incoming
     if len(axes) == rank:
         return f"1·{incoming}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import user_line
+from shared.programs.explaining.evaluation import with_floats
 from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer, layers
 from shared.programs.program import Program
@@ -234,10 +235,10 @@ def _evaluated(
     if adjoints is None:
         adjoints = cotangent is not None or (_has_gradient(program) and not program.custom)
     if not adjoints:
-        return program.values(*args), None
+        return program.values(*with_floats(program, args)), None
     from shared.programs.explaining.adjoints import ReverseSweep
 
-    sweep = ReverseSweep(program, *args, cotangent=cotangent)
+    sweep = ReverseSweep.called("draw", program, args, cotangent)
     sweep.finish()
     depends = set(chosen)
     for equation in program.equations:

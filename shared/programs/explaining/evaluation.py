@@ -11,24 +11,27 @@ from typing import Any
 
 import numpy as np
 
+from shared.arguments import argument_paths
 from shared.errors import LeafTypeError, user_line
 from shared.levels import Tracer
+from shared.programs.explaining.labels import shortened
 from shared.programs.notation import index_text, literal_text
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.recorder import trace
 from shared.tracer import Through
-from shared.tree import flatten
+from shared.tree import flatten, unflatten
 
 
 class Evaluated:
     """A program at one point: all its values, and which of them vary with the arguments.
 
     `values[k]` is value k; `varies[k]` whether it depends on a floating-point argument by operations with a derivative.
-    Arrays given or read from outside are copied, so later changes of them are not seen.
+    Arrays given or read from outside are copied, so later changes of them are not seen.  An argument that is an integer
+    is taken as a float, as by `grad`.
 
     Cost: one evaluation, and the memory of every value.  Raises what the program raises, LeafTypeError where no
-    argument is a floating-point number or array, or one belongs to a differentiation in progress, and
+    argument is a number or a floating-point array, or one belongs to a differentiation in progress, and
     ProgramGuardError where the program has used a function with a derivative of its own.
 
     >>> point = Evaluated("explain", lambda x: np.square(x) > 2.0, (3.0,))
@@ -37,13 +40,18 @@ class Evaluated:
     """
 
     def __init__(self, name: str, f: Callable[..., Any], args: tuple[Any, ...]):
-        self.program = program = program_of(name, f, args)
+        #: the function that the user called, for errors
+        self.caller = name
+        self.program, args = program_of(name, f, args)
+        program = self.program
         program.require_own_derivatives(name)
         self.values = program.values(*args)
+        #: the name of the program with its arguments
+        self.header = header(program, f, args)
         if not any(has_derivative(self.values[k]) for k in program.inputs):
             raise LeafTypeError(
                 f"{name}: no argument of {program.name} is a floating-point number or array{user_line()}, so nothing "
-                "varies; integers belong to the program: write 2.0 for 2"
+                "varies; arrays of integers are taken as labels: write x.astype(float) for those that vary"
             )
         self.varies = self._varying()
 
@@ -61,14 +69,79 @@ class Evaluated:
         return [self.values[k] for k in equation.operands]
 
 
-def program_of(name: str, f: Callable[..., Any], args: tuple[Any, ...]) -> Program:
-    """`f` if it is a program, otherwise what it executes on these arguments."""
+def program_of(name: str, f: Callable[..., Any] | Program, args: tuple[Any, ...]) -> tuple[Program, tuple[Any, ...]]:
+    """`f` if it is a program, otherwise what it executes on these arguments; and the arguments, integers as floats.
+
+    Raises LeafTypeError for an argument that belongs to a differentiation in progress, TypeError for what is no
+    function, and what recording raises; where the function needs an integer a note says so.
+    """
     if any(isinstance(leaf, Tracer) for leaf in flatten(list(args))[0]):
         raise LeafTypeError(
             f"{name}: an argument belongs to a differentiation in progress{user_line()}, but what is explained are "
             f"plain numbers and arrays; explain the derivative itself: {name}(reversead.grad(f), x)"
         )
-    return f if isinstance(f, Program) else trace(f, *args)
+    if not callable(f):
+        raise TypeError(f"{name}: expected a function or a program, not {f!r} (type {type(f).__name__}){user_line()}")
+    converted = with_floats(f, args)
+    if isinstance(f, Program):
+        return f, converted
+    try:
+        return trace(f, *converted), converted
+    except Exception as error:
+        changed = [arg for arg in args if _is_integer(arg)]
+        if changed:
+            error.add_note(
+                f"{name} takes arguments that are integers (here {', '.join(map(str, changed))}) as floating-point "
+                "numbers that vary; one that counts or indexes has to be fixed: "
+                f"{name}(lambda x: f(x, {changed[0]}), x)"
+            )
+        raise
+
+
+def with_floats(f: Callable[..., Any] | Program, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with floats in place of integers, Python's and NumPy's; of a program only where it takes a float.
+
+    Integers inside of containers, arrays of integers and truth values stay what they are: sizes, labels and switches.
+
+    >>> with_floats(np.hypot, (3, np.int64(4), True, [5]))
+    (3.0, np.float64(4.0), True, [5])
+    """
+    kinds: list[Any] = [np.float64 if isinstance(arg, np.integer) else float for arg in args]
+    if isinstance(f, Program):
+        kinds = (_kinds(f) + [None] * len(args))[: len(args)]
+    return tuple(kind(arg) if kind and _is_integer(arg) else arg for kind, arg in zip(kinds, args, strict=True))
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _kinds(program: Program) -> list[Any]:
+    """Of each positional argument the type, if it is a recorded floating-point number; None of any other."""
+    inputs = iter(program.inputs)
+    leaves: list[Any] = []
+    for position in range(program.structure.size):
+        kind = None if position in program.static_leaves else program.types[next(inputs)].kind
+        leaves.append(kind if kind is not None and issubclass(kind, (float, np.floating)) else None)
+    positional, _ = unflatten(program.structure, leaves)
+    return [part if isinstance(part, type) else None for part in positional]
+
+
+def header(program: Program, f: Callable[..., Any] | Program, args: tuple[Any, ...]) -> str:
+    """The program's name with its arguments; of those that are fixed in it also the value.
+
+    >>> f = lambda x, sizes: x * sizes[0]
+    >>> header(trace(f, 2.0, [3]), f, (2.0, [3]))
+    '<lambda>(x, sizes[0]=3)'
+    """
+    inputs = iter(program.inputs)
+    texts = []
+    for position, path in enumerate(argument_paths(f, args, {})):
+        if position in program.static_leaves:
+            texts.append(f"{path}={shortened(repr(program.static_leaves[position]), 20)}")
+        else:
+            texts.append(program.names[next(inputs)])
+    return f"{program.name}({', '.join(texts)})"
 
 
 def has_derivative(value: Any) -> bool:

@@ -1,8 +1,9 @@
 """Formulas of a recorded program as text: what a line computes, its tangent, and what it adds to an adjoint.
 
-Formulas are written once, with marks in the place of values, tangents and adjoints; `Notation` turns them into plain
-text, LaTeX or HTML.  Those of whole arrays are in `shared.programs.explaining.array_formulas`.  The partial derivatives here are for reading only: numbers come from the registry, and a test
-compares the two.  This module knows nothing of sweeps.
+Formulas are written once, with marks in the place of values, tangents and adjoints; they are turned into plain
+text, LaTeX or HTML.  Those of whole arrays are in `shared.programs.explaining.array_formulas`.  The partial derivatives
+here are for reading only: numbers come from the registry, and a test compares the two.  This module knows nothing of
+sweeps.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class Marks:
                 terms.append(_times(incoming, factor or self._unnamed(equation, position)))
         return joined(terms)
 
-    def adjoint_term(self, equation: Equation, position: int, is_summed: bool, overwrites: bool) -> str:
+    def adjoint_term(self, equation: Equation, position: int, overwrites: bool) -> str:
         """What an equation adds to the adjoint of the operand at a position."""
         primitive = equation.primitive
         incoming = self.adjoint(equation.result)
@@ -154,14 +155,13 @@ class Marks:
             return f"({incoming} with {place} := 0)" if overwrites else incoming
         if primitive.function is indexing.GETITEM.function:
             return f"({incoming} at {index_text([self.value(k) for k in equation.operands[1:]])})"
+        given, out = self._given(equation)
         factor = self._partial(equation, position)
         if factor is not None:
             term = _times(incoming, factor)
-            return f"sum({term})" if is_summed else term
-        given, out = self._given(equation)
-        told = pulled(
-            equation, position, incoming, [*map(self.value, equation.operands), self.value(equation.result)], given, out
-        )
+            return _summed(term, np.shape(given[position]), np.shape(out))
+        texts = [self.value(k) for k in (*equation.operands, equation.result)]
+        told = pulled(equation, position, incoming, texts, given, out)
         if told is not None:
             return told
         if primitive.elementwise:
@@ -194,6 +194,23 @@ def _times(incoming: str, factor: str) -> str:
     if factor == "1":
         return sign + incoming
     return f"{sign}{incoming}/{factor[2:]}" if factor.startswith("1/") else f"{sign}{incoming}·{factor}"
+
+
+def _summed(term: str, shape: tuple[int, ...], broadcast: tuple[int, ...]) -> str:
+    """A term of a broadcast shape, summed to what was broadcast.
+
+    >>> _summed("c", (3,), (5, 3)), _summed("c", (5, 1), (5, 3)), _summed("c", (), (5, 3)), _summed("c", (3,), (3,))
+    ('sum(c, axis=0)', 'sum(c, axis=1, keepdims=True)', 'sum(c)', 'c')
+    """
+    added = len(broadcast) - len(shape)
+    stretched = [k for k in range(added, len(broadcast)) if shape[k - added] != broadcast[k]]
+    axes = [*range(added), *stretched]
+    if not axes or all(broadcast[k] == 1 for k in axes):
+        return term
+    if len(axes) == len(broadcast) and not shape:
+        return f"sum({term})"
+    axis = axes[0] if len(axes) == 1 else tuple(axes)
+    return f"sum({term}, axis={axis}{', keepdims=True' if stretched else ''})"
 
 
 def joined(terms: list[str]) -> str:
@@ -279,7 +296,8 @@ def _pieces(text: str) -> list[tuple[str, str]]:
 
 _LATEX_FUNCTIONS = frozenset(("sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"))
 _LATEX = {
-    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
+    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ",
+    "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
     "\n": " ", '"': "''", "`": "'",
 }  # fmt: skip
 

@@ -73,8 +73,8 @@ def _written_tangent(equation: Equation, given: list[Any], incoming: list[Any]) 
 
 def _input_tangents(evaluation: Evaluated, args: tuple[Any, ...], direction: Any) -> list[Any]:
     """One tangent an input of the program, None for what does not vary."""
-    program = evaluation.program
-    parts = _parts(args, direction)
+    program, caller = evaluation.program, evaluation.caller
+    parts = _parts(caller, args, direction)
     found: list[Any] = []
     position = 0
     inputs = iter(program.inputs)
@@ -85,47 +85,47 @@ def _input_tangents(evaluation: Evaluated, args: tuple[Any, ...], direction: Any
             given, found_structure = flatten(part)
             if found_structure != structure:
                 raise ShapeError(
-                    f"tangents: the direction of argument {k} has the structure {found_structure}, not {structure}"
+                    f"{caller}: the direction of argument {k} has the structure {found_structure}, not {structure}"
                     f"{user_line()}"
                 )
         for tangent in given:
             if position not in program.static_leaves:
-                found.append(_checked_tangent(program, evaluation.values, next(inputs), tangent))
+                found.append(_checked_tangent(evaluation, next(inputs), tangent))
             elif tangent is not None and not _is_zero(tangent):
                 raise LeafTypeError(
-                    f"tangents: argument {k} holds {program.static_leaves[position]!r}, which has no derivative"
+                    f"{caller}: argument {k} holds {program.static_leaves[position]!r}, which has no derivative"
                     f"{user_line()}; its tangent must be None or 0"
                 )
             position += 1
     return found
 
 
-def _parts(args: tuple[Any, ...], direction: Any) -> list[Any]:
+def _parts(caller: str, args: tuple[Any, ...], direction: Any) -> list[Any]:
     """The direction as one tangent an argument."""
     if len(args) == 1 and flatten(direction)[1] == flatten(args[0])[1]:
         return [direction]
     if isinstance(direction, (list, tuple)) and len(direction) == len(args):
         return list(direction)
     raise ShapeError(
-        f"tangents: the direction must be a tuple of {len(args)}, one tangent an argument (None for one that does not "
+        f"{caller}: the direction must be a tuple of {len(args)}, one tangent an argument (None for one that does not "
         f"vary), not {direction!r}{user_line()}"
     )
 
 
-def _checked_tangent(program: Program, values: list[Any], k: int, tangent: Any) -> Any:
-    value = values[k]
+def _checked_tangent(evaluation: Evaluated, k: int, tangent: Any) -> Any:
+    caller, program, value = evaluation.caller, evaluation.program, evaluation.values[k]
     if tangent is None:
         return None
     if np.shape(tangent) != np.shape(value):
         raise ShapeError(
-            f"tangents: the direction of {program.names[k]} has shape {np.shape(tangent)}, but must have "
+            f"{caller}: the direction of {program.names[k]} has shape {np.shape(tangent)}, but must have "
             f"{np.shape(value)}{user_line()}"
         )
     if has_derivative(value):
         return in_dtype_of(tangent, value)
     if not _is_zero(tangent):
         raise LeafTypeError(
-            f"tangents: {program.names[k]} is of integers or truth values{user_line()}, so its tangent must be None"
+            f"{caller}: {program.names[k]} is of integers or truth values{user_line()}, so its tangent must be None"
         )
     return None
 

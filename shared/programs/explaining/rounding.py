@@ -213,7 +213,7 @@ def rounding_error(f: Callable[..., Any] | Program, *args: Any, cotangent: Any =
     >>> rounding_error(lambda x: 2 * (np.sin(x / 2) / x) ** 2, 1e-5).relative < 2e-15
     True
     """
-    sweep = ReverseSweep(f, *args, cotangent=cotangent)
+    sweep = ReverseSweep.called("rounding_error", f, args, cotangent)
     sweep.finish()
     return error_of(sweep)
 

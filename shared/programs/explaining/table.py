@@ -10,7 +10,8 @@ into lines, and the lines into text, Markdown, LaTeX and HTML.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ from shared.programs.explaining.forward import pushed_tangents
 from shared.programs.explaining.rounding import error_of
 from shared.programs.parts import Equation
 from shared.programs.program import Program
+from shared.programs.tabulation import latex_tabular, latex_text, markdown_table
 
+#: Of more lines than this an error lists the first and the last.
+_LISTED = 30
 #: The columns there are.
 COLUMNS = ("primal", "tangent", "adjoint", "rounding")
 
@@ -39,18 +43,22 @@ class Term:
         self.text = text
         self.value = value
 
+    def __repr__(self) -> str:
+        return f"<{plain(self.text)}{'' if self.value is None else f' = {value_text(self.value)}'}>"
+
 
 class TraceLine:
     """One line: an input, the result of an operation, or an output of the function.
 
     `name` is its index, as in "v-1" or "v3", or "y" for an output; `value`, `tangent` and `adjoint` are numbers or
     arrays, None where the table has no such column or the line no derivative.  `contributions` are what operations
-    added to the adjoint, in the order in which the reverse sweep came to them.  `rounding` is what the line adds to the
+    added to the adjoint, in the order in which the reverse sweep came to them.  `argument` is what the argument is called
+    that an input is (None of others), and `rounding` is what the line adds to the
     rounding error of the output.
     """
 
     __slots__ = (
-        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "contributions", "name", "number",
+        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "argument", "contributions", "name", "number",
         "rounding", "tangent", "value", "where",
     )  # fmt: skip
 
@@ -60,6 +68,7 @@ class TraceLine:
         self.number = number
         self.value = value
         self.where = where
+        self.argument: str | None = None
         self.tangent: Any = None
         self.adjoint: Any = None
         self.contributions: list[Term] = []
@@ -109,7 +118,8 @@ class TraceTable:
     """The evaluation trace of a function at a point, made by `trace_table`.
 
     `str(table)` is text for a terminal; `markdown()`, `latex()` and `html()` are for documents, and Jupyter shows it by
-    itself.  `lines` holds the numbers, and `table["v3"]` one line.
+    itself.  `lines` holds the numbers, and `table["v3"]` one line: by what stands on its left side, as "v3", "v₃" or 3,
+    "v-1", "v₋₁" or -1, "y", or by the name of an argument.  Where an argument is called as a left side is, that counts.
     """
 
     def __init__(
@@ -121,12 +131,25 @@ class TraceTable:
         self.number_format = number_format
         self.max_lines = max_lines
 
-    def __getitem__(self, name: str) -> TraceLine:
-        for line in self.lines:
-            if line.name == name:
-                return line
-        known = f"{self.lines[0].name} to {self.lines[-1].name}" if self.lines else "none"
-        raise KeyError(f"the trace has no line {name!r}{user_line()}; its lines are {known}")
+    def __getitem__(self, name: str | int) -> TraceLine:
+        # The digits of an index as they are printed, below the line, are digits.
+        label = (
+            unicodedata.normalize("NFKC", name).replace("\N{MINUS SIGN}", "-") if isinstance(name, str) else f"v{name}"
+        )
+        for wanted in (label, name):
+            for line in self.lines:
+                if wanted == line.name or (wanted is name and wanted == line.argument):
+                    return line
+        known = [line.name if line.argument is None else f"{line.name} ({line.argument})" for line in self.lines]
+        if len(known) > _LISTED:
+            known[_LISTED // 2 : -_LISTED // 2] = ["..."]
+        raise KeyError(f"the trace has no line {name!r}{user_line()}; its lines are: {', '.join(known) or 'none'}")
+
+    def __iter__(self) -> Iterator[TraceLine]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
 
     def _rows(self) -> tuple[list[list[str]], str, int]:
         """The cells of the lines that are shown, what is said of those that are not, and where they were."""
@@ -158,33 +181,21 @@ class TraceTable:
     __repr__ = __str__
 
     def markdown(self) -> str:
-        """The table in Markdown, of the kind with bars between columns."""
+        """The table in Markdown, of the kind with bars between columns, below its title."""
         rows, note, place = self._rows()
         heads = self._heads()
-        texts = [_bars(heads), _bars(["---"] * len(heads)), *[_bars([plain(c) for c in row]) for row in rows]]
+        texts = [[plain(c) for c in row] for row in rows]
         if note:
-            texts.insert(2 + place, _bars([note, *[""] * (len(heads) - 1)]))
-        return "\n".join(texts)
+            texts.insert(place, [note, *[""] * (len(heads) - 1)])
+        return markdown_table(self.title, heads, texts)
 
     def latex(self) -> str:
-        """The table as a LaTeX `tabular`, which needs no package."""
+        """The table as a LaTeX `tabular`, which needs no package; its first row is the title."""
         rows, note, place = self._rows()
         heads = self._heads()
-        end = r" \\"
-        texts = [" & ".join(_latex_cell(c) for c in row) + end for row in rows]
-        if note:
-            texts.insert(place, rf"\multicolumn{{{len(heads)}}}{{l}}{{{_latex_text(note)}}}{end}")
-        return "\n".join(
-            [
-                rf"\begin{{tabular}}{{{'l' * len(heads)}}}",
-                r"\hline",
-                " & ".join(heads) + end,
-                r"\hline",
-                *texts,
-                r"\hline",
-                r"\end{tabular}",
-            ]
-        )
+        texts = [[f"${as_latex(cell)}$" if cell else "" for cell in row] for row in rows]
+        notes = {place: latex_text(note)} if note else {}
+        return latex_tabular(f"${as_latex(self.title)}$", "l" * len(heads), heads, texts, notes)
 
     def html(self) -> str:
         """The table as an HTML `table`, with everything escaped that the function's names bring in."""
@@ -209,19 +220,6 @@ class TraceTable:
 
 def _filled(text: str, columns: int) -> str:
     return text + " " * (columns - width(text))
-
-
-def _bars(cells: Sequence[str]) -> str:
-    escaped = [cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_") for cell in cells]
-    return "| " + " | ".join(cell.replace("\n", " ").replace("<", "&lt;") for cell in escaped) + " |"
-
-
-def _latex_cell(text: str) -> str:
-    return f"${as_latex(text)}$" if text else ""
-
-
-def _latex_text(text: str) -> str:
-    return text.replace("_", r"\_").replace("...", r"\dots")
 
 
 # --- making it --------------------------------------------------------------------------------------------------------
@@ -272,7 +270,7 @@ def trace_table(
     sweep: ReverseSweep | None = None
     if "adjoint" in chosen or "rounding" in chosen:
         try:
-            sweep = ReverseSweep(f, *args, cotangent=cotangent)
+            sweep = ReverseSweep.called("trace_table", f, args, cotangent)
         except ShapeError as error:
             error.add_note('For a table without adjoints pass columns=("primal",) or ("primal", "tangent").')
             raise
@@ -284,8 +282,7 @@ def trace_table(
         lines.fill_adjoints(sweep)
         if "rounding" in chosen:
             lines.fill_rounding(sweep)
-    title = f"{evaluation.program.name}({', '.join(evaluation.program.names[k] for k in evaluation.program.inputs)})"
-    return TraceTable(title, lines.all(), chosen, number_format, max_lines)
+    return TraceTable(evaluation.header, lines.all(), chosen, number_format, max_lines)
 
 
 def _columns(columns: str | Sequence[str] | None, has_direction: bool) -> tuple[str, ...]:
@@ -330,6 +327,7 @@ class _Lines:
             self.by_number[k] = TraceLine(names[k], k, names[k], "read from outside", values[k])
         for k in program.inputs:
             self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), names[k], values[k])
+            self.by_number[k].argument = program.names[k]
         for equation in equations:
             k, text = equation.result, self.marks.primal(equation)
             self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), text, values[k], equation.where)
@@ -371,9 +369,7 @@ class _Lines:
                 line._adjoint_text = joined([term.text for term in line.contributions])
 
     def _note(self, equation: Equation, contribution: Any) -> None:
-        operand = self.evaluation.values[contribution.operand]
-        is_summed = np.size(operand) < np.size(self.evaluation.values[equation.result])
-        text = self.marks.adjoint_term(equation, contribution.position, is_summed, contribution.overwrites)
+        text = self.marks.adjoint_term(equation, contribution.position, contribution.overwrites)
         partial = contribution.index is not None and not contribution.overwrites
         self.by_number[contribution.operand].contributions.append(Term(text, None if partial else contribution.value))
 

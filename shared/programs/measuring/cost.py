@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,13 +20,13 @@ from shared.programs.notation import name_of
 from shared.programs.parts import PART, Equation, Write
 from shared.programs.program import Program
 from shared.programs.recorder import trace
-from shared.programs.tabulation import html_table, text_table
+from shared.programs.tabulation import Tabulated
 from shared.rules import indexing
 from shared.rules.counts import KINDS, NOTHING, Count, elements_written, undeclared
 from shared.rules.sharing import is_view
 from shared.tracer import SETITEM
 
-_HEADERS = ("calls", *KINDS, "operations", "read", "written", "alive at peak")
+_HEADERS = ("primitive", "calls", *KINDS, "operations", "read", "written", "alive at peak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,15 @@ class PrimitiveCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Tabulated):
     """What a program costs: a mapping from the names of its primitives to a `PrimitiveCost` each; prints as a table.
 
     `total` is their sum; `operations`, `count`, `bytes_read` and `bytes_written` are its.  `peak_bytes` is the most
     memory that values of the program occupy at once, and `peak_at` the line of the user's code where they do;
     `given_bytes` is the memory of arguments, captured arrays and literals, which is not among them.
     """
+
+    _headers: ClassVar[tuple[str, ...]] = _HEADERS
 
     name: str
     primitives: tuple[PrimitiveCost, ...]
@@ -120,12 +122,6 @@ class Cost:
 
     def __contains__(self, name: object) -> bool:
         return any(found.name == name for found in self.primitives)
-
-    def __str__(self) -> str:
-        return f"{self._caption()}\n{text_table(('primitive', *_HEADERS), self._rows())}"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._caption(), ("primitive", *_HEADERS), self._rows())
 
     def _caption(self) -> str:
         return f"{self.name}: {self.operations:,} operations, {self.peak_bytes:,} bytes at the peak{self.peak_at}"

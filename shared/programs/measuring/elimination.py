@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from shared.errors import user_line
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.recorder import trace
-from shared.programs.tabulation import html_table, text_table
+from shared.programs.tabulation import Tabulated
 from shared.rules import indexing
 
 #: Graphs of more intermediate vertices than this are not searched for the best order.
@@ -154,8 +154,10 @@ def _neighbours(edges: Mapping[tuple[Any, Any], Any]) -> tuple[_Neighbours, _Nei
 
 
 @dataclass(frozen=True, slots=True)
-class EliminationOrders:
+class EliminationOrders(Tabulated):
     """The orders `forward`, `reverse`, `markowitz` and, of a small graph, `best`, by name; prints as a table."""
+
+    _headers: ClassVar[tuple[str, ...]] = _HEADERS
 
     graph: LinearGraph
     orders: tuple[EliminationOrder, ...]
@@ -180,12 +182,6 @@ class EliminationOrders:
     def jacobian(self, name: str) -> np.ndarray:
         """The Jacobian (outputs, inputs), accumulated in the order of this name: the same in each, to rounding."""
         return self.graph.jacobian(self[name].order)
-
-    def __str__(self) -> str:
-        return f"{self._caption()}\n{text_table(_HEADERS, self._rows())}"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._caption(), _HEADERS, self._rows())
 
     def _caption(self) -> str:
         graph = self.graph

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from shared.counting import count_operations
 from shared.engine import Engine
 from shared.errors import user_line
 from shared.leaves import like_leaf
-from shared.programs.tabulation import html_table, text_table
+from shared.programs.tabulation import Tabulated
 
 #: The bounds on the measure, in evaluations of the function: value and gradient in reverse, value and one direction.
 REVERSE, FORWARD = 5, 4
@@ -50,11 +50,13 @@ class DerivativeCost:
 
 
 @dataclass(frozen=True, slots=True)
-class DerivativeCosts:
+class DerivativeCosts(Tabulated):
     """What the derivatives of a function cost: a mapping from their names to a `DerivativeCost` each; a table in print.
 
     `inputs` is the number of elements that are differentiated with respect to.
     """
+
+    _headers: ClassVar[tuple[str, ...]] = _HEADERS
 
     function: str
     inputs: int
@@ -76,12 +78,6 @@ class DerivativeCosts:
 
     def __len__(self) -> int:
         return len(self.derivatives)
-
-    def __str__(self) -> str:
-        return f"{self._caption()}\n{text_table(_HEADERS, self._rows())}"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._caption(), _HEADERS, self._rows())
 
     def _caption(self) -> str:
         return f"{self.function}: derivatives with respect to {self.inputs:,} numbers"
