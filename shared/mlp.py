@@ -256,9 +256,14 @@ class MLP:
         4.0
         """
         loss_of = find_loss(loss)
-        if l2:
-            return lambda parameters, x, target: loss_of(self(parameters, x), target) + l2_penalty(parameters, l2)
-        return lambda parameters, x, target: loss_of(self(parameters, x), target)
+
+        def objective(parameters: Parameters, x: Array, target: Array) -> Array:
+            return loss_of(self(parameters, x), target)
+
+        def penalised_objective(parameters: Parameters, x: Array, target: Array) -> Array:
+            return loss_of(self(parameters, x), target) + l2_penalty(parameters, l2)
+
+        return penalised_objective if l2 else objective
 
     def check(self, parameters: Sequence[Any], x: Array) -> None:
         """Raise unless the parameters have the network's sizes and x fits its inputs.

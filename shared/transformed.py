@@ -67,6 +67,21 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     return decorate
 
 
+def readable_name(f: Any) -> str:
+    """What people call a function: its name; of one that a transform made, also the transform.
+
+    >>> from functools import partial
+    >>> from reversead import grad
+    >>> readable_name(abs), readable_name(grad(abs)), readable_name(grad(grad(abs))), readable_name(partial(abs, 1.0))
+    ('abs', 'grad of abs', 'grad of grad of abs', 'abs')
+    """
+    if isinstance(f, Transformed):
+        return f"{f.transform.__name__.lstrip('_')} of {readable_name(f.arguments[0])}"
+    if isinstance(f, partial) and not hasattr(f, "__name__"):
+        return readable_name(f.func)
+    return str(getattr(f, "__name__", type(f).__name__))
+
+
 def _made(transform: Function, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     return transform(*arguments, **options)
 

@@ -18,8 +18,7 @@ from shared.linearity import _VALUE
 from shared.operators import ARITHMETIC, CONVERT
 from shared.primitive import Primitive
 from shared.programs import trace
-from shared.programs.parts import PART, WRITES, ValueType
-from shared.programs.recorder import AS_KIND
+from shared.programs.parts import AS_KIND, PART, WRITES, ValueType
 from shared.rules import elementwise as tables
 from shared.rules import shapes, special
 from shared.rules.linear_algebra import SIGN_OF_DETERMINANT

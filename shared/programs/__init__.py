@@ -9,7 +9,7 @@ from shared.programs.measuring.elimination import EliminationOrders, LinearGraph
 from shared.programs.measuring.theorem import DerivativeCosts, derivative_costs
 from shared.programs.parts import Equation, Guard, ValueType, Write
 from shared.programs.program import Program
-from shared.programs.recorder import trace
+from shared.programs.tracing import trace
 
 __all__ = [
     "Cost",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shared.primitive import Primitive
+from shared.primitive import Edge, Primitive, fitted
 from shared.rules.counts import FREE, written
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 from shared.tracer import ADD_AT, SETITEM, Through, Updating, duplicate, write
@@ -194,3 +194,17 @@ _part.__name__ = "part"
 #: One of the several results of a primitive, such as `np.nonzero`.
 PART = Primitive(_part, "constant", [])
 PART.count = FREE
+
+
+def as_kind(x: Any, *, kind: type) -> Any:
+    """A number as one of another kind: a Python float or complex, a NumPy scalar, or an array without axes."""
+    if kind is np.ndarray:
+        return np.asarray(x)
+    return kind(x.real if kind is float else x) if kind in (float, complex) else np.asarray(x)[()]
+
+
+#: One number as one of another kind: Python's, NumPy's, or an array without axes.
+AS_KIND = Primitive(as_kind, "rule", [Edge(None, lambda c, kept: c, lambda t, kept: t)])
+AS_KIND.edges[0].fitted = fitted(AS_KIND.edges[0])  # type: ignore[union-attr, arg-type]
+AS_KIND.broadcasts = True
+AS_KIND.count = FREE

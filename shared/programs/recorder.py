@@ -16,21 +16,18 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.arguments import argument_paths
 from shared.errors import (
     ClosedLevelError,
-    ImpureFunctionError,
     RecordLengthError,
     TracerConversionError,
     is_users,
     user_line,
 )
-from shared.levels import RECORDING, Level, Tracer
-from shared.primitive import Edge, Primitive, fitted
-from shared.programs.parts import PART, WRITES, Equation, Guard, Step, ValueType
-from shared.programs.program import Program
-from shared.references import getrefcount
-from shared.rules import counts, shapes
+from shared.levels import Level, Tracer
+from shared.primitive import Primitive
+from shared.programs.captures import contents_of, kept, lives_outside, rebuilt
+from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType, as_kind
+from shared.rules import shapes
 from shared.tracer import (
     DuckArray,
     Through,
@@ -55,12 +52,11 @@ _COUNTING = frozenset(
     )
 )  # fmt: skip
 _NUMBERS = (float, complex, int, bool)
-#: Arrays that a function makes and that hold one number from this many elements on are kept as that number.
-_UNIFORM = 16
 #: Whether a larger array changes while it is recorded is not looked at each time it is read: it is locked read-only.
-_COMPARED = 1 << 20
+LARGEST_COMPARED = 1 << 20
 #: Records of more values are given up: they take about half a kilobyte a value.
 LONGEST_RECORD = 4_000_000
+_KINDS = frozenset((float, complex, np.float64, np.float32, np.complex128, np.complex64, np.ndarray))
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
@@ -122,13 +118,13 @@ class Recording(Level):
         number = self.numbers.get(key)
         if number is not None:
             contents = self.contents.get(number)
-            if contents is None or _contents(array) == contents:
+            if contents is None or contents_of(array) == contents:
                 return number
         number = self.numbers[key] = self.new(array)
         self.arrays[number] = array
         owner: Any = array if array.base is None else array.base
-        if array.nbytes <= _COMPARED or owner.__class__ is not np.ndarray:
-            self.contents[number] = _contents(array)
+        if array.nbytes <= LARGEST_COMPARED or owner.__class__ is not np.ndarray:
+            self.contents[number] = contents_of(array)
         elif owner.flags.writeable:
             owner.flags.writeable = False
             self.locked.append(owner)
@@ -229,8 +225,8 @@ class Recording(Level):
         met = Counter(map(id, arrays.values()))
         rewritten: dict[int, Any] = {}
         for number, contents in self.contents.items():
-            if met[id(arrays[number])] > 1 or _contents(arrays[number]) != contents:
-                rewritten[number] = _rebuilt(arrays[number], contents)
+            if met[id(arrays[number])] > 1 or contents_of(arrays[number]) != contents:
+                rewritten[number] = rebuilt(arrays[number], contents)
         for number in rewritten:
             del arrays[number]
         self.contents.clear()
@@ -239,81 +235,8 @@ class Recording(Level):
         captured = {number: arrays[number] for number in arrays if lives_outside(arrays, number, views, owners)}
         literals = {**self.literals, **rewritten}
         for number in arrays.keys() - captured.keys():
-            literals[number] = _kept(arrays[number])
+            literals[number] = kept(arrays[number])
         return literals, captured
-
-
-def lives_outside(arrays: dict[int, np.ndarray], number: int, views: Counter[int], owners: set[int]) -> bool:
-    """Whether anybody but the record holds the memory of one of its arrays, and so may change it."""
-    array = arrays[number]
-    if getrefcount(array) > _HELD_HERE + views[id(array)]:
-        return True
-    base: Any = array.base
-    if base is None:
-        return False
-    inside = views[id(base)]
-    if not isinstance(base, np.ndarray):
-        # np.lib.stride_tricks puts an object of its own between a view and its array; bytes never change.
-        inside, base = 1, base if isinstance(base, bytes) else getattr(base, "base", None)
-    if not isinstance(base, np.ndarray) or base.base is not None:
-        return not isinstance(base, bytes)
-    del array
-    inside += id(base) in owners
-    return getrefcount(base) > _HELD_HERE - 1 + inside
-
-
-def _held_here() -> int:
-    arrays = {0: np.zeros(1)}
-    array = arrays[0]
-    return getrefcount(array)
-
-
-_HELD_HERE = _held_here()
-
-
-def _contents(array: np.ndarray) -> bytes:
-    """What an array holds; of axes along which it repeats itself, once."""
-    if array.size and 0 in array.strides:
-        array = array[tuple([0 if stride == 0 else slice(None) for stride in array.strides])]
-    return array.tobytes()
-
-
-def _rebuilt(array: np.ndarray, contents: bytes) -> np.ndarray:
-    """An array of the form of `array` that holds what it held before."""
-    repeats = [stride == 0 and array.size > 0 for stride in array.strides]
-    shape = [1 if repeated else n for n, repeated in zip(array.shape, repeats, strict=True)]
-    held = np.frombuffer(contents, array.dtype).reshape(shape)
-    whole = np.array(np.broadcast_to(held, array.shape))
-    in_columns = array.flags.f_contiguous and not array.flags.c_contiguous
-    return _kept(np.asfortranarray(whole) if in_columns else whole)
-
-
-def _kept(array: np.ndarray) -> np.ndarray:
-    """An array that a function has made, as the record keeps it: read-only, and one number if all are equal."""
-    if array.size >= _UNIFORM:
-        first = array.flat[0]
-        if first == first and (array == first).all() and not (first == 0 and np.signbit(np.real(array)).any()):
-            return np.broadcast_to(np.array(first, array.dtype), array.shape)
-    if array.base is not None:
-        # A view would keep all of its base.
-        array = array.copy("K")
-    array.flags.writeable = False
-    return array
-
-
-def _as_kind(x: Any, *, kind: type) -> Any:
-    if kind is np.ndarray:
-        return np.asarray(x)
-    return kind(x.real if kind is float else x) if kind in (float, complex) else np.asarray(x)[()]
-
-
-_as_kind.__name__ = "as_kind"
-#: One number as one of another kind: Python's, NumPy's, or an array without axes.
-AS_KIND = Primitive(_as_kind, "rule", [Edge(None, lambda c, kept: c, lambda t, kept: t)])
-AS_KIND.edges[0].fitted = fitted(AS_KIND.edges[0])  # type: ignore[union-attr, arg-type]
-AS_KIND.broadcasts = True
-AS_KIND.count = counts.FREE
-_KINDS = frozenset((float, complex, np.float64, np.float32, np.complex128, np.complex64, np.ndarray))
 
 
 class Constants:
@@ -424,7 +347,7 @@ class Recorded(DuckArray):
         # One kind of number promotes otherwise than another, and a gradient may be computed with in turn.
         kind = (leaf.primal if isinstance(leaf, Recorded) else leaf).__class__
         if not isinstance(derivative, Tracer):
-            return _as_kind(derivative, kind=kind) if kind in _KINDS else derivative
+            return as_kind(derivative, kind=kind) if kind in _KINDS else derivative
         if not isinstance(derivative, Recorded) or kind not in _KINDS or derivative.primal.__class__ is kind:
             return derivative
         return AS_KIND(derivative, kind=kind)
@@ -535,107 +458,3 @@ _ARRAYS = (np.ndarray, np.generic)
 _View: Any = view_class(Recorded)
 _allocate: Any = object.__new__
 _set_primal: Any = vars(DuckArray)["primal"].__set__
-
-# --- the transform ----------------------------------------------------------------------------------------------------
-
-
-def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
-    """The program that `f` executes on these arguments, as an object: every primitive it applies, in order.
-
-    Floating-point numbers and arrays (of any dtype), also in nested containers, are inputs; integers, strings and other
-    arguments belong to the program.  `f` may be a derivative: `trace(reversead.grad(g), x)` records the sweep, too.
-    Arrays from outside of `f` are read at each call of the program, so later changes are seen; names that are bound
-    anew are not (`shared.programs.compiling.names`), and neither is what `f` computes from plain arrays alone, or reads
-    from an array that it has itself changed.  Integer arrays that say how often or where (np.repeat, np.split) belong
-    to the program.  Derivatives that `f` takes at plain numbers and arrays are recorded, too.  Branches on values
-    become guards.
-
-    Cost: one evaluation of `f`, some ten microseconds an operation.  Raises TracerConversionError for `float(x)`,
-    `int(x)` and `x.item()` of a recorded value, and TypeError where `f` returns what is no number or array.
-
-    >>> program = trace(lambda x: np.sin(x) * x, 2.0)
-    >>> program(3.0) == np.sin(3.0) * 3.0
-    np.True_
-    >>> [equation.primitive.name for equation in program.equations]
-    ['sin', 'multiply']
-    """
-    return record(f, args, kwargs)
-
-
-def record(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lowered: frozenset[Any] = frozenset()
-) -> Program:
-    """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves."""
-    if not callable(f):
-        raise TypeError(f"trace: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
-    recording = Recording("trace", lowered)
-    name = getattr(f, "__name__", type(f).__name__)
-    leaves, structure = flatten([list(args), kwargs])
-    paths = list(argument_paths(f, args, kwargs))
-    names: dict[int, str] = {}
-    inputs: list[int] = []
-    static_leaves: dict[int, Any] = {}
-    traced: list[Any] = []
-    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
-        if isinstance(leaf, Tracer):
-            raise TracerConversionError(
-                f"trace: the argument {path} belongs to a differentiation in progress{user_line()}; trace the "
-                "outermost function: trace(reversead.grad(f), x), not reversead.grad(lambda x: trace(f, x))"
-            )
-        if isinstance(leaf, (float, complex)) or (
-            isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc"
-        ):
-            if isinstance(leaf, np.ndarray) and leaf.__class__ is not np.ndarray:
-                leaf = operand(leaf)
-            number = recording.new(leaf)
-            inputs.append(number)
-            names[number] = path
-            traced.append(Recorded(recording, leaf, number))
-        else:
-            static_leaves[position] = leaf
-            traced.append(leaf)
-    given, keywords = unflatten(structure, traced)
-    watched = [leaf for leaf in traced if isinstance(leaf, Recorded)]
-    leaf = leaves = traced = None  # type: ignore[assignment]
-    token = RECORDING.set(recording)
-    try:
-        result, out_structure = flatten(f(*given, **keywords))
-        outputs = [_output(recording, name, leaf) for leaf in result]
-        for leaf, number in zip(watched, inputs, strict=True):
-            if leaf.number != number:
-                raise ImpureFunctionError(
-                    f"trace: {name} assigned to its argument {names[number]}{user_line()}, which is the caller's; a "
-                    f"program writes to no argument. Return the new value, or begin with {names[number]} = np.copy("
-                    f"{names[number]})"
-                )
-    except ValueError as error:
-        if recording.locked and "read-only" in str(error):
-            error.add_note(
-                f"trace locks the arrays larger than {_COMPARED >> 20} MB that a function reads until it has ended: "
-                "write to a new array, and not to one that has been used"
-            )
-        raise
-    finally:
-        RECORDING.reset(token)
-        recording.end()
-    del result, given, keywords, watched, leaf
-    literals, captured = recording.settle()
-    return Program(
-        name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
-        recording.steps, outputs, out_structure, tuple(recording.custom),
-    )  # fmt: skip
-
-
-def _output(recording: Recording, name: str, leaf: Any) -> int:
-    if isinstance(leaf, Recorded) and leaf.level is recording:
-        return leaf.number
-    if isinstance(leaf, (np.ndarray, np.generic, *_NUMBERS)):
-        return recording.constant(leaf)
-    raise TypeError(
-        f"trace: {name} returned {leaf!r} (type {type(leaf).__name__}){user_line()}; a program returns numbers, arrays "
-        "and containers of them"
-    )
-
-
-def _named_captures(names: dict[int, str], captured: dict[int, np.ndarray]) -> dict[int, str]:
-    return {**names, **{number: f"array{k + 1}" for k, number in enumerate(sorted(captured))}}

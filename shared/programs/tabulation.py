@@ -61,7 +61,7 @@ def html_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any
 
 
 def markdown_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
-    r"""The same in Markdown: the caption in bold, and below it the table; with `numbers`, all but one column to the right.
+    r"""The same in Markdown: the caption in bold, and the table below; `numbers` are set to the right.
 
     >>> print(markdown_table("f(x_1)", ["a", "b"], [["x|y", "2"]], numbers=True))
     **f(x\_1)**
@@ -91,7 +91,7 @@ def latex_tabular(
     rows: Sequence[Sequence[str]],
     notes: Mapping[int, str] | None = None,
 ) -> str:
-    r"""A LaTeX `tabular` of texts in LaTeX, which needs no package: `columns` are its columns, its first row the caption.
+    r"""A LaTeX `tabular` of texts in LaTeX, without packages: `columns` are its columns, its first row the caption.
 
     `notes` stand before the rows of these numbers, and take all columns.
 
@@ -137,7 +137,7 @@ def latex_text(text: str) -> str:
 
 
 class Tabulated:
-    """What prints as a table of figures: `str(table)` is text, and `markdown()`, `latex()` and `html()` are for documents.
+    """What prints as a table of figures; `markdown()`, `latex()` and `html()` are for documents.
 
     Jupyter shows it by itself.  Subclasses say what its caption, headers and rows are.
     """

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from shared.operators import CONVERT
 from shared.programs.notation import (
     ATOM,
@@ -22,7 +24,7 @@ from shared.programs.notation import (
     operator_of,
     type_name,
 )
-from shared.programs.parts import PART, Equation, Guard, Write
+from shared.programs.parts import AS_KIND, PART, Equation, Guard, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
 from shared.tracer import SETITEM
@@ -76,6 +78,9 @@ def _written(program: Program, equation: Equation, names: _Names) -> tuple[str, 
         return f"{_primary(*written[0])}.T", ATOM
     if function is shapes.RESHAPE.function and static.get("order", "C") == "C":
         return f"reshape({operands[0]}, {static['shape']})", ATOM
+    if function is AS_KIND.function:
+        kind = static["kind"]
+        return f"{'np.asarray' if kind is np.ndarray else type_name(kind)}({operands[0]})", ATOM
     if function in (shapes.ASTYPE.function, CONVERT.function):
         return f"{_primary(*written[0])}.astype({static['dtype']})", ATOM
     operands += [

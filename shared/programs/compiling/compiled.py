@@ -31,7 +31,7 @@ from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
 from shared.programs.parts import Guard
 from shared.programs.program import Program
-from shared.programs.recorder import record
+from shared.programs.tracing import record
 from shared.transformed import own_name
 from shared.tree import flatten
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.programs.captures import lives_outside
 from shared.programs.notation import literal_text
 from shared.programs.parts import Equation, Guard, Step, Write
 from shared.programs.program import Program
-from shared.programs.recorder import lives_outside
 
 _BECAUSE = (
     "a function that is recorded has to do the same each time: pass random numbers, times and counts as arguments"

@@ -20,7 +20,7 @@ from shared.programs.compiling.determinism import differences, same_bits
 from shared.programs.compiling.names import Names
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.program import Program
-from shared.programs.recorder import record
+from shared.programs.tracing import record
 from shared.tree import flatten
 
 #: Results of a record and of its function may differ by rounding, which a long program makes grow.

@@ -12,8 +12,7 @@ import numpy as np
 
 from shared.programs.compiling.numpy_text import FLOAT64, OF_FLOATS, REDUCTIONS, function_of
 from shared.programs.compiling.scope import Scope
-from shared.programs.parts import Equation
-from shared.programs.recorder import AS_KIND
+from shared.programs.parts import AS_KIND, Equation
 from shared.rules import indexing, shapes
 
 #: Expressions of numbers are nested up to about this many characters.

@@ -14,10 +14,9 @@ import numpy as np
 
 from shared.operators import CONVERT
 from shared.programs.notation import index_text, type_name
-from shared.programs.parts import Equation
-from shared.programs.recorder import AS_KIND
+from shared.programs.parts import AS_KIND, Equation
 from shared.registry import REGISTRY
-from shared.rules import shapes
+from shared.rules import shapes, special
 
 _TRANSPOSE, _RESHAPE = shapes.TRANSPOSE.function, shapes.RESHAPE.function
 _CONVERSIONS = (AS_KIND.function, shapes.ASTYPE.function, CONVERT.function)
@@ -85,6 +84,11 @@ def pulled(
         return f"transpose({incoming}, axes={inverse})"
     if function is _RESHAPE:
         return f"reshape({incoming}, {shape}{_order(static)})"
+    if function is special.log_softmax.function:
+        axis = static.get("axis", -1)
+        return f"{incoming} - exp({texts[-1]})·sum({incoming}, axis={axis}, keepdims=True)"
+    if function is special.logsumexp.function and np.size(out) == 1:
+        return f"{incoming}·exp({texts[0]} - {texts[-1]})"
     if function is np.broadcast_to and np.size(given[0]) == 1:
         return f"sum({incoming})"
     if function is np.where and np.shape(out) == shape:
@@ -111,10 +115,7 @@ def _of_product(position: int, incoming: str, texts: Sequence[str], ranks: list[
 def _spread(incoming: str, shape: tuple[int, ...], static: dict[str, Any]) -> str:
     """The adjoint of a sum in each place that was summed: an outer product with ones, of matrices."""
     rank, axis = len(shape), static.get("axis")
-    if rank == 0:
-        return incoming
-    chosen_axes = range(rank) if axis is None else np.atleast_1d(axis).tolist()
-    axes = {k % rank for k in map(int, chosen_axes)}
+    axes = {int(k) % rank for k in (range(rank) if axis is None else np.atleast_1d(axis))} if rank else set()
     if not axes:
         return incoming
     if len(axes) == rank:

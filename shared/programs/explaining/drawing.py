@@ -8,12 +8,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from shared.arguments import Argnums
 from shared.errors import user_line
 from shared.programs.explaining.evaluation import with_floats
 from shared.programs.explaining.graph import Graph
@@ -122,7 +126,7 @@ class Drawing:
 def draw(
     program: Program,
     *args: Any,
-    argnums: int | Sequence[int] | None = None,
+    argnums: Argnums | None = None,
     fold: bool | str = "auto",
     cotangent: Any = None,
     adjoints: bool | None = None,
@@ -143,8 +147,9 @@ def draw(
     several operations use has one adjoint, the sum of what comes back along the branches behind it (Griewank & Walther
     2008, section 3.2).
 
-    `argnums`: the arguments that are parameters, as for `grad`; the others are data, and what depends on data alone has
-    no adjoint.  By default every floating-point argument is a parameter.
+    `argnums`: the arguments that are parameters, by position or name as for `grad`; the others are data, and what
+    depends on data alone has no adjoint.  By default every floating-point argument is a parameter (where `grad` takes
+    the first).
     `fold`: True draws each layer of a network, and its loss, as one box that lists its operations and weights; False
     draws everything, with a frame around each layer; "auto" folds networks of two layers and more.  What a layer is,
     `shared.programs.explaining.layers` says.
@@ -197,24 +202,49 @@ def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer],
     )
 
 
-def _parameters(program: Program, argnums: int | Sequence[int] | None) -> list[int]:
+def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
     """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default."""
     floating = [k for k in program.inputs if _is_floating(program, k)]
     if argnums is None:
         return floating
-    chosen = list(argnums) if isinstance(argnums, Sequence) else [argnums]
-    places = iter(range(program.structure.size))
-    args, _ = unflatten(program.structure, list(places))
-    wanted: set[int] = set()
-    for argnum in chosen:
-        if argnum not in range(-len(args), len(args)):
-            raise ValueError(
-                f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with "
-                f"{len(args)} positional ones"
-            )
-        wanted.update(flatten(args[argnum])[0])
+    positional, _ = unflatten(program.structure, list(range(program.structure.size)))
     recorded = [place for place in range(program.structure.size) if place not in program.static_leaves]
-    return [k for k, place in zip(program.inputs, recorded, strict=True) if place in wanted and k in set(floating)]
+    numbers = dict(zip(recorded, program.inputs, strict=True))
+    wanted: set[int] = set()
+    for argnum in argnums if isinstance(argnums, (list, tuple, range, np.ndarray)) else (argnums,):
+        if isinstance(argnum, str):
+            found = [k for k in program.inputs if _root(program.names[k]) == argnum]
+        elif isinstance(argnum, (int, np.integer)) and not isinstance(argnum, bool):
+            if argnum not in range(-len(positional), len(positional)):
+                raise ValueError(_no_argument(program, argnum, len(positional)))
+            found = [numbers[place] for place in flatten(positional[argnum])[0] if place in numbers]
+        else:
+            raise TypeError(
+                f"draw: argnums must be an int, the name of an argument, or a sequence of these, not {argnum!r}"
+                f"{user_line()}"
+            )
+        if isinstance(argnum, str) and not found:
+            raise ValueError(_no_argument(program, argnum, len(positional)))
+        if not any(k in floating for k in found):
+            raise ValueError(
+                f"draw: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
+                f"{user_line()}, so it is no parameter; record it with 2.0 in place of 2, or leave it out of argnums"
+            )
+        wanted.update(found)
+    return [k for k in floating if k in wanted]
+
+
+def _root(path: str) -> str:
+    """The argument that a leaf belongs to: `w` of `w['bias'][0]`."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+
+def _no_argument(program: Program, argnum: Any, count: int) -> str:
+    names = ", ".join(dict.fromkeys(_root(program.names[k]) for k in program.inputs)) or "none"
+    return (
+        f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
+        f"ones, and the names of those that vary are: {names}"
+    )
 
 
 def _is_floating(program: Program, k: int) -> bool:

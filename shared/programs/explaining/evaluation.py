@@ -18,7 +18,7 @@ from shared.programs.explaining.labels import shortened
 from shared.programs.notation import index_text, literal_text
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
-from shared.programs.recorder import trace
+from shared.programs.tracing import trace
 from shared.tracer import Through
 from shared.tree import flatten, unflatten
 

@@ -18,9 +18,8 @@ import numpy as np
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import has_derivative, value_text
 from shared.programs.notation import name_of
-from shared.programs.parts import Equation, Write, nested_index
+from shared.programs.parts import AS_KIND, Equation, Write, nested_index
 from shared.programs.program import Program
-from shared.programs.recorder import AS_KIND
 from shared.registry import REGISTRY
 from shared.tracer import SETITEM, located
 

@@ -52,14 +52,13 @@ class TraceLine:
 
     `name` is its index, as in "v-1" or "v3", or "y" for an output; `value`, `tangent` and `adjoint` are numbers or
     arrays, None where the table has no such column or the line no derivative.  `contributions` are what operations
-    added to the adjoint, in the order in which the reverse sweep came to them.  `argument` is what the argument is called
-    that an input is (None of others), and `rounding` is what the line adds to the
-    rounding error of the output.
+    added to the adjoint, in the order in which the reverse sweep came to them.  `argument` is what an input is called
+    among the arguments, None of other lines.  `rounding` is what the line adds to the rounding error of the output.
     """
 
     __slots__ = (
-        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "argument", "contributions", "name", "number",
-        "rounding", "tangent", "value", "where",
+        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "argument", "contributions", "name",
+        "number", "rounding", "tangent", "value", "where",
     )  # fmt: skip
 
     def __init__(self, name: str, number: int, mark: str, primal_text: str, value: Any, where: str = ""):

@@ -19,8 +19,8 @@ from shared.errors import user_line
 from shared.programs.notation import name_of
 from shared.programs.parts import PART, Equation, Write
 from shared.programs.program import Program
-from shared.programs.recorder import trace
 from shared.programs.tabulation import Tabulated
+from shared.programs.tracing import trace
 from shared.rules import indexing
 from shared.rules.counts import KINDS, NOTHING, Count, elements_written, undeclared
 from shared.rules.sharing import is_view

@@ -18,10 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shared.errors import user_line
+from shared.programs.explaining.evaluation import program_of
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
-from shared.programs.recorder import trace
 from shared.programs.tabulation import Tabulated
+from shared.programs.tracing import trace
 from shared.rules import indexing
 
 #: Graphs of more intermediate vertices than this are not searched for the best order.
@@ -199,7 +200,7 @@ class EliminationOrders(Tabulated):
 def elimination_orders(f: Callable[..., Any] | Program | LinearGraph, *args: Any) -> EliminationOrders:
     """What the Jacobian of a scalar program costs by vertex elimination: forwards, in reverse, and in the best order.
 
-    `f` takes numbers, or arrays of which it reads single elements, and returns one number or several; or it is a
+    `f` takes numbers (integers count as floats), or arrays of which it reads single elements, and returns numbers; or it is a
     `Program`, or a `LinearGraph` made by hand, which needs no `args`.  Counted are multiplications and additions of
     partial derivatives, those by 1 like any other; the partial derivatives themselves every order needs.  The best
     order has the fewest multiplications, and of these the fewest additions.  It is sought among all orders, for at most
@@ -343,7 +344,7 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
             f"elimination_orders: expected a function, a program or a LinearGraph, not {f!r} (type {type(f).__name__})"
             f"{user_line()}"
         )
-    program = f if isinstance(f, Program) else trace(f, *args)
+    program, args = program_of("elimination_orders", f, args)
     return _Linearisation(program, args).graph()
 
 

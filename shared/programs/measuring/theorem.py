@@ -21,6 +21,7 @@ from shared.engine import Engine
 from shared.errors import user_line
 from shared.leaves import like_leaf
 from shared.programs.tabulation import Tabulated
+from shared.transformed import readable_name
 
 #: The bounds on the measure, in evaluations of the function: value and gradient in reverse, value and one direction.
 REVERSE, FORWARD = 5, 4
@@ -133,8 +134,8 @@ def derivative_costs(
     value = count_operations(f, *args)
     if not value:
         raise ValueError(
-            f"derivative_costs: {_name(f)} computes nothing with its arguments{user_line()}, so nothing can be told as "
-            "a multiple of its cost"
+            f"derivative_costs: {readable_name(f)} computes nothing with its arguments{user_line()}, so nothing can "
+            "be told as a multiple of its cost"
         )
 
     def along(*x: Any) -> Any:
@@ -173,8 +174,4 @@ def derivative_costs(
         else:
             count = count_operations(program, *args)
         found.append(DerivativeCost(name, count, count / value, bound))
-    return DerivativeCosts(_name(f), inputs, tuple(found))
-
-
-def _name(f: Callable[..., Any]) -> str:
-    return getattr(f, "__name__", type(f).__name__)
+    return DerivativeCosts(readable_name(f), inputs, tuple(found))

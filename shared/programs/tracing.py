@@ -1,0 +1,125 @@
+"""`trace`: the program that a function executes for some arguments.
+
+It makes recorded values of the arguments, calls the function, and asks the recorder what that wrote down.  This module
+knows no derivative and no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shared.arguments import argument_paths
+from shared.errors import ImpureFunctionError, TracerConversionError, user_line
+from shared.levels import RECORDING, Tracer
+from shared.programs.program import Program
+from shared.programs.recorder import LARGEST_COMPARED, Recorded, Recording
+from shared.tracer import operand
+from shared.transformed import readable_name
+from shared.tree import flatten, unflatten
+
+_NUMBERS = (float, complex, int, bool)
+
+
+def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
+    """The program that `f` executes on these arguments, as an object: every primitive it applies, in order.
+
+    Floating-point numbers and arrays (of any dtype), also in nested containers, are inputs; integers, strings and other
+    arguments belong to the program.  `f` may be a derivative: `trace(reversead.grad(g), x)` records the sweep, too.
+    Arrays from outside of `f` are read at each call of the program, so later changes are seen; names that are bound
+    anew are not (`shared.programs.compiling.names`), and neither is what `f` computes from plain arrays alone, or reads
+    from an array that it has itself changed.  Integer arrays that say how often or where (np.repeat, np.split) belong
+    to the program.  Derivatives that `f` takes at plain numbers and arrays are recorded, too.  Branches on values
+    become guards.
+
+    Cost: one evaluation of `f`, some ten microseconds an operation.  Raises TracerConversionError for `float(x)`,
+    `int(x)` and `x.item()` of a recorded value, and TypeError where `f` returns what is no number or array.
+
+    >>> program = trace(lambda x: np.sin(x) * x, 2.0)
+    >>> program(3.0) == np.sin(3.0) * 3.0
+    np.True_
+    >>> [equation.primitive.name for equation in program.equations]
+    ['sin', 'multiply']
+    """
+    return record(f, args, kwargs)
+
+
+def record(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lowered: frozenset[Any] = frozenset()
+) -> Program:
+    """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves."""
+    if not callable(f):
+        raise TypeError(f"trace: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+    recording = Recording("trace", lowered)
+    name = readable_name(f)
+    leaves, structure = flatten([list(args), kwargs])
+    paths = list(argument_paths(f, args, kwargs))
+    names: dict[int, str] = {}
+    inputs: list[int] = []
+    static_leaves: dict[int, Any] = {}
+    traced: list[Any] = []
+    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
+        if isinstance(leaf, Tracer):
+            raise TracerConversionError(
+                f"trace: the argument {path} belongs to a differentiation in progress{user_line()}; trace the "
+                "outermost function: trace(reversead.grad(f), x), not reversead.grad(lambda x: trace(f, x))"
+            )
+        if isinstance(leaf, (float, complex)) or (
+            isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc"
+        ):
+            if isinstance(leaf, np.ndarray) and leaf.__class__ is not np.ndarray:
+                leaf = operand(leaf)
+            number = recording.new(leaf)
+            inputs.append(number)
+            names[number] = path
+            traced.append(Recorded(recording, leaf, number))
+        else:
+            static_leaves[position] = leaf
+            traced.append(leaf)
+    given, keywords = unflatten(structure, traced)
+    watched = [leaf for leaf in traced if isinstance(leaf, Recorded)]
+    leaf = leaves = traced = None  # type: ignore[assignment]
+    token = RECORDING.set(recording)
+    try:
+        result, out_structure = flatten(f(*given, **keywords))
+        outputs = [_output(recording, name, leaf) for leaf in result]
+        for leaf, number in zip(watched, inputs, strict=True):
+            if leaf.number != number:
+                raise ImpureFunctionError(
+                    f"trace: {name} assigned to its argument {names[number]}{user_line()}, which is the caller's; a "
+                    f"program writes to no argument. Return the new value, or begin with {names[number]} = np.copy("
+                    f"{names[number]})"
+                )
+    except ValueError as error:
+        if recording.locked and "read-only" in str(error):
+            error.add_note(
+                f"trace locks the arrays larger than {LARGEST_COMPARED >> 20} MB that a function reads until it has "
+                "ended: write to a new array, and not to one that has been used"
+            )
+        raise
+    finally:
+        RECORDING.reset(token)
+        recording.end()
+    del result, given, keywords, watched, leaf
+    literals, captured = recording.settle()
+    return Program(
+        name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
+        recording.steps, outputs, out_structure, tuple(recording.custom),
+    )  # fmt: skip
+
+
+def _output(recording: Recording, name: str, leaf: Any) -> int:
+    if isinstance(leaf, Recorded) and leaf.level is recording:
+        return leaf.number
+    if isinstance(leaf, (np.ndarray, np.generic, *_NUMBERS)):
+        return recording.constant(leaf)
+    raise TypeError(
+        f"trace: {name} returned {leaf!r} (type {type(leaf).__name__}){user_line()}; a program returns numbers, arrays "
+        "and containers of them"
+    )
+
+
+def _named_captures(names: dict[int, str], captured: dict[int, np.ndarray]) -> dict[int, str]:
+    return {**names, **{number: f"array{k + 1}" for k, number in enumerate(sorted(captured))}}
