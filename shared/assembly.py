@@ -112,7 +112,10 @@ def _block(source: Any, entries: Any, shape: tuple[int, ...], output: Any, leaf:
         dtype = np.result_type(dtype, np.complex64)
     if isinstance(entries, Tracer):
         traced: Any = np.copy(np.reshape(cast(Any, entries), shape))
-        return traced if traced.dtype == dtype or traced.dtype.kind == "c" else traced.astype(dtype)
+        if not shape and traced.is_array:
+            traced = traced[()]
+        kept = traced.dtype == dtype or (traced.dtype.kind == "c" and dtype.kind != "c")
+        return traced if kept else traced.astype(dtype)
     if entries.dtype.kind == "c" and dtype.kind != "c":
         dtype = entries.dtype
     if source.base is None and entries.shape == shape and entries.dtype == dtype:

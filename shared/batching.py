@@ -211,6 +211,8 @@ class Batched(DuckArray):
         return Batched(self.level, np.broadcast_to(value, (self.level.size, *np.shape(value))))
 
     def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Batched:
+        if function is np.empty_like and isinstance(self.primal, DuckArray):
+            function = np.zeros_like  # a record of what is not initialised would differ from run to run
         return self.lift(function(np.broadcast_to(np.zeros((), self.dtype), self.shape), *args, **kwargs))
 
     def seed(self, value: Any) -> Any:
@@ -248,7 +250,9 @@ class Batched(DuckArray):
             found = found.primal
         verdicts = np.asarray(found, bool)
         if verdicts.ndim == 1 and verdicts.size and verdicts.all() == verdicts.any():
-            return bool(verdicts[0])
+            verdict = bool(verdicts[0])
+            # Asked of the level below, too: a record has to note what it relies on.
+            return bool(np.all(self.primal) if verdict else np.any(self.primal))
         raise TracerConversionError(
             f"a branch was taken on a value that differs among the examples of vmap{user_line()}; "
             "use np.where(condition, x, y), or a loop over the examples"

@@ -72,14 +72,20 @@ _POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 
 
 def _power(self: Any, other: Any) -> Any:
-    if other.__class__ in (int, float) and other in _POWERS and self.is_array:
+    if (
+        other.__class__ in (int, float)
+        and other in _POWERS
+        and self.is_array
+        # Of integers it takes none but the square, and 2.0 would make them floats.
+        and (self.dtype.kind in "fc" or (other.__class__ is int and other == 2))
+    ):
         return _POWERS[other](self)
     return self.binary(elementwise.POWER, self, other)
 
 
 def _negative(self: Any) -> Any:
-    # As an operator it keeps a Python float weak; for arrays the ufunc, which is the shorter way, means the same.
-    weak = isinstance(self.primal, float) or (isinstance(self.primal, Tracer) and not self.is_array)
+    # As an operator it keeps a Python number weak; for arrays the ufunc, which is the shorter way, means the same.
+    weak = isinstance(self.primal, (float, complex)) or (isinstance(self.primal, Tracer) and not self.is_array)
     return bind(elementwise.NEGATIVE, (self,), {}) if weak else np.negative(self)
 
 

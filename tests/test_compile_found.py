@@ -8,9 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
+import dualad
 import reversead
-from shared import CompilationError, TracerConversionError, compile, elementwise, trace
-from shared.errors import ImpureFunctionError, RecordLengthError
+from shared import CompilationError, TracerConversionError, compile, elementwise, trace, vmap
+from shared.errors import ImpureFunctionError, ProgramGuardError, RecordLengthError, StaleViewError
 from shared.programs import recorder
 from shared.programs.compiling.rewriting import rewritten
 from shared.registry import REGISTRY
@@ -39,11 +40,23 @@ def _recursive(x):
     return times(3)
 
 
+def _uninitialised(x):
+    y = np.empty_like(x)
+    y[...] = x
+    return y * 2
+
+
+def _windows_of_a_view(x):
+    made = (WEIGHTS - WEIGHTS)[None]
+    return x + np.lib.stride_tricks.sliding_window_view(made, 1, axis=0)[..., 0] + made
+
+
+WEIGHTS = np.array([1.0, 2.0])
 LARGE = np.linspace(-1.0, 1.0, 70_000)
 CASES = {
     "an array made in the function and read in two stretches": (
         _literal_in_two_stretches,
-        (np.linspace(0.0, 1.0, 40_000).reshape(200, 200),),
+        (np.linspace(0.0, 1.0, 80_000).reshape(400, 200),),
     ),
     "a large array of single precision and a Python float": (
         lambda x, r: np.tanh(x * r) * r + x,
@@ -64,9 +77,34 @@ CASES = {
         lambda x: np.lib.stride_tricks.sliding_window_view(np.arange(5.0), 2) @ x,
         (np.ones(2),),
     ),
+    "windows of a view of an array that the function makes": (_windows_of_a_view, (np.ones(2),)),
+    "an array without axes in another precision": (lambda x: x.astype(np.float32), (np.array(1.5),)),
+    "the negative of a Python complex number": (lambda s: -s, (0.5 + 1j,)),
+    "truth values to a power": (lambda x: (x > 0) ** 2.0, (np.array([1.0, -1.0]),)),
+    "the square of truth values": (lambda x: (x > 0) ** 2, (np.array([1.0, -1.0]),)),
+    "the first power of truth values": (lambda x: (x > 0) ** 1, (np.array([1.0, -1.0]),)),
+    "the largest of truth values": (lambda x: np.nanmax(x > 0), (np.array([1.0, -1.0]),)),
+    "differences of truth values": (lambda x: np.diff(x > 0), (np.array([1.0, -1.0]),)),
+    "truth values without NaN": (lambda x: np.nan_to_num(x > 0), (np.array([1.0, -1.0]),)),
+    "complex numbers without NaN": (np.nan_to_num, (np.array([complex(np.inf, 1.0), complex(2.0, np.nan)]),)),
+    "a variance of fewer elements than are taken off": (
+        lambda x: np.var(x, ddof=2),
+        (np.array([1.0]),),
+    ),
+    "a variance in half precision": (
+        lambda x: np.var(x * 2, axis=-1),
+        (np.array([[1.0, 3.0, 0.1, 7.0, 2.0], [0.4146, 0.555, 1.501, -0.4978, 0.3657]], np.float16),),
+    ),
+    "a Jacobian of numbers": (dualad.jacobian(lambda x: x ** np.float64(2)), (np.float64(2.0),)),
+    "a Jacobian of a wider dtype, that is zero": (
+        reversead.jacobian(lambda x, y: y.astype(complex)),
+        (np.ones(2, np.float32), np.ones(2, np.float32)),
+    ),
+    "an array that is not initialised, over a batch": (vmap(_uninitialised), (np.ones((2, 3)),)),
 }
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_a_compiled_function_equals_the_function(name):
     f, arguments = CASES[name]
@@ -187,6 +225,10 @@ class Model:
         self.w = self.w - x
         return np.sum(self.w)
 
+    def remember(self, x):
+        self.last = x
+        return np.sum(x)
+
     def note(self, x):
         self.history.append(np.sum(x))
         return self.history[-1]
@@ -204,6 +246,12 @@ def _assigning(w):
     return np.sum(w)
 
 
+def _storing(x):
+    global last_value
+    last_value = x
+    return x * 2
+
+
 generator = np.random.default_rng(0)
 UNFAITHFUL = {
     "it assigns to its argument": (_assigning, "assigned to its argument w .*np.copy"),
@@ -217,6 +265,11 @@ UNFAITHFUL = {
     ),
     "it draws from a generator that it names": (lambda x: x + 0.0 * generator.random(), "draws random numbers"),
     "it stores a value as an attribute": (Model().update, "stores a value of the record in 'w'"),
+    "it stores a value as an attribute that it does not read": (
+        Model().remember,
+        "stores a value of the record in 'last'",
+    ),
+    "it stores a value as a global variable": (_storing, "stores a value of the record in 'last_value'"),
     "it appends a value to a list": (Model().note, "stores a value of the record"),
 }
 
@@ -226,6 +279,58 @@ def test_a_function_is_refused_if(name):
     f, message = UNFAITHFUL[name]
     with pytest.raises((CompilationError, ImpureFunctionError), match=message):
         compile(f)(np.array([1.0, 2.0]))
+
+
+def test_a_view_is_not_returned_after_its_base_was_assigned_to():
+    def f(x):
+        whole = x * 1.0
+        part = whole[..., None]
+        whole[whole > 0] *= -1.0
+        return part
+
+    for transform in (trace, lambda f, x: compile(f)(x)):
+        with pytest.raises(StaleViewError, match="a view was used after its base array was assigned to"):
+            transform(f, np.array([1.0, -2.0]))
+
+
+def test_windows_of_what_the_function_makes_are_not_read_from_outside():
+    assert not trace(_windows_of_a_view, np.ones(2)).captured
+
+
+def test_what_is_zero_but_for_rounding_is_not_taken_for_another_function():
+    def remainder(x):
+        total = np.add.reduce(x) if isinstance(x, np.ndarray) else x @ np.ones(x.size)
+        return total - np.sum(x)
+
+    x = 1e3 * np.random.default_rng(0).standard_normal(1003)
+    assert remainder(x) == 0.0 < abs(trace(remainder, x)(x))
+    assert abs(compile(remainder)(x)) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_zero_times_an_infinite_derivative_is_said_to_be_the_reason():
+    fast = compile(dualad.jacobian(np.sqrt))
+    with pytest.raises(CompilationError, match="computes NaN at these arguments"):
+        fast(np.array([0.0, 1.0]))
+    np.testing.assert_array_equal(fast(np.array([1.0, 4.0])), [[0.5, 0.0], [0.0, 0.25]])
+
+
+def test_a_branch_that_all_examples_of_a_batch_take_is_guarded():
+    def f(x):
+        return x * 2 if np.sum(x) > 0 else x * 3
+
+    def doubled_or_tripled(xs):
+        return np.sum(vmap(f)(xs))
+
+    xs = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for g in (vmap(f), vmap(dualad.jacobian(f)), reversead.grad(doubled_or_tripled)):
+        fast, program = compile(g), trace(g, xs)
+        for given in (xs, -xs, 2 * xs):
+            np.testing.assert_array_equal(fast(given), g(given))
+        with pytest.raises(ProgramGuardError, match="the branch on"):
+            program(-xs)
+        with pytest.raises(TracerConversionError, match="differs among the examples"):
+            fast(np.array([[1.0, 2.0], [-3.0, -4.0]]))
 
 
 def test_a_function_that_seeds_its_own_random_numbers_may_be_compiled():

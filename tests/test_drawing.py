@@ -647,11 +647,30 @@ def test_large_networks_are_folded_and_say_how() -> None:
         program.draw(argnums=0, limit=20)
 
 
+def test_parameters_are_chosen_by_position_or_name() -> None:
+    network = MLP([2, 2])
+    parameters = network.initialise("xavier_normal", np.random.default_rng(0))
+    program = trace(network, parameters, np.ones(2))
+    assert program.draw(argnums="parameters").dot == program.draw(argnums=0).dot
+    assert program.draw(argnums=("x", 0)).dot == program.draw().dot
+    assert program.draw(argnums="x").dot == program.draw(argnums=[1]).dot != program.draw().dot
+    assert trace(product, 1.0, 2.0, 3.0).draw(argnums="z").dot == trace(product, 1.0, 2.0, 3.0).draw(argnums=-1).dot
+
+
+def test_integers_are_taken_as_floats_where_a_program_takes_those() -> None:
+    program = trace(product, -2.0, 5.0, -4.0)
+    assert program.draw(-2, 5, -4).dot == program.draw(-2.0, 5.0, -4.0).dot
+    assert program.draw(-2, 5, -4, adjoints=False).dot == program.draw(-2.0, 5.0, -4.0, adjoints=False).dot
+    with pytest.raises(ValueError, match=r"argnums 1 is an argument of <lambda> without .*record it with 2.0"):
+        trace(lambda x, n: x**n, 2.0, 3).draw(argnums=1)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"argnums": 3}, ValueError, r"argnums 3 .*test_drawing.py:\d+.* 3 positional"),
-        ({"argnums": "x"}, ValueError, "argnums 'x'"),
+        ({"argnums": "w"}, ValueError, "argnums 'w' names no argument.*are: x, y, z"),
+        ({"argnums": 1.5}, TypeError, "an int, the name of an argument, or a sequence of these, not 1.5"),
         ({"fold": "layers"}, ValueError, "True, False or 'auto'"),
         ({"direction": "up"}, ValueError, "'right' or 'down'"),
         ({"digits": 0}, ValueError, "1 to 17"),

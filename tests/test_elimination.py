@@ -250,3 +250,9 @@ def test_errors_say_what_to_write(call: Callable[[], Any], error: type[Exception
     with pytest.raises(error, match=message) as caught:
         call()
     assert "test_elimination.py" in str(caught.value)
+
+
+def test_integers_are_numbers_to_differentiate_by() -> None:
+    found = elimination_orders(lambda x, y: np.sin(x * y) * x, 2, 5.0)
+    assert found.graph.inputs == ["x", "y"]
+    assert found.graph.edges == elimination_orders(lambda x, y: np.sin(x * y) * x, 2.0, 5.0).graph.edges

@@ -6,6 +6,7 @@ and over random programs of reads, writes, views and aliases.
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -17,7 +18,7 @@ from test_random_programs import NAMES, POINT, programs, results, runnable
 
 import dualad
 import reversead
-from shared import StaleViewError, custom_derivative, flatten, trace
+from shared import StaleViewError, custom_derivative, flatten, rounding_error, trace
 from shared.errors import LeafTypeError, ProgramGuardError, ShapeError
 from shared.functions import stop_gradient
 from shared.programs.explaining.adjoints import ReverseSweep, tangents
@@ -250,3 +251,53 @@ def test_directions_that_do_not_fit_are_refused():
         tangents(lambda p: p[0] * 2, [1.0, 2.0], direction=([1.0],))
     with pytest.raises(LeafTypeError, match="must be None"):
         tangents(lambda x, k: x[k], np.ones(2), np.array([0]), direction=(np.ones(2), np.array([1])))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_values_and_adjoints_are_found_by_the_names_that_are_printed():
+    sweep = ReverseSweep(lambda x, y: np.sin(x) * y + 2.0, 0.5, 5)
+    for step in sweep:
+        name = str(step).partition(" = ")[0]
+        assert sweep.values[name] is sweep.values[step.equation.result]
+        assert sweep.adjoints[name] == 1.0 or name == "v2"
+    assert (sweep.values["x"], sweep.values["y"]) == (0.5, 5.0)
+    assert sweep.values[0:2] == [0.5, 5.0]
+    for missing in ("v9", "z", "v²", "v"):
+        with pytest.raises(KeyError, match=r"has no value .*values are v0 to v5, and by name 'x', 'y'"):
+            sweep.values[missing]
+    for missing in (1.5, None, -1, True):
+        with pytest.raises(KeyError, match="has no value"):
+            sweep.adjoints[missing]
+    with pytest.raises(KeyError, match=r"trace_table.* are numbered otherwise"):
+        sweep.values["v₁"]
+
+
+def test_a_sweep_shows_its_values_adjoints_and_contributions():
+    sweep = ReverseSweep(lambda x: np.sin(x) * 2.0, 0.0)
+    assert repr(next(sweep).contributions) == "(<2 to v1>,)"
+    assert repr(sweep.values) == "<values of <lambda>:\n  x = 0\n  v1 = 0\n  v3 = 0>"
+    assert repr(sweep.adjoints) == "<adjoints of <lambda>:\n  x = 0\n  v1 = 2\n  v3 = 1>"
+    long = ReverseSweep(lambda x: sum([x * 1.0] * 100), 1.0)
+    assert re.search(r"and \d+ more>$", repr(long.values))
+
+
+def test_errors_name_the_function_that_was_called():
+    for name, function in (("ReverseSweep", ReverseSweep), ("rounding_error", rounding_error)):
+        for f, args in ((lambda x: (x, x), (1.0,)), (np.sin, (np.ones(2),)), (lambda x: x[0], (np.arange(2),))):
+            with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
+                function(f, *args)
+    with pytest.raises(ShapeError, match=r"^draw: "):
+        trace(np.sin, np.ones(2)).draw(np.ones(2), adjoints=True)
+    with pytest.raises(ShapeError, match=r"^tangents: "):
+        tangents(np.sin, 1.0, direction=(1.0, 2.0))
+
+
+def test_integers_are_numbers_to_differentiate_by():
+    def f(x, y):
+        return x * y + np.sin(x)
+
+    assert ReverseSweep(f, 2, 5.0).finish() == reversead.grad(f, argnums=(0, 1))(2, 5.0)
+    assert rounding_error(f, 2, 5).bound == rounding_error(f, 2.0, 5.0).bound > 0
+    assert tangents(f, 2, 5, direction=(1, 0))[1] == tangents(f, 2.0, 5.0, direction=(1.0, 0.0))[1]

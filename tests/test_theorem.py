@@ -242,6 +242,15 @@ def test_a_direction_may_be_given() -> None:
     ]
 
 
+def test_the_table_is_headed_by_the_name_of_the_function() -> None:
+    network = MLP([2, 2])
+    parameters = network.initialise("zeros", np.random.default_rng(0))
+    arguments = (parameters, np.ones(2), 1)
+    assert costs(network.objective(), *arguments).function == "objective"
+    assert costs(network.objective(l2=0.1), *arguments).function == "penalised_objective"
+    assert costs(reversead.grad(np.sin), 1.0).function == "grad of sin"
+
+
 def test_errors_say_what_is_wrong() -> None:
     with pytest.raises(ValueError, match=r"computes nothing with its arguments.*test_theorem.py"):
         costs(lambda x: x, 1.0)

@@ -22,18 +22,36 @@ def lives_outside(arrays: dict[int, np.ndarray], number: int, views: Counter[int
     array = arrays[number]
     if getrefcount(array) > _HELD_HERE + views[id(array)]:
         return True
-    base: Any = array.base
-    if base is None:
-        return False
-    inside = views[id(base)]
-    if not isinstance(base, np.ndarray):
-        # np.lib.stride_tricks puts an object of its own between a view and its array; bytes never change.
-        inside, base = 1, base if isinstance(base, bytes) else getattr(base, "base", None)
-    if not isinstance(base, np.ndarray) or base.base is not None:
-        return not isinstance(base, bytes)
+    base = _holder(array)
     del array
-    inside += id(base) in owners
-    return getrefcount(base) > _HELD_HERE - 1 + inside
+    while isinstance(base, np.ndarray):
+        if getrefcount(base) > _HELD_HERE - 1 + views[id(base)] + (id(base) in owners):
+            return True
+        base = _holder(base)
+    return not (base is None or isinstance(base, bytes))
+
+
+def views_among(arrays: dict[int, np.ndarray]) -> Counter[int]:
+    """How many arrays of the record, and views between them and their memory, refer to each array as their base."""
+    found: Counter[int] = Counter()
+    met = {id(array) for array in arrays.values()}
+    for array in arrays.values():
+        base = _holder(array)
+        found[id(base)] += 1
+        while isinstance(base, np.ndarray) and id(base) not in met:
+            met.add(id(base))
+            base = _holder(base)
+            found[id(base)] += 1
+    return found
+
+
+def _holder(array: np.ndarray) -> Any:
+    """Whose memory an array shows: another array, bytes, which never change, or what is neither; None of its own."""
+    base: Any = array.base
+    if base is None or isinstance(base, (np.ndarray, bytes)):
+        return base
+    # np.lib.stride_tricks puts an object of its own between a view and its array.
+    return base if getattr(base, "base", None) is None else base.base
 
 
 def _held_here() -> int:

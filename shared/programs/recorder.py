@@ -25,7 +25,7 @@ from shared.errors import (
 )
 from shared.levels import Level, Tracer
 from shared.primitive import Primitive
-from shared.programs.captures import contents_of, kept, lives_outside, rebuilt
+from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
 from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType, as_kind
 from shared.rules import shapes
 from shared.tracer import (
@@ -230,7 +230,7 @@ class Recording(Level):
         for number in rewritten:
             del arrays[number]
         self.contents.clear()
-        views = Counter(id(array.base) for array in arrays.values())
+        views = views_among(arrays)
         owners = {id(array) for array in arrays.values()}
         captured = {number: arrays[number] for number in arrays if lives_outside(arrays, number, views, owners)}
         literals = {**self.literals, **rewritten}
@@ -359,6 +359,9 @@ class Recorded(DuckArray):
             if function is np.empty_like
             else function(self.primal, *args, **kwargs)
         )
+
+    def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return super()._created(np.zeros if function is np.empty else function, args, kwargs)
 
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         recording = self.level

@@ -112,6 +112,7 @@ def record(
 
 def _output(recording: Recording, name: str, leaf: Any) -> int:
     if isinstance(leaf, Recorded) and leaf.level is recording:
+        _ = leaf.primal  # of a view whose base was assigned to, this raises
         return leaf.number
     if isinstance(leaf, (np.ndarray, np.generic, *_NUMBERS)):
         return recording.constant(leaf)

@@ -324,13 +324,23 @@ def _clip(
 
 @composite(np.nan_to_num)
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    limits = np.finfo(x.dtype)
-    high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
-    finite = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
+    if x.dtype.kind == "c":
+        real, imaginary = (np.nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (x.real, x.imag))
+        finite = real + 1j * imaginary
+    elif x.dtype.kind != "f":
+        finite = np.copy(x)
+    else:
+        finite = _finite(x, nan, posinf, neginf)
     if copy or not np.ndim(x):
         return unwrapped(finite)
     x[...] = finite
     return x
+
+
+def _finite(x: Any, nan: float, posinf: Any, neginf: Any) -> Any:
+    limits = np.finfo(x.dtype)
+    high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
+    return np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
 
 
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------

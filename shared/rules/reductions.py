@@ -243,7 +243,7 @@ def _var(
     centred = a - (np.mean(a, axis=axis, keepdims=True) if mean is None else mean)
     ddof = ddof if correction is None else correction
     squares = np.real(centred * np.conjugate(centred)) if np.iscomplexobj(centred) else centred * centred
-    return np.sum(squares, axis=axis, keepdims=keepdims) / (count_of(np.shape(a), axis) - ddof)
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count_of(np.shape(a), axis) - ddof, 0)
 
 
 @composite(np.std)

@@ -525,8 +525,9 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append
     if len(parts) > 1:
         a = np.concatenate(parts, axis=axis)
     before = (slice(None),) * axis
+    difference = np.not_equal if getattr(a, "dtype", None) == np.bool_ else np.subtract
     for _ in range(n):
-        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
+        a = difference(a[(*before, slice(1, None))], a[(*before, slice(None, -1))])
     return a
 
 

@@ -78,7 +78,10 @@ def _skipping(extremum: Any, worst: float) -> Any:
     def skipping(
         a: Any, axis: Axis = None, out: None = None, keepdims: Any = False, initial: None = None, where: None = None
     ) -> Any:  # fmt: skip
-        missing, keepdims = np.isnan(a), keepdims is True
+        keepdims = keepdims is True
+        if a.dtype.kind not in "fc":
+            return extremum(a, axis=axis, keepdims=keepdims)
+        missing = np.isnan(a)
         found = extremum(np.where(missing, worst, a), axis=axis, keepdims=keepdims)
         return unwrapped(np.where(np.all(missing, axis=axis, keepdims=keepdims), np.nan, found))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,11 @@ from shared.programs.program import Program
 from shared.programs.tracing import record
 from shared.tree import flatten
 
-#: Results of a record and of its function may differ by rounding, which a long program makes grow.
-_ROUNDING = 1e-5
+#: Results of a record and of its function may differ by rounding, which a long program makes grow; in low precision by
+#: so many units of it.
+_ROUNDING, _UNITS = 1e-5, 100
+#: Larger numbers stand for infinity, and say nothing of how others were rounded.
+_MOST = 1e30
 
 
 def faithful_record(
@@ -57,7 +61,18 @@ def faithful_record(
     difference = differences(program, record(function, args, kwargs, LOWERED))
     if difference is not None:
         raise CompilationError(f"compile: {program.name} is not deterministic: {difference}")
-    if not equal and not _agree(found, expected, _close):
+    units = _units(program)
+    if equal or _agree(found, expected, partial(_close, rounding=max(_ROUNDING, units))):
+        return program
+    # What is zero but for rounding differs by that of the numbers it was computed from.
+    close = partial(_close, rounding=max(_ROUNDING, units), least=units * _largest(program, args, kwargs))
+    if not _agree(found, expected, close):
+        if _agree(found, expected, partial(close, with_nan=False)):
+            raise CompilationError(
+                f"compile: {program.name} computes NaN at these arguments where the function alone has other numbers"
+                f"{user_line()}: a derivative that is infinite or NaN is multiplied by a zero, which the function "
+                "leaves out. Call it first where its derivatives are finite"
+            )
         raise CompilationError(
             f"compile: {program.name} computes otherwise when it is recorded{user_line()}. Does it ask for the type of "
             "a value (isinstance(x, np.ndarray), np.isscalar(x))? Ask for its shape (np.ndim(x)), or decide outside"
@@ -90,10 +105,26 @@ def _agree(found: Any, expected: Any, equal: Callable[[Any, Any], bool]) -> bool
     return structure == other and all(equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def _close(one: Any, other: Any) -> bool:
+def _units(program: Program) -> float:
+    """Some units in the last place of the lowest precision that a value of the program has."""
+    dtypes = {type_.dtype for type_ in program.types if type_.dtype is not None and type_.dtype.kind in "fc"}
+    return _UNITS * float(max(np.finfo(dtype).eps for dtype in (np.dtype(float), *dtypes)))
+
+
+def _largest(program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+    """The largest number among the values that the program computes."""
+    values = program.values(*args, **kwargs)
+    made = [values[e.result] for e in program.equations if not isinstance(values[e.result], tuple)]
+    sizes = [np.abs(np.asarray(value, complex)) for value in made]
+    return max([float(size[size < _MOST].max(initial=0.0)) for size in sizes], default=0.0)
+
+
+def _close(one: Any, other: Any, rounding: float, least: float = 0.0, with_nan: bool = True) -> bool:
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape or one.dtype.kind not in "fcbiu" or other.dtype.kind not in "fcbiu":
         return False
+    if not with_nan:
+        one, other = one[~np.isnan(one)], other[~np.isnan(one)]
     finite = np.abs(other[np.isfinite(other)])
-    scale = _ROUNDING * float(finite.max(initial=0.0))
-    return bool(np.allclose(one, other, rtol=_ROUNDING, atol=scale, equal_nan=True))
+    scale = max(rounding * float(finite.max(initial=0.0)), least)
+    return bool(np.allclose(one, other, rtol=rounding, atol=scale, equal_nan=True))

@@ -51,7 +51,7 @@ def loaded_names(f: Callable[..., Any]) -> list[tuple[str, str, Any]]:
     >>> loaded_names(make(2.0))
     [('closure of make.<locals>.<lambda>', 'scale', 2.0)]
     """
-    return [(where, name, value) for where, name, value, _, _ in _found(f)]
+    return [(where, name, value) for where, name, value, _, key in _found(f) if not isinstance(key, _Stored)]
 
 
 class Names:
@@ -70,12 +70,15 @@ class Names:
     (False, "'rate' (entry of an argument of partial)")
     """
 
-    __slots__ = ("_attributes", "_cells", "_entries", "_found", "_lengths", "values")
+    __slots__ = ("_attributes", "_cells", "_entries", "_found", "_lengths", "_stored", "values")
 
     def __init__(self, f: Callable[..., Any], owners: Mapping[str, Any] | None = None):
         #: everything that was found, with what belongs to an object for good
         self.values: list[Any] = []
-        self._found = list(_found(f, owners or {}, self.values))
+        found = list(_found(f, owners or {}, self.values))
+        self._found = [one for one in found if not isinstance(one[4], _Stored)]
+        #: the namespaces that the code stores in, and under what name
+        self._stored = [one for one in found if isinstance(one[4], _Stored)]
         self._cells: list[Any] = []
         self._entries: list[Any] = []
         self._attributes: list[Any] = []
@@ -119,6 +122,9 @@ class Names:
                 now = value if place is None else _looked_up(place, key)
             if isinstance(now, kind):
                 return f"{name!r} ({where})"
+        for where, name, _, place, _ in self._stored:
+            if isinstance(place.get(name), kind):
+                return f"{name!r} ({where})"
         return None
 
     def changed(self) -> str | None:
@@ -138,6 +144,12 @@ class _Length:
 
 
 _LENGTH = _Length()
+
+
+class _Stored(str):
+    """A key under which code stores something: what stands there by now does not matter to the record."""
+
+    __slots__ = ()
 
 
 def _looked_up(place: Any, key: Any) -> Any:
@@ -172,7 +184,7 @@ def _found(
         # As long as it is held, no other object has its id.
         kept.append(value)
         for found, deeper in _inside(value, text, depth, owners):
-            if values is not None:
+            if values is not None and not isinstance(found[4], _Stored):
                 values.append(found[2])
             place, key = found[3], found[4]
             identity = (id(place), key if key.__class__ is str else id(key) if key is _LENGTH else repr(key))
@@ -251,6 +263,10 @@ def _of_function(
     if _is_foreign(function.__globals__.get("__name__", "")):
         return
     for kind, name, attributes in _loads(function.__code__):
+        if kind == "stored":
+            yield (f"global of {function.__globals__.get('__name__', '')}", name, None, function.__globals__,
+                   _Stored(name)), -1  # fmt: skip
+            continue
         if kind == "global" and name in function.__globals__:
             value = function.__globals__[name]
             if not _is_known_module(value):
@@ -271,6 +287,10 @@ def _attributes(value: Any, path: str, names: tuple[str, ...]) -> Iterator[tuple
     """What is reached from a value by one attribute after another."""
     for name in names:
         namespace = _asked(value, "__dict__", None)
+        if isinstance(name, _Stored):
+            if isinstance(namespace, dict):
+                yield (f"attribute of {path}", str(name), None, namespace, name), -1
+            return
         if _is_known_module(value) or (
             _is_foreign(_asked(value if isinstance(value, type) else type(value), "__module__", ""))
             and not isinstance(namespace, dict)
@@ -322,6 +342,10 @@ def _loads(code: CodeType) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         if operation in ("LOAD_ATTR", "LOAD_METHOD") and name:
             attributes.append(instruction.argval)
             continue
+        if operation == "STORE_ATTR" and name:
+            attributes.append(_Stored(instruction.argval))
+        if operation == "STORE_GLOBAL":
+            yield "stored", instruction.argval, ()
         if operation in ("CACHE", "EXTENDED_ARG"):
             continue
         if name:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.operators import CONVERT
 from shared.programs.compiling.memory import Memory
 from shared.programs.compiling.numpy_text import FLOAT64, call_text, number_text
 from shared.programs.compiling.stretches import ScheduledStep
@@ -26,6 +27,7 @@ from shared.rules import indexing, shapes
 _WRITTEN_OUT = 32
 #: Functions that take apart what has to be an array, even one without axes.
 _OF_ARRAYS = frozenset((indexing.GETITEM.function, shapes.TRANSPOSE.function))
+_CONVERSIONS = frozenset((shapes.ASTYPE.function, CONVERT.function))
 #: From here on not every integer is a float.
 _INTEGERS_END = 2**53
 
@@ -162,7 +164,10 @@ class Scope:
             operands = [self.strong(k) for k in equation.operands]
         if function in _OF_ARRAYS and (self.memory.is_number(first) or not self.types[first].is_array):
             operands[0] = f"np.array({operands[0]})"
-        return call_text(equation.primitive, operands, equation.static, self.preamble)
+        text = call_text(equation.primitive, operands, equation.static, self.preamble)
+        result = self.types[equation.result]
+        # What makes a number of an array without axes is to leave it one, where the function does.
+        return f"np.asarray({text})" if function in _CONVERSIONS and result.is_array and not result.shape else text
 
     # --- Python floats ---
 

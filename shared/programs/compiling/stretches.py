@@ -20,7 +20,7 @@ from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 
 #: Arrays of fewer elements fit the second cache anyway.  It has to exceed BLOCK: then a vector that is a stretch by
 #: itself is too long to be a row of another array of the stretch, which would be read whole and not by rows.
-SMALLEST = 1 << 15
+SMALLEST = 1 << 16
 #: Elements of a block: 128 KB of float64.
 BLOCK = 1 << 14
 #: Elements of all small arrays of a stretch together: 7 MB of float64 a thread.  Shorter blocks cost more calls.

@@ -18,62 +18,13 @@ from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.primitive import Edge, Like, Primitive, differs
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, place_text, value_text
 from shared.programs.explaining.forward import tangents
+from shared.programs.explaining.named import Values, number_of, shown
 from shared.programs.parts import Equation, Write, nested_index
 from shared.programs.program import Program
 from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import SETITEM, duplicate, winners, write
 from shared.tree import unflatten
 from shared.updates import GATHER
-
-
-class Values(list[Any]):
-    """The values of a program by number, `values[4]`, and by the name that it prints, `values["v4"]`, `values["x"]`."""
-
-    def __init__(self, values: list[Any], program: Program):
-        super().__init__(values)
-        self._program = program
-
-    def __getitem__(self, which: Any) -> Any:
-        return super().__getitem__(number_of(self._program, which) if isinstance(which, str) else which)
-
-    def __repr__(self) -> str:
-        return _shown("values", self._program, self)
-
-
-def number_of(program: Program, which: int | str) -> int:
-    """The number of a value of a program, from its number or its name; raises KeyError with all names for another."""
-    count = len(program.types)
-    hint = ""
-    if isinstance(which, str):
-        for k, name in program.names.items():
-            if name == which:
-                return k
-        if which[:1] == "v" and which[1:].isascii() and which[1:].isdigit():
-            if int(which[1:]) < count:
-                return int(which[1:])
-        elif not which.isascii():
-            hint = "; lines of trace_table, which it prints with v₁ and the like, are numbered otherwise"
-    elif not isinstance(which, bool) and 0 <= which < count:
-        return int(which)
-    raise KeyError(
-        f"{program.name} has no value {which!r}{user_line()}: values are v0 to v{count - 1}, and by name "
-        f"{', '.join(map(repr, program.names.values())) or 'none'}{hint}"
-    )
-
-
-#: Of more values than this the last are left out where all are shown.
-_SHOWN = 40
-
-
-def _shown(what: str, program: Program, values: Sequence[Any]) -> str:
-    """The values of the inputs and of the equations by name, a line each."""
-    numbers = [k for k in range(len(values)) if k not in program.literals]
-    rows = [
-        f"  {program.name_of(k)} = {'none' if values[k] is None else value_text(values[k])}" for k in numbers[:_SHOWN]
-    ]
-    if len(numbers) > _SHOWN:
-        rows.append(f"  and {len(numbers) - _SHOWN} more")
-    return "\n".join([f"<{what} of {program.name}:", *rows]) + ">"
 
 
 class Contribution:
@@ -150,7 +101,7 @@ class Adjoints:
             0.0 if adjoint is None and has_derivative(value) else adjoint
             for adjoint, value in zip(sweep.found, sweep.values, strict=True)
         ]
-        return _shown("adjoints", sweep.program, found)
+        return shown("adjoints", sweep.program, found)
 
     def __getitem__(self, which: int | str) -> Any:
         sweep = self._sweep

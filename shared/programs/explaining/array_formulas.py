@@ -80,7 +80,7 @@ def pulled(
         axes = static.get("axes")
         if _is_reversed(axes, len(shape)):
             return f"{incoming}↑T"
-        inverse = tuple(int(k) for k in np.argsort([int(axis) % len(shape) for axis in axes]))
+        inverse = tuple(int(k) for k in np.argsort([int(axis) % len(shape) for axis in axes or ()]))
         return f"transpose({incoming}, axes={inverse})"
     if function is _RESHAPE:
         return f"reshape({incoming}, {shape}{_order(static)})"
@@ -91,7 +91,7 @@ def pulled(
         return f"{incoming}·exp({texts[0]} - {texts[-1]})"
     if function is np.broadcast_to and np.size(given[0]) == 1:
         return f"sum({incoming})"
-    if function is np.where and np.shape(out) == shape:
+    if function is np.where:
         zeroed = (incoming, "0") if position == 1 else ("0", incoming)
         return f"where({texts[0]}, {', '.join(zeroed)})"
     if function is _CONCATENATE:

@@ -114,7 +114,7 @@ class Marks:
         if spelled is not None:
             # Minus one times x, and not x minus one: a sign behind an operator is put in parentheses.
             return spelled.join(map(_atom, operands)) if len(operands) == 2 else f"{spelled.strip()}{operands[0]}"
-        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in keywords(static).items()]
+        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in sorted(keywords(static).items())]
         return f"{name_of(primitive)}({', '.join(operands + named)})"
 
     def _given(self, equation: Equation) -> tuple[list[Any], Any]:
@@ -163,7 +163,7 @@ class Marks:
         texts = [self.value(k) for k in (*equation.operands, equation.result)]
         told = pulled(equation, position, incoming, texts, given, out)
         if told is not None:
-            return told
+            return _summed(told, np.shape(given[position]), np.shape(out)) if primitive.function is np.where else told
         if primitive.elementwise:
             return _times(incoming, self._unnamed(equation, position))
         return f"({self._unnamed(equation, position)})↑T {incoming}"

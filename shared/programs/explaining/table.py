@@ -135,10 +135,11 @@ class TraceTable:
         label = (
             unicodedata.normalize("NFKC", name).replace("\N{MINUS SIGN}", "-") if isinstance(name, str) else f"v{name}"
         )
-        for wanted in (label, name):
-            for line in self.lines:
-                if wanted == line.name or (wanted is name and wanted == line.argument):
-                    return line
+        found = [line for line in self.lines if line.name == label]
+        if isinstance(name, str):
+            found += [line for line in self.lines if line.argument == name]
+        if found:
+            return found[0]
         known = [line.name if line.argument is None else f"{line.name} ({line.argument})" for line in self.lines]
         if len(known) > _LISTED:
             known[_LISTED // 2 : -_LISTED // 2] = ["..."]

@@ -22,7 +22,6 @@ from shared.programs.explaining.evaluation import program_of
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.tabulation import Tabulated
-from shared.programs.tracing import trace
 from shared.rules import indexing
 
 #: Graphs of more intermediate vertices than this are not searched for the best order.
@@ -200,11 +199,12 @@ class EliminationOrders(Tabulated):
 def elimination_orders(f: Callable[..., Any] | Program | LinearGraph, *args: Any) -> EliminationOrders:
     """What the Jacobian of a scalar program costs by vertex elimination: forwards, in reverse, and in the best order.
 
-    `f` takes numbers (integers count as floats), or arrays of which it reads single elements, and returns numbers; or it is a
-    `Program`, or a `LinearGraph` made by hand, which needs no `args`.  Counted are multiplications and additions of
-    partial derivatives, those by 1 like any other; the partial derivatives themselves every order needs.  The best
-    order has the fewest multiplications, and of these the fewest additions.  It is sought among all orders, for at most
-    15 intermediate vertices; beyond, there is the greedy choice of the least Markowitz degree (edges in times out).
+    `f` takes numbers (integers count as floats), or arrays of which it reads single elements, and returns numbers;
+    or it is a `Program`, or a `LinearGraph` made by hand, which needs no `args`.  Counted are multiplications and
+    additions of partial derivatives, those by 1 like any other; the partial derivatives themselves every order needs.
+    The best order has the fewest multiplications, and of these the fewest additions.  It is sought among all orders,
+    for at most 15 intermediate vertices; beyond, there is the greedy choice of the least Markowitz degree (edges in
+    times out).
 
     Cost: one evaluation of `f`; the best order of k vertices takes some 10 microseconds times 2**k.  Raises TypeError
     where the program computes with arrays.
