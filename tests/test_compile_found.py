@@ -408,3 +408,20 @@ def test_numbers_joined_to_a_vector_are_assigned():
     y = np.array([0.5, 3.0])
     np.testing.assert_array_equal(fast(y), [3.0, -0.5, 1.5, 2.0])
     assert "concatenate" not in fast.source()
+
+
+def test_whether_a_reshape_that_is_written_to_copies_is_decided_for_each_layout():
+    def reversed_rows(x):
+        v = x.swapaxes(0, -1) * 2
+        w = v.ravel()
+        w[::-1] = np.arange(6.0)
+        return v
+
+    fast, c = compile(reversed_rows), np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(fast(c), reversed_rows(c))
+    # Here the reshaped array is a view, through which a record cannot write.
+    with pytest.raises(StaleViewError, match="a reshape, a transpose"):
+        fast(np.asfortranarray(c))
+    np.testing.assert_array_equal(fast(c), reversed_rows(c))
+    with pytest.raises(ProgramGuardError, match="another order of elements"):
+        trace(reversed_rows, c)(np.asfortranarray(c))

@@ -84,6 +84,21 @@ class ValueType:
         return f"{self.dtype}[{','.join(map(str, self.shape))}]" if self.is_array else str(self.dtype)
 
 
+#: How an array lies in memory: whether in C and in Fortran order, and its axes from the largest stride to the least.
+Layout = tuple[bool, bool, tuple[int, ...]]
+
+
+def layout_of(array: np.ndarray) -> Layout:
+    """How an array lies in memory.
+
+    >>> layout_of(np.zeros((2, 3)).T)
+    (False, True, (1, 0))
+    """
+    strides = array.strides
+    axes = tuple(sorted(range(array.ndim), key=lambda axis: -abs(strides[axis])))
+    return array.flags.c_contiguous, array.flags.f_contiguous, axes
+
+
 class Equation:
     """`result = primitive(*operands, **static)`: operands and result are numbers of values; `where` is the user's line.
 

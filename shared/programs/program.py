@@ -8,7 +8,8 @@ compiling) reads this one form; how it is recorded is the business of `shared.pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from shared.errors import ProgramGuardError, user_line
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.programs.notation import literal_text
-from shared.programs.parts import Equation, Guard, Step, ValueType, Write
+from shared.programs.parts import Equation, Guard, Layout, Step, ValueType, Write, layout_of
 from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, leaf_paths, unflatten
@@ -43,6 +44,7 @@ class Program:
         "captured",
         "custom",
         "inputs",
+        "layouts",
         "literals",
         "name",
         "names",
@@ -68,6 +70,7 @@ class Program:
         outputs: list[int],
         out_structure: Structure,
         custom: tuple[str, ...] = (),
+        layouts: Mapping[int, Layout] = MappingProxyType({}),
     ):
         self.name = name
         self.types = types
@@ -84,6 +87,8 @@ class Program:
         self.out_structure = out_structure
         #: functions with a derivative of their own, which the record has followed inside
         self.custom = custom
+        #: of arguments, where it matters to what a reshaped array is a view of, whether they lie in C and Fortran order
+        self.layouts = dict(layouts)
         self.__name__ = name
         self._last_uses: list[tuple[int, ...]] | None = None
 
@@ -200,6 +205,12 @@ class Program:
                 raise ProgramGuardError(
                     f"{self.name} was recorded for {self.types[number].description} as {self.names[number]}, not "
                     f"{_description(leaf)}{user_line()}; trace it again"
+                )
+            if number in self.layouts and isinstance(leaf, np.ndarray) and layout_of(leaf) != self.layouts[number]:
+                raise ProgramGuardError(
+                    f"{self.name} assigns to reshaped arrays and was recorded for {self.names[number]} in another "
+                    f"order of elements (C or Fortran order){user_line()}, so it might write to other arrays; trace it "
+                    "again, or begin with np.ascontiguousarray"
                 )
             values[number] = leaf
         if self.custom and any(isinstance(leaf, Tracer) for leaf in leaves):

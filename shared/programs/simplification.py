@@ -206,6 +206,7 @@ class _Forward:
             [numbers[k] for k in outputs],
             source.out_structure,
             source.custom,
+            {numbers[k]: layout for k, layout in source.layouts.items()},
         )
 
 

@@ -14,8 +14,10 @@ import numpy as np
 from shared.arguments import argument_paths
 from shared.errors import ImpureFunctionError, TracerConversionError, user_line
 from shared.levels import RECORDING, Tracer
+from shared.programs.parts import Equation, Layout, Write, layout_of
 from shared.programs.program import Program
 from shared.programs.recorder import LARGEST_COMPARED, Recorded, Recording
+from shared.rules import shapes
 from shared.tracer import operand
 from shared.transformed import readable_name
 from shared.tree import flatten, unflatten
@@ -102,12 +104,23 @@ def record(
     finally:
         RECORDING.reset(token)
         recording.end()
+    layouts = _layouts(recording, inputs, [leaf.primal for leaf in watched])
     del result, given, keywords, watched, leaf
     literals, captured = recording.settle()
     return Program(
         name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
-        recording.steps, outputs, out_structure, tuple(recording.custom),
+        recording.steps, outputs, out_structure, tuple(recording.custom), layouts,
     )  # fmt: skip
+
+
+def _layouts(recording: Recording, inputs: list[int], arrays: list[Any]) -> dict[int, Layout]:
+    """How the arguments lie in memory, where a reshape is a view or a copy by that, and arrays are assigned to."""
+    steps = [step for step in recording.steps if isinstance(step, Equation)]
+    writes = any(isinstance(step.primitive, Write) for step in steps)
+    if not writes or not any(step.primitive is shapes.RESHAPE for step in steps):
+        return {}
+    found = zip(inputs, arrays, strict=True)
+    return {k: layout_of(array) for k, array in found if isinstance(array, np.ndarray) and array.ndim > 1}
 
 
 def _output(recording: Recording, name: str, leaf: Any) -> int:

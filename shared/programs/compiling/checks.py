@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.parts import ValueType
+from shared.programs.parts import ValueType, layout_of
 from shared.programs.program import Program
 from shared.tree import LEAF, Structure
 
@@ -87,7 +87,8 @@ class Check:
                 f"{name} is static{position} or ({name}.__class__ is kind{position} and {name} == static{position})"
             )
             return
-        type_: ValueType = self.program.types[next(self._numbers)]
+        number = next(self._numbers)
+        type_: ValueType = self.program.types[number]
         self.inputs.append(name)
         if type_.is_array:
             dtype = self._dtype(type_.dtype)
@@ -95,6 +96,9 @@ class Check:
                 f"{name}.__class__ is ndarray and {name}.shape == {type_.shape} and "
                 f"({name}.dtype is {dtype} or {name}.dtype == {dtype})"
             )
+            if number in self.program.layouts:
+                self.scope["layout_of"] = layout_of
+                self._unless(f"layout_of({name}) == {self.program.layouts[number]}")
         else:
             self.scope[f"kind{position}"] = type_.kind
             self._unless(f"{name}.__class__ is kind{position}")

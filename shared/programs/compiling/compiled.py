@@ -305,6 +305,7 @@ def _same_arguments(one: Program, other: Program) -> bool:
     return (
         one.structure == other.structure
         and [one.types[k] for k in one.inputs] == [other.types[k] for k in other.inputs]
+        and one.layouts == other.layouts
         and one.static_leaves.keys() == other.static_leaves.keys()
         and all(alike(value, other.static_leaves[k]) for k, value in one.static_leaves.items())
     )

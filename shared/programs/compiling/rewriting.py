@@ -288,6 +288,7 @@ class _Pass:
         return Program(
             source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
             self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
+            source.layouts,
         ).simplified()  # fmt: skip
 
 
