@@ -172,7 +172,7 @@ def _found(
     """Every name once, and every function and container once."""
     visited: set[int] = set()
     known: set[tuple[int, Any]] = set()
-    # Callables to look into, each with its text; an explicit stack, since helpers may call each other in long chains.
+    # Callables to look into, each with its text; an explicit stack, since functions may call each other in long chains.
     pending: list[tuple[Any, str, int]] = [(f, _asked(f, "__qualname__", "the function"), 0)]
     pending += [(owner, name, 0) for name, owner in owners.items() if callable(owner)]
     kept = []
