@@ -77,7 +77,7 @@ def _power(self: Any, other: Any) -> Any:
         and other in _POWERS
         and self.is_array
         # Of integers it takes none but the square, and 2.0 would make them floats.
-        and (self.dtype.kind in "fc" or (other.__class__ is int and other == 2))
+        and ((other.__class__ is int and other == 2) or self.dtype.kind in "fc")
     ):
         return _POWERS[other](self)
     return self.binary(elementwise.POWER, self, other)

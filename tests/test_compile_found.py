@@ -145,6 +145,11 @@ def test_rewriting_neither_overflows_nor_vanishes_where_the_function_does_not(f,
         np.testing.assert_allclose(compile(f)(*given), f(*given), rtol=1e-13)
 
 
+def test_an_inner_product_overflows_no_sooner_than_the_sum():
+    x = np.full(10, 1e154)
+    np.testing.assert_allclose(compile(lambda x: np.sum(x * x * 1e-10))(x), 1e299, rtol=1e-13)
+
+
 def test_rewriting_keeps_python_numbers_weak():
     program = trace(lambda x, r, s: x * ((-r) * (2.0 * s)), np.ones(3, np.float32), 0.1, 0.3)
     found = rewritten(program.simplified())

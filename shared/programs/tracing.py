@@ -57,29 +57,8 @@ def record(
     recording = Recording("trace", lowered)
     name = readable_name(f)
     leaves, structure = flatten([list(args), kwargs])
-    paths = list(argument_paths(f, args, kwargs))
-    names: dict[int, str] = {}
-    inputs: list[int] = []
-    static_leaves: dict[int, Any] = {}
-    traced: list[Any] = []
-    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
-        if isinstance(leaf, Tracer):
-            raise TracerConversionError(
-                f"trace: the argument {path} belongs to a differentiation in progress{user_line()}; trace the "
-                "outermost function: trace(reversead.grad(f), x), not reversead.grad(lambda x: trace(f, x))"
-            )
-        if isinstance(leaf, (float, complex)) or (
-            isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc"
-        ):
-            if isinstance(leaf, np.ndarray) and leaf.__class__ is not np.ndarray:
-                leaf = operand(leaf)
-            number = recording.new(leaf)
-            inputs.append(number)
-            names[number] = path
-            traced.append(Recorded(recording, leaf, number))
-        else:
-            static_leaves[position] = leaf
-            traced.append(leaf)
+    names, static_leaves, traced = _recorded_leaves(recording, leaves, list(argument_paths(f, args, kwargs)))
+    inputs = list(names)
     given, keywords = unflatten(structure, traced)
     watched = [leaf for leaf in traced if isinstance(leaf, Recorded)]
     leaf = leaves = traced = None  # type: ignore[assignment]
@@ -111,6 +90,33 @@ def record(
         name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
         recording.steps, outputs, out_structure, tuple(recording.custom), layouts,
     )  # fmt: skip
+
+
+def _recorded_leaves(
+    recording: Recording, leaves: list[Any], paths: list[str]
+) -> tuple[dict[int, str], dict[int, Any], list[Any]]:
+    """The names of those leaves that are inputs, by number; the others, by position; and all as `f` is given them."""
+    names: dict[int, str] = {}
+    static_leaves: dict[int, Any] = {}
+    traced: list[Any] = []
+    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
+        if isinstance(leaf, Tracer):
+            raise TracerConversionError(
+                f"trace: the argument {path} belongs to a differentiation in progress{user_line()}; trace the "
+                "outermost function: trace(reversead.grad(f), x), not reversead.grad(lambda x: trace(f, x))"
+            )
+        if isinstance(leaf, (float, complex)) or (
+            isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc"
+        ):
+            if isinstance(leaf, np.ndarray) and leaf.__class__ is not np.ndarray:
+                leaf = operand(leaf)
+            number = recording.new(leaf)
+            names[number] = path
+            traced.append(Recorded(recording, leaf, number))
+        else:
+            static_leaves[position] = leaf
+            traced.append(leaf)
+    return names, static_leaves, traced
 
 
 def _layouts(recording: Recording, inputs: list[int], arrays: list[Any]) -> dict[int, Layout]:

@@ -47,7 +47,7 @@ class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "contents", "departures", "guards", "namespace", "objects", "program", "refusals", "text",
+        "_spare", "attempt", "contents", "guards", "namespace", "objects", "program", "refusals", "text",
         "used",
     )  # fmt: skip
 
@@ -67,7 +67,6 @@ class Variant:
         self.namespace: dict[str, Any] = {}
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
-        self.departures = 0
         if len(source.equations) <= LONGEST:
             written = Source(source)
             self.text, self.guards, self.namespace = written.text, written.guards, written.namespace
@@ -168,16 +167,17 @@ class Compiled:
                 if result is OTHER:
                     continue
                 if isinstance(result, Exception):
-                    variant.departures += 1
-                    continue
+                    continue  # a branch went another way
                 self._calls = variant.used = self._calls + 1
                 return result
         return self._first_call(args, kwargs)
 
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compile for arguments that no variant takes, and call that."""
+        if self._uncompiled:
+            return self.__wrapped__(*args, **kwargs)
         leaves, _ = flatten([list(args), kwargs])
-        if self._uncompiled or any(isinstance(leaf, Tracer) for leaf in leaves):
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
             # Part of a larger differentiation, or record: that sees the function itself.
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
@@ -322,10 +322,11 @@ def compile(f: Function, cache_size: int = 8) -> Compiled:
 
     Arrays from outside are read at each call where they meet an argument.  What `f` computes from such arrays alone
     (`A * 2`, `float(A[0])`, a branch on them) is recorded, so arrays that names stand for are compared with a copy at
-    each call, and `f` is compiled anew after a change: up to 8 KB always, larger ones if the record holds numbers that
-    may come from them (any array or NumPy number that `f` has made; Python floats that are neither whole, nor one over
-    a whole number, nor written in the code).  So a change of a large array that decides a branch or a count alone is
-    not seen; nor is, of an array that is also read at each call, any after two that left the record as it was.  Numbers
+    each call, and `f` is compiled anew after a change: up to 8 KB always, and of any size if the program does not read
+    them itself; of larger ones that it reads, those only where the record holds numbers that may come from them (any
+    array or NumPy number that `f` has made; Python floats that are neither whole, nor one over a whole number, nor
+    written in the code).  So of a large array that is also read at each call, a change that decides a branch or a count
+    alone is not seen; nor is, of any array that is read, one after two that left the record as it was.  Numbers
     from such arrays are better passed as arguments.
 
     Results differ from those of `f` by rounding: in zeros by their sign, and where a product of numbers in the code

@@ -1,8 +1,8 @@
 """Whether a function does the same each time: two programs that were traced from one call, compared.
 
 A function that draws random numbers, reads the clock or counts its calls is recorded with the numbers of that one run.
-Traced twice it shows, since the two programs differ.  This module knows how programs are built, and nothing of how they
-are recorded.
+Traced twice it shows, since the two programs differ.  This module knows how programs are built and who holds their
+arrays, and nothing of how they are recorded.
 """
 
 from __future__ import annotations

@@ -215,6 +215,8 @@ class _Pass:
         if step.static.get("keepdims") or self.readers[operand] != 1 or self.types[step.result].kind is not np.float64:
             return False
         factor, base = self.form(operand)
+        if abs(factor) < 1.0:
+            return False  # the sum of the products may overflow where that of their multiples does not
         product = self.made.get(base)
         if product is None or product is not self.steps[-1] or isinstance(product.primitive, Write):
             return False
