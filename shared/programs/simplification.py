@@ -3,8 +3,8 @@
 One pass forwards finds common subexpressions by value numbering (Aho, Sethi & Ullman 1986, section 9.4), evaluates
 equations of literals, and passes identities on (`x * 1`, a reshape to the same shape, a copy); one backwards drops what
 no output and no guard needs.  Values of a program never change, which is why all of this is safe: an assignment is an
-equation like another.  Results stay equal, also in the sign of a zero (`x - 0.0` is `x`, `x + 0.0` is not).  This module
-knows no derivative.
+equation like another.  Results stay equal, also in the sign of a zero (`x - 0.0` is `x`, `x + 0.0` is not).  This
+module knows no derivative.
 """
 
 from __future__ import annotations
