@@ -99,7 +99,7 @@ def _write_reduction(scope: Scope, buffers: Buffers, equation: Equation) -> None
             scope.body.append(f"{product}, {_flattened(scope, number, target, found.shape[1 - summed])})")
         scope.body[-1] += "  # sum"
         return
-    text = f"np.{ufunc.__name__}.reduce({name}, {axis}, None, {target}, {keepdims})"
+    text = f"np.{ufunc.__name__}.reduce({name}, {scope.namespace.text(axis)}, None, {target}, {keepdims})"
     if target is None:
         scope.assign(number, text)
     else:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.programs.compiling.buffers import Buffers
-from shared.programs.compiling.numpy_text import allocation, dtype_of, number_text
+from shared.programs.compiling.literals import is_plain_dtype, number_text
+from shared.programs.compiling.numpy_text import allocation, dtype_of
 from shared.programs.compiling.scope import Scope
 from shared.programs.parts import Equation
 from shared.tracer import ADD_AT, SETITEM
@@ -49,8 +50,8 @@ def _write_elements(scope: Scope, equation: Equation, target: str, of_zeros: boo
     index = _index_text(scope, inner)
     distinct = all(scope.memory.is_basic(k) for k in inner) or _names_each_once(scope, inner)
     source = scope.literals.get(equation.operands[1])
-    if isinstance(source, np.ndarray) and source.size and not any(source.strides):
-        text = number_text(source.flat[0])
+    if isinstance(source, np.ndarray) and source.size and not any(source.strides) and is_plain_dtype(source.dtype):
+        text = str(number_text(source.flat[0].item()))
     else:
         text = scope.name(equation.operands[1])
     if updating is SETITEM or (of_zeros and distinct):

@@ -12,10 +12,10 @@ import numpy as np
 
 from shared.programs.compiling import stretches
 from shared.programs.compiling.buffers import Buffers
+from shared.programs.compiling.literals import Definition
 from shared.programs.compiling.numpy_text import allocation, dtype_text, output_text, ufunc_of
 from shared.programs.compiling.scope import Scope
 from shared.programs.compiling.stretches import Stretch
-from shared.programs.notation import literal_text
 from shared.programs.parts import Equation, ValueType
 
 
@@ -116,7 +116,7 @@ class _Written:
                     scope.body.append(f"{target}.fill(0)")
             targets[e.result] = scope.names[e.result] = target
         for e in self.stretch.writes:
-            part = ", ".join(literal_text(scope.literals[k]) for k in e.operands[2:])
+            part = ", ".join(scope.name(k) for k in e.operands[2:])
             self.parameters[f"part{e.result}"] = f"{targets[e.result]}[{part}]"
             self.by_rows.append(f"part{e.result}")
 
@@ -195,7 +195,7 @@ class _Written:
         if stretch.writes or size < stretches.FOR_TWO_THREADS or stretch.rows < 4 * self.block:
             call = f"{self.name}(0, {stretch.rows}{values})"
             return [f"{', '.join(totals)} = {call}" if totals else call]
-        self.scope.preamble["in_two_threads"] = _IN_TWO_THREADS
+        self.scope.namespace.definitions["in_two_threads"] = _IN_TWO_THREADS
         middle = (stretch.rows // self.block // 2) * self.block
         halves = f"in_two_threads({self.name}, {middle}, {stretch.rows}{values})"
         if not totals:
@@ -206,7 +206,7 @@ class _Written:
         return [first, f"{', '.join(totals)} = [a + b for a, b in zip(first, second)]"]
 
 
-_IN_TWO_THREADS = '''def in_two_threads(stretch, middle, last, *arrays):
+_IN_TWO_THREADS = Definition('''def in_two_threads(stretch, middle, last, *arrays):
     """The results of a stretch for the rows before and after the middle."""
     found = []
     state = np.geterr()
@@ -227,4 +227,4 @@ _IN_TWO_THREADS = '''def in_two_threads(stretch, middle, last, *arrays):
     first, error = found[0]
     if error is not None:
         raise error
-    return first, second'''
+    return first, second''')

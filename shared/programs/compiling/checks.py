@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.programs.compiling.literals import literal
 from shared.programs.parts import ValueType, layout_of
 from shared.programs.program import Program
 from shared.tree import LEAF, Structure
@@ -35,9 +36,10 @@ class Check:
         self._unless(f"len(args) == {len(args.children)} and len(kwargs) == {len(kwargs.children)}")
         for k, child in enumerate(args.children):
             self._take(f"args[{k}]", child)
-        for name, child in zip(kwargs.names or (), kwargs.children, strict=True):
-            self._unless(f"{name!r} in kwargs")
-            self._take(f"kwargs[{name!r}]", child)
+        for k, (key, child) in enumerate(zip(kwargs.names or (), kwargs.children, strict=True)):
+            name = self._key(f"keyword{k}", key)
+            self._unless(f"{name} in kwargs")
+            self._take(f"kwargs[{name}]", child)
         for k, (number, array) in enumerate(program.captured.items()):
             self.scope[f"captured{k}"] = array
             type_ = program.types[number]
@@ -45,6 +47,13 @@ class Check:
 
     def _unless(self, condition: str) -> None:
         self.rows += [f"    if not ({condition}):", "        return other"]
+
+    def _key(self, name: str, key: Any) -> str:
+        """A key as a literal, or by the generated name under which it is assigned."""
+        text = literal(key)
+        if text is None:
+            self.scope[name] = key
+        return text or name
 
     def _dtype(self, dtype: Any) -> str:
         name = f"dtype_{dtype.str[1:] if dtype.isnative else len(self.scope)}"
@@ -64,9 +73,9 @@ class Check:
         self._unless(f"{name}.__class__ is kind_{name} and len({name}) == {len(structure.children)}")
         for k, child in enumerate(structure.children):
             if structure.kind is dict:
-                self.scope[f"key{k}_{name}"] = key = (structure.names or ())[k]
-                self._unless(f"key{k}_{name} in {name}")
-                self._take(f"{name}[{key!r}]" if isinstance(key, str) else f"{name}[key{k}_{name}]", child)
+                key = self._key(f"key{k}_{name}", (structure.names or ())[k])
+                self._unless(f"{key} in {name}")
+                self._take(f"{name}[{key}]", child)
             else:
                 self._take(f"{name}[{k}]", child)
 

@@ -25,6 +25,7 @@ from shared.programs.compiling.checks import OTHER, PLAIN, Check, alike
 from shared.programs.compiling.contents import Contents, arrays_among, watched
 from shared.programs.compiling.determinism import differences
 from shared.programs.compiling.faithful import faithful_record
+from shared.programs.compiling.literals import comment
 from shared.programs.compiling.names import Names
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
@@ -135,7 +136,7 @@ class Variant:
 
 
 def _code(text: str, name: str) -> Any:
-    return _compile(text, f"<compiled {name}>", "exec")
+    return _compile(text, f"<compiled {comment(name)}>", "exec")
 
 
 _compile = compile

@@ -2,26 +2,25 @@
 
 Three kinds of text: an expression of Python floats (`math`), a call of a ufunc with an output array, and any other.
 What has no entry is called by its own NumPy name; a function of this library that NumPy lacks is written out as its
-source.  This module knows no buffers and no order of operations.
+source, and one of a user's is an object that is called.  This module knows no buffers and no order of operations.
 """
 
 from __future__ import annotations
 
-import builtins
 import inspect
-import keyword
 import math
 import operator
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from shared.operators import CONVERT
 from shared.primitive import Primitive
+from shared.programs.compiling.literals import Definition, Namespace
 from shared.programs.parts import ValueType
 from shared.rules import indexing, linear_algebra, reductions, shapes, special
 
@@ -117,20 +116,9 @@ def output_text(opening: str, target: str) -> str:
 #: The ufunc whose `reduce` a reduction is.
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply}
 
-# --- numbers and types ------------------------------------------------------------------------------------------------
+# --- types ------------------------------------------------------------------------------------------------------------
 
 FLOAT64 = np.dtype(np.float64)
-
-
-def number_text(value: Any) -> str:
-    """A number, or an array without axes, as source text."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "math.nan" if value != value else ("math.inf" if value > 0 else "-math.inf")
-    if isinstance(value, complex):
-        return f"complex({number_text(value.real)}, {number_text(value.imag)})"
-    return repr(value)
 
 
 def dtype_of(type_: ValueType) -> np.dtype[Any]:
@@ -151,22 +139,10 @@ def allocation(function: str, type_: ValueType) -> str:
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-#: Names that the text itself uses: those of modules, functions and variables, and those of values.
-_TAKEN = frozenset(
-    ("np", "math", "threading", "call", "Departed", "in_two_threads", "start", "first", "last", "rows", *dir(builtins),
-     *keyword.kwlist)
-)  # fmt: skip
-_NUMBERED = re.compile(r"(x|v|c|b|t|s|array|part|stretch)[0-9]+(_[0-9a-z]+)?$")
-
 
 def is_short(name: str) -> bool:
     """Whether a function of NumPy is so short that looking its name up would show: the text imports it by name."""
     return name == "dot" or isinstance(getattr(np, name, None), np.ufunc)
-
-
-def is_free(name: str) -> bool:
-    """Whether the text may call something of its own by a name."""
-    return name.isidentifier() and name not in _TAKEN and not _NUMBERED.match(name) and not is_short(name)
 
 
 # --- other calls ------------------------------------------------------------------------------------------------------
@@ -176,14 +152,19 @@ def _index(parts: Sequence[str]) -> str:
     return ", ".join(parts) if parts else "()"
 
 
+def _astype(x: str, *, dtype: str) -> str:
+    return f"np.asarray({x}).astype({dtype})[()]"
+
+
+#: How some functions are called otherwise than by their name; keywords are given as texts, too.
 _CALLS: dict[Any, Callable[..., str]] = {
     indexing.GETITEM.function: lambda x, *index: f"{x}[{_index(index)}]",
-    shapes.RESHAPE.function: lambda x, *, shape, order="C": (
-        f"np.reshape({x}, {shape})" if order == "C" else f"np.reshape({x}, {shape}, order={order!r})"
+    shapes.RESHAPE.function: lambda x, *, shape, order="'C'": (
+        f"np.reshape({x}, {shape})" if order == "'C'" else f"np.reshape({x}, {shape}, order={order})"
     ),
-    shapes.TRANSPOSE.function: lambda x, *, axes=None: f"{x}.T" if axes is None else f"np.transpose({x}, {axes})",
-    shapes.ASTYPE.function: lambda x, *, dtype: f"np.asarray({x}).astype(np.{np.dtype(dtype).name})[()]",
-    CONVERT.function: lambda x, *, dtype: f"np.asarray({x}).astype(np.{np.dtype(dtype).name})[()]",
+    shapes.TRANSPOSE.function: lambda x, *, axes="None": f"{x}.T" if axes == "None" else f"np.transpose({x}, {axes})",
+    shapes.ASTYPE.function: _astype,
+    CONVERT.function: _astype,
     special.stop_gradient.function: lambda x: f"np.array({x})[()]",
     linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
     **{
@@ -193,84 +174,74 @@ _CALLS: dict[Any, Callable[..., str]] = {
 }
 #: The parts of a singular value decomposition, by the names of their primitives.
 _SINGULAR_VALUES = {"svd_u": 0, "svd_s": 1, "svd_vt": 2}
+#: The functions of NumPy that are called by their own name.
+_OWN_NAMES: dict[Any, str] = {
+    function: f"{prefix}{name}"
+    for module, prefix in ((np.fft, "np.fft."), (np.linalg, "np.linalg."), (np, "np."))
+    for name, function in vars(module).items()
+    if callable(function) and not name.startswith("_") and getattr(function, "__name__", "") == name
+}
 
 
-def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], preamble: dict[str, Any]) -> str:
-    """The text of a call; what it needs to be defined first is added to `preamble`, a name to a text or an object."""
+def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], namespace: Namespace) -> str:
+    """The text of a call; what it needs to be defined or assigned first is added to `namespace`."""
     function = primitive.function
+    keywords = {name: namespace.text(value) for name, value in static.items()}
     written = _CALLS.get(function)
     if written is not None:
-        return written(*operands, **static)
+        return written(*operands, **keywords)
     ufunc = ufunc_of(primitive)
     if primitive.name in _SINGULAR_VALUES and primitive.raw.__module__ == linear_algebra.__name__:
         return f"np.linalg.svd({operands[0]}, full_matrices=False)[{_SINGULAR_VALUES[primitive.name]}]"
-    keywords = [f"{name}={_static_text(value, preamble)}" for name, value in static.items()]
-    arguments = ", ".join([*operands, *keywords])
+    if all(name.isidentifier() and name.isascii() for name in keywords):
+        arguments = ", ".join([*operands, *[f"{name}={text}" for name, text in keywords.items()]])
+    else:
+        arguments = ", ".join([*operands, f"**{namespace.object(static, 'keywords')}"])
     if ufunc is not None:
         return f"np.{ufunc.__name__}({arguments})"
-    name = getattr(function, "__name__", "")
-    for module, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
-        if getattr(module, name, None) is function:
-            return f"{prefix}.{name}({arguments})"
-    return f"{_defined(primitive, preamble)}({arguments})"
+    name = _OWN_NAMES.get(function)
+    return f"{_defined(primitive, namespace) if name is None else name}({arguments})"
 
 
-def _defined(primitive: Primitive, preamble: dict[str, Any]) -> str:
-    """The name under which a function that NumPy lacks is defined: as its own source where that stands by itself."""
+def _defined(primitive: Primitive, namespace: Namespace) -> str:
+    """The name of a function that NumPy lacks: this library's own are defined by their source, others assigned."""
     raw = primitive.raw
-    base = "".join(c if c.isalnum() else "_" for c in primitive.name.lstrip("_"))
-    name = base = base if is_free(base) else f"function_{base}"
-    entry = _own_source(raw, name)
-    count = 1
-    while preamble.get(name, entry) is not entry and preamble.get(name) != entry:
-        count += 1
-        name = f"{base}_{count}"
-        entry = _own_source(raw, name)
-    preamble[name] = entry
+    source = _own_source(raw)
+    if source is None:
+        return namespace.object(raw, "function", primitive.name)
+    name, text = source
+    # Two functions of this library may have one name.
+    while namespace.definitions.get(name, text) != text:
+        name += "_"
+        text = Definition(text.text.replace(f"def {name[:-1]}(", f"def {name}(", 1))
+    namespace.definitions[name] = text
     return name
 
 
 @lru_cache(maxsize=256)
-def _own_source(raw: Any, name: str) -> Any:
-    """The source of a function that needs nothing but NumPy and `math`, under another name; else the function."""
-    code = getattr(raw, "__code__", None)
-    if code is None or raw.__closure__ is not None or raw.__name__ == "<lambda>" or raw.__defaults__:
-        return raw
-    needed = {n for n in code.co_names if n in raw.__globals__}
-    if not needed <= {"np", "math"} or any(n not in raw.__globals__ and not _known(n) for n in code.co_names):
-        return raw
+def _own_source(raw: Any) -> tuple[str, Definition] | None:
+    """The name and source of a function of this library that needs nothing but NumPy and `math`; None of any other.
+
+    It is read from a file, and believed if it compiles to the very code that the function has.
+    """
+    if not isinstance(raw, FunctionType) or not raw.__module__.startswith("shared.") or raw.__closure__ is not None:
+        return None
+    code, known = raw.__code__, {"np": np, "math": math}
+    outer = [name for name in code.co_names if name in raw.__globals__]
+    if raw.__defaults__ or any(raw.__globals__[n] is not known.get(n) for n in outer):
+        return None
     try:
         text = textwrap.dedent(inspect.getsource(raw))
     except (OSError, TypeError):
-        return raw
-    if not text.startswith("def "):
-        return raw
-    return "def " + name + text[text.index("(") :].rstrip().replace(": Any", "").replace(" -> Any", "")
-
-
-def _known(name: str) -> bool:
-    """Whether a name in a function's code is a builtin's, or may be an attribute's."""
-    return any(hasattr(place, name) for place in (builtins, np, np.ndarray, np.ufunc, np.linalg, np.fft))
-
-
-def _static_text(value: Any, preamble: dict[str, Any]) -> str:
-    if isinstance(value, np.dtype):
-        return f"np.dtype({value.str!r})"
-    if isinstance(value, type):
-        name = value.__name__
-        if value in (float, complex, int, bool):
-            return name
-        if value.__module__ == "numpy" and vars(np).get(name) is value:
-            return f"np.{name}"
-    if isinstance(value, (np.integer, np.bool)):
-        return repr(value.item())
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biu" and value.size:
-        return f"np.array({value.tolist()!r}, np.{value.dtype.name})"
-    if value.__class__ in (tuple, list):
-        inner = ", ".join(_static_text(v, preamble) for v in value)
-        return f"({inner}{',' if len(value) == 1 else ''})" if value.__class__ is tuple else f"[{inner}]"
-    if value is None or value.__class__ in (bool, int, str) or (value.__class__ is float and value - value == 0):
-        return repr(value)
-    name = f"static{len(preamble)}"
-    preamble[name] = value
-    return name
+        return None
+    if not text.startswith(f"def {code.co_name}("):
+        return None
+    name = f"_{code.co_name.lstrip('_')}"
+    text = f"def {name}" + text[text.index("(") :].rstrip().replace(": Any", "").replace(" -> Any", "")
+    # Python compiles the call of a module's function otherwise where it sees the import.
+    module = compile(f"import math\nimport numpy as np\n{text}", raw.__module__, "exec")
+    made = [part for part in module.co_consts if isinstance(part, CodeType)]
+    same = ("co_code", "co_consts", "co_names", "co_varnames", "co_argcount", "co_kwonlyargcount", "co_flags")
+    if len(made) != 1 or any(getattr(made[0], part) != getattr(code, part) for part in same):
+        return None
+    return name, Definition(text)

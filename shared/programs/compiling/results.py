@@ -1,16 +1,16 @@
 """What a compiled function returns: the containers of its results as text.
 
-Containers and keys of dicts whose text would not make them again are objects that have to be assigned to names.  This
+Classes of containers, and keys of dicts that are no plain literals, are objects that have to be assigned to names.  This
 module knows nothing of how the results are computed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
-from shared.programs.compiling.numpy_text import dtype_text, is_free
+from shared.programs.compiling.literals import numpy_class
+from shared.programs.compiling.numpy_text import dtype_text
 from shared.programs.compiling.scope import Scope
 from shared.tree import LEAF, Structure
 
@@ -49,7 +49,7 @@ def _container(scope: Scope, structure: Structure, leaves: Iterator[str]) -> str
     if kind is list:
         return f"[{', '.join(parts)}]"
     if kind is dict:
-        keys = [_key(scope, key) for key in structure.names or ()]
+        keys = [scope.namespace.text(key, "key") for key in structure.names or ()]
         return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
     if kind is tuple:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
@@ -58,28 +58,7 @@ def _container(scope: Scope, structure: Structure, leaves: Iterator[str]) -> str
 
 def _kind(scope: Scope, kind: Any) -> str:
     """The name of a class of named tuples: NumPy's own are imported."""
-    name, imported = kind.__name__, f"from {kind.__module__} import {kind.__name__}"
-    if kind.__module__.partition(".")[0] == "numpy" and scope.preamble.get(name) in (None, imported):
-        scope.preamble[name] = imported
-        return str(name)
-    return _assigned(scope, name, kind)
-
-
-def _key(scope: Scope, key: Any) -> str:
-    """A key of a dict."""
-    plain = key.__class__ in (str, bytes, int, bool) or (key.__class__ is float and math.isfinite(key))
-    return repr(key) if plain else _assigned(scope, f"key_{type(key).__name__}", key)
-
-
-def _assigned(scope: Scope, wanted: str, value: Any) -> str:
-    """The name of an object that has to be assigned."""
-    name, count = wanted, 1
-    while not _is_free(scope, name, value):
-        count += 1
-        name = f"object_{wanted if wanted.isidentifier() else ''}_{count}"
-    scope.preamble[name] = value
-    return name
-
-
-def _is_free(scope: Scope, name: str, value: Any) -> bool:
-    return is_free(name) and (name not in scope.preamble or scope.preamble[name] is value)
+    imported, namespace = numpy_class(kind), scope.namespace
+    if imported is None or namespace.definitions.setdefault(kind.__name__, imported) != imported:
+        return namespace.object(kind, "container", kind.__qualname__)
+    return str(kind.__name__)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from shared.operators import CONVERT
+from shared.programs.compiling.literals import Namespace, is_plain_dtype, literal, number_text, slice_text
 from shared.programs.compiling.memory import Memory
-from shared.programs.compiling.numpy_text import FLOAT64, call_text, number_text
+from shared.programs.compiling.numpy_text import FLOAT64, call_text
 from shared.programs.compiling.stretches import ScheduledStep
-from shared.programs.notation import literal_text
 from shared.programs.parts import Equation
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
@@ -44,8 +44,8 @@ class Scope:
         self.body: list[str] = []
         #: arrays that have to be assigned to names before the text is executed: those from outside, and large literals
         self.bindings: dict[str, Any] = {}
-        #: what else the text needs by name: a definition (str), or an object that has to be assigned
-        self.preamble: dict[str, Any] = {}
+        #: what else the text needs by name
+        self.namespace = Namespace()
         self.names: dict[int, str] = {}
         #: values that are there before the function runs, each with an array of the layout it will have
         self.samples: dict[int, Any] = {}
@@ -105,8 +105,8 @@ class Scope:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
         """The name of an array without axes."""
-        key = (repr(value), dtype)
-        return self._defined.get(key) or self.define(key, f"np.array({number_text(value)}, np.{dtype.name})")
+        text = number_text(value.item() if isinstance(value, np.generic) else value)
+        return self.define(("constant", text, dtype), f"np.array({text}, np.{dtype.name})")
 
     def ones(self, size: int, dtype: np.dtype[Any]) -> str:
         """The name of a vector of ones: an inner product with it is a sum."""
@@ -130,20 +130,18 @@ class Scope:
         if isinstance(value, np.ndarray):
             self.names[number] = name = self._literal_array(number, value)
             return name
-        if isinstance(value, slice):
-            return literal_text(value) if value != slice(None) else ":"
-        if isinstance(value, np.generic):
-            return f"np.{value.dtype.name}({number_text(value)})"
-        return "..." if value is Ellipsis else number_text(value)
+        text = slice_text(value) if isinstance(value, slice) else literal(value)
+        return self.namespace.object(value, "literal") if text is None else text
 
     def _literal_array(self, number: int, value: np.ndarray) -> str:
-        dtype = f"np.{value.dtype.name}"
-        if not value.size:
-            return self.define(number, f"np.empty({value.shape}, {dtype})")
-        if value.ndim and not any(value.strides):
-            return self.define(number, f"np.full({value.shape}, {number_text(value.flat[0])}, {dtype})")
-        if value.size <= _WRITTEN_OUT and value.dtype.kind in "biuf" and np.isfinite(value).all():
-            return self.define(number, f"np.array({value.tolist()!r}, {dtype})")
+        if is_plain_dtype(value.dtype):
+            dtype = f"np.{value.dtype.name}"
+            if not value.size:
+                return self.define(number, f"np.empty({value.shape}, {dtype})")
+            if value.ndim and not any(value.strides):
+                return self.define(number, f"np.full({value.shape}, {number_text(value.flat[0].item())}, {dtype})")
+            if value.size <= _WRITTEN_OUT and value.dtype.kind in "biuf" and np.isfinite(value).all():
+                return self.define(number, f"np.array({value.tolist()!r}, {dtype})")
         name = self.reserve(number, f"c{len(self._defined)}")
         self.bindings[name] = value
         return name
@@ -164,7 +162,7 @@ class Scope:
             operands = [self.strong(k) for k in equation.operands]
         if function in _OF_ARRAYS and (self.memory.is_number(first) or not self.types[first].is_array):
             operands[0] = f"np.array({operands[0]})"
-        text = call_text(equation.primitive, operands, equation.static, self.preamble)
+        text = call_text(equation.primitive, operands, equation.static, self.namespace)
         result = self.types[equation.result]
         # What makes a number of an array without axes is to leave it one, where the function does.
         return f"np.asarray({text})" if function in _CONVERSIONS and result.is_array and not result.shape else text
@@ -179,7 +177,9 @@ class Scope:
         """A number as an operand of Python's arithmetic."""
         if number in self.literals:
             value = self.literals[number]
-            text = number_text(float(value) if isinstance(value, np.float64) else value)
+            text = number_text(value.item() if type(value) in (np.float64, np.ndarray) else value)
+            if text is None:
+                return self.name(number)
             return f"({text})" if text.startswith("-") else text
         pending = self._pending.pop(number, None)
         if pending is None:
@@ -213,12 +213,12 @@ class Scope:
     def _literal_beside(self, number: int, equation: Equation, into: bool) -> str:
         value = self.literals[number]
         if isinstance(value, np.ndarray):
-            uniform = value.size and value.ndim and not any(value.strides)
+            uniform = value.size and value.ndim and not any(value.strides) and is_plain_dtype(value.dtype)
             if uniform and (into or self._gives_shape(equation)):
                 return self.constant(value.flat[0], value.dtype)
-        elif isinstance(value, np.generic):
+        elif isinstance(value, np.generic) and literal(value) is not None:
             return self.constant(value, value.dtype)
-        elif value.__class__ in (int, float) and abs(value) < _INTEGERS_END and self._is_wide(equation):
+        elif type(value) in (int, float) and abs(value) < _INTEGERS_END and self._is_wide(equation):
             return self.constant(float(value), FLOAT64)
         return self.name(number)
 

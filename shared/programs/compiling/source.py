@@ -17,6 +17,7 @@ from shared.programs.compiling.assignments import write_assignment
 from shared.programs.compiling.blocks import write_stretch
 from shared.programs.compiling.buffers import Buffers
 from shared.programs.compiling.floats import write_number
+from shared.programs.compiling.literals import comment
 from shared.programs.compiling.numpy_text import is_short
 from shared.programs.compiling.results import result_text
 from shared.programs.compiling.scope import Scope
@@ -49,8 +50,7 @@ class Source:
                 self.guards.append(step)
             buffers.release()
         self.text = _whole_text(scope, result_text(scope), bool(self.guards))
-        objects = {name: value for name, value in scope.preamble.items() if not isinstance(value, str)}
-        self.namespace: dict[str, Any] = {**scope.bindings, **objects}
+        self.namespace: dict[str, Any] = {**scope.bindings, **scope.namespace.objects}
 
 
 def _write_equation(scope: Scope, buffers: Buffers, equation: Equation) -> None:
@@ -69,7 +69,7 @@ def _write_equation(scope: Scope, buffers: Buffers, equation: Equation) -> None:
     if len(body) > before:
         said = equation.primitive.name.lstrip("_")
         if said not in body[-1]:
-            body[-1] += f"  # {said}"
+            body[-1] += f"  # {comment(said)}"
 
 
 def _write_guard(scope: Scope, guard: Guard, count: int) -> None:
@@ -102,12 +102,21 @@ def _whole_text(scope: Scope, result: str, departs: bool) -> str:
         "",
     ]
     code, called = _shortened("\n".join(lines))
-    opening = ['"""', f"{program.name}, recorded for {inputs}", '"""', "", "from __future__ import annotations", ""]
-    opening += ["import math", *(["import threading"] if "in_two_threads" in scope.preamble else []), ""]
+    namespace = scope.namespace
+    opening = [
+        f"# {comment(program.name)}, recorded for {comment(inputs)}",
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
+    opening += ["import math", *(["import threading"] if "in_two_threads" in namespace.definitions else []), ""]
     opening += ["import numpy as np", *([f"from numpy import {', '.join(called)}"] if called else []), ""]
     opening += [f"# {name}: {array.dtype}{list(array.shape)}, to be assigned" for name, array in scope.bindings.items()]
-    for name, value in scope.preamble.items():
-        opening += ["", value, ""] if isinstance(value, str) else [f"# {name}: to be assigned"]
+    for name in namespace.objects:
+        called_so = comment(namespace.called[name])
+        opening.append(f"# {name}: {f'{called_so}, ' if called_so else ''}to be assigned")
+    for definition in namespace.definitions.values():
+        opening += ["", definition.text, ""]
     return "\n".join([*opening, code])
 
 
