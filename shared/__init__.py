@@ -15,6 +15,7 @@ from shared.counting import count_operations
 from shared.custom import custom_derivative
 from shared.engine import Engine
 from shared.errors import (
+    CaughtExceptionError,
     ClosedLevelError,
     CompilationError,
     DensePatternError,
@@ -28,6 +29,7 @@ from shared.errors import (
     RecordLengthError,
     RegistrationError,
     ShapeError,
+    StaleProgramError,
     StaleViewError,
     TracerConversionError,
 )
@@ -58,6 +60,7 @@ operators.install()
 __all__ = [
     "MLP",
     "REGISTRY",
+    "CaughtExceptionError",
     "ClosedLevelError",
     "Colouring",
     "CompilationError",
@@ -78,6 +81,7 @@ __all__ = [
     "RegistrationError",
     "ReverseSweep",
     "ShapeError",
+    "StaleProgramError",
     "StaleViewError",
     "TracerConversionError",
     "alias",

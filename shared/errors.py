@@ -69,6 +69,14 @@ class CompilationError(DifferentiationError, RuntimeError):
     """A function cannot be compiled: it is not deterministic, or takes too many ways through its branches."""
 
 
+class StaleProgramError(CompilationError):
+    """A compiled function does not compute any more what the function does: something else than an argument changed."""
+
+
+class CaughtExceptionError(DifferentiationError, RuntimeError):
+    """A function that is recorded caught an exception: which way it goes then depends on values, unseen by a record."""
+
+
 class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -99,25 +100,37 @@ def layout_of(array: np.ndarray) -> Layout:
     return array.flags.c_contiguous, array.flags.f_contiguous, axes
 
 
+_AS_OUTSIDE: Mapping[str, Any] = MappingProxyType({})
+
+
 class Equation:
     """`result = primitive(*operands, **static)`: operands and result are numbers of values; `where` is the user's line.
 
-    `primitive` is a `Primitive` of the registry, or a `Write`.
+    `primitive` is a `Primitive` of the registry, or a `Write`.  `errors` are the settings of an np.errstate around it.
     """
 
-    __slots__ = ("operands", "primitive", "result", "static", "where")
+    __slots__ = ("errors", "operands", "primitive", "result", "static", "where")
 
-    def __init__(self, primitive: Any, operands: tuple[int, ...], static: dict[str, Any], result: int, where: str = ""):
+    def __init__(
+        self,
+        primitive: Any,
+        operands: tuple[int, ...],
+        static: dict[str, Any],
+        result: int,
+        where: str = "",
+        errors: Mapping[str, Any] = _AS_OUTSIDE,
+    ):
         self.primitive = primitive
         self.operands = operands
         self.static = static
         self.result = result
         self.where = where
+        self.errors = errors
 
     def with_numbers(self, numbers: Mapping[int, int]) -> Equation:
         """The same equation of values that are numbered otherwise."""
         operands = tuple([numbers[k] for k in self.operands])
-        return Equation(self.primitive, operands, self.static, numbers[self.result], self.where)
+        return Equation(self.primitive, operands, self.static, numbers[self.result], self.where, self.errors)
 
     def __repr__(self) -> str:
         arguments = [f"v{k}" for k in self.operands] + [f"{k}={v!r}" for k, v in self.static.items()]

@@ -40,6 +40,7 @@ class Program:
 
     __slots__ = (
         "__dict__",
+        "_has_error_settings",
         "_last_uses",
         "captured",
         "custom",
@@ -91,6 +92,7 @@ class Program:
         self.layouts = dict(layouts)
         self.__name__ = name
         self._last_uses: list[tuple[int, ...]] | None = None
+        self._has_error_settings: bool | None = None
 
     # --- reading ---
 
@@ -103,6 +105,13 @@ class Program:
     def guards(self) -> list[Guard]:
         """What the program relies on, beside the types of its inputs."""
         return [step for step in self.steps if isinstance(step, Guard)]
+
+    @property
+    def has_error_settings(self) -> bool:
+        """Whether operations stand within an np.errstate of the function's."""
+        if self._has_error_settings is None:
+            self._has_error_settings = any(equation.errors for equation in self.equations)
+        return self._has_error_settings
 
     def last_uses(self) -> list[tuple[int, ...]]:
         """For each step, the values that no later step and no output needs: they may be freed after it."""
@@ -253,6 +262,9 @@ class Program:
     def _execute(self, values: list[Any], uses: Sequence[tuple[int, ...]]) -> None:
         """Fill the table of values; after each step those that `uses` names for it are freed."""
         given = {id(value) for value in values if value is not None}
+        if self.has_error_settings:
+            self._execute_within(values, uses, given)
+            return
         plain = not any(isinstance(values[k], Tracer) for k in self.inputs)
         step: Any = None
         try:
@@ -275,6 +287,17 @@ class Program:
         except Exception as error:
             error.add_note(f"{self.name}: in {self.right_side(step)}{step.where}")
             raise
+
+    def _execute_within(self, values: list[Any], uses: Sequence[tuple[int, ...]], given: set[int]) -> None:
+        """The same, with the settings of np.errstate that the function had around its operations."""
+        for step, done in zip(self.steps, uses, strict=True):
+            if isinstance(step, Guard):
+                self.check(step, values[step.operands[0]])
+            else:
+                with np.errstate(**step.errors):
+                    values[step.result] = evaluated(step, values, done, given)
+            for number in done:
+                values[number] = None
 
     def check(self, guard: Guard, value: Any) -> None:
         """Raise ProgramGuardError if a value is not what the program relies on."""
@@ -334,7 +357,7 @@ class Program:
     # --- pickling ---
 
     def __getstate__(self) -> Any:
-        state = {name: getattr(self, name) for name in Program.__slots__ if name not in ("__dict__", "_last_uses")}
+        state = {name: getattr(self, name) for name in Program.__slots__ if not name.startswith("_")}
         # A literal that repeats one number is not written out.
         state["literals"] = {k: _Repeated(v) if _repeats(v) else v for k, v in self.literals.items()}
         return state
@@ -347,7 +370,7 @@ class Program:
             if isinstance(literal, np.ndarray):
                 literal.flags.writeable = False
         self.__name__ = self.name
-        self._last_uses = None
+        self._last_uses = self._has_error_settings = None
 
 
 class _Repeated:

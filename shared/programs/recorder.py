@@ -23,6 +23,7 @@ from shared.errors import (
     is_users,
     user_line,
 )
+from shared.floating_errors import error_settings, settings_beyond
 from shared.levels import Level, Tracer
 from shared.primitive import Primitive
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
@@ -64,13 +65,20 @@ class Recording(Level):
     """The record of one run: the types of all values so far, and the steps."""
 
     __slots__ = (
-        "arrays", "contents", "custom", "guarded", "lines", "literals", "locked", "lowered", "numbers", "steps",
-        "thread", "types",
+        "arrays", "contents", "custom", "errors", "guarded", "lines", "literals", "locked", "longest", "lowered",
+        "numbers", "outside", "raised", "steps", "thread", "types",
     )  # fmt: skip
 
-    def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset()):
+    def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset(), longest: int = LONGEST_RECORD):
         super().__init__(transform)
         self.thread = get_ident()
+        #: after so many values the record is given up
+        self.longest = longest
+        #: what an operation raised, with the user's line, where the function has caught it
+        self.raised: str | None = None
+        #: NumPy's error handling outside of the function, and by what stands for it that of each np.errstate inside
+        self.outside = np.geterr()
+        self.errors: dict[Any, dict[str, Any]] = {error_settings(): {}}
         #: functions in whose place the primitives are recorded that they evaluate
         self.lowered = lowered
         self.types: list[ValueType] = []
@@ -182,13 +190,23 @@ class Recording(Level):
         types = self.types
         number = len(types)
         types.append(ValueType.of(out))
-        self.steps.append(Equation(primitive, operands, static or _NO_KEYWORDS, number, self.line()))
-        if number >= LONGEST_RECORD:
+        settings = error_settings()
+        errors = self.errors.get(settings)
+        if errors is None:
+            errors = self.errors[settings] = settings_beyond(self.outside)
+        self.steps.append(Equation(primitive, operands, static or _NO_KEYWORDS, number, self.line(), errors))
+        if number >= self.longest:
             raise RecordLengthError(
-                f"trace: {number:,} values were recorded, and the function goes on{user_line()}: a loop that does not "
-                "end while it is recorded, or one too long to be written out. Trace the body of the loop"
+                f"{self.transform}: {number:,} values were recorded, and the function goes on{user_line()}: a loop "
+                "that does not end while it is recorded, or one too long to be written out. Record the body of the "
+                "loop; of a gradient, let fewer operations do the work of more numbers"
             )
         return number
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Note that an operation raised: if the function catches that, the record is of no use for other values."""
+        if self.raised is None:
+            self.raised = f"{type(error).__name__} raised by {what}{self.line()}"
 
     def guard(self, number: int, expected: Any) -> None:
         """Write down what the rest of the record relies on."""
@@ -299,9 +317,19 @@ class Recorded(DuckArray):
                 values.append(a)
         if primitive.function in recording.lowered and self.dtype != np.float16:
             return primitive.raw(*args, **static)
-        out = primitive.raw(*values, **static)
+        try:
+            out = primitive.raw(*values, **static)
+        except Exception as error:
+            recording.failed(primitive.name.lstrip("_"), error)
+            raise
         if primitive.function in _STATIC_RESULT:
             return out
+        if primitive.is_index:
+            # x[mask] of one truth value has one row or none.
+            for part, value in zip(operands[1:], values[1:], strict=True):
+                if value.__class__ in (bool, np.bool_) or (value.__class__ is np.ndarray and value.shape == () and
+                                                           value.dtype.kind == "b"):  # fmt: skip
+                    recording.guard(part, bool(value))
         number = recording.equation(primitive, tuple(operands), static, out)
         if isinstance(out, tuple):
             return tuple(self._part(number, out, k, primitive) for k in range(len(out)))
@@ -377,7 +405,11 @@ class Recorded(DuckArray):
         if not isinstance(buffer, np.ndarray):
             # A sweep adds to the cotangent of a number, too: as to that of an array without axes.
             buffer = np.array(buffer)
-        buffer = write(buffer, primitive, plain_index, plain)
+        try:
+            buffer = write(buffer, primitive, plain_index, plain)
+        except Exception as error:
+            recording.failed("an assignment", error)
+            raise
         number = recording.equation(WRITES[primitive], tuple(operands), {"lengths": tuple(lengths)}, buffer)
         self.primal, self.number = buffer, number
 
@@ -404,14 +436,18 @@ class Recorded(DuckArray):
     # --- what a record cannot follow ---
 
     def __bool__(self) -> bool:
-        verdict = bool(self.primal)
+        try:
+            verdict = bool(self.primal)
+        except ValueError as error:
+            self.level.failed("a branch", error)
+            raise
         if self.level.thread != get_ident():
             raise self.level.refusal(self)
         self.level.guard(self.number, verdict)
         return verdict
 
     def __float__(self) -> NoReturn:
-        raise _left(
+        raise self._left(
             "a plain float",
             "leave out float(), use NumPy's functions in place of math's, and np.stack([...]) to build arrays",
         )
@@ -419,7 +455,7 @@ class Recorded(DuckArray):
     __complex__ = __float__
 
     def __index__(self) -> NoReturn:
-        raise _left(
+        raise self._left(
             "a plain integer",
             "leave out int(): x[np.argmax(x)] is recorded; of a plain array that is indexed, pass the array as an "
             "argument, too; a count or a shape must not depend on values: pass it as an integer argument",
@@ -428,33 +464,34 @@ class Recorded(DuckArray):
     __int__ = __index__
 
     def __round__(self, digits: int | None = None) -> NoReturn:
-        raise _left("a rounded number", "write np.round(x)")
+        raise self._left("a rounded number", "write np.round(x)")
 
     def __format__(self, spec: str) -> str:
         if spec:
-            raise _left("text", "print(x) shows a value while it is recorded, without a format")
+            raise self._left("text", "print(x) shows a value while it is recorded, without a format")
         return str(self)
 
     def item(self, *index: Any) -> NoReturn:
         """Refused: a Python number of one run would be wrong in the next."""
-        raise _left("a Python number (item)", "x[0], or np.reshape(x, ()), is recorded")
+        raise self._left("a Python number (item)", "x[0], or np.reshape(x, ()), is recorded")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise _left(
+        raise self._left(
             "a plain NumPy array",
             "np.stack([...]) builds arrays; fill those made with np.zeros_like(x); where it is the index of a plain "
             "array, pass the array as an argument, too",
         )
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise _left("a pickle", "trace what runs in the other process there")
+        raise self._left("a pickle", "trace what runs in the other process there")
 
-
-def _left(wanted: str, instead: str) -> TracerConversionError:
-    return TracerConversionError(
-        f"{wanted} was asked of a value that is being recorded{user_line()}: it would leave the record, which stands "
-        f"for other values too; {instead}"
-    )
+    def _left(self, wanted: str, instead: str) -> TracerConversionError:
+        error = TracerConversionError(
+            f"{wanted} was asked of a value that is being recorded{user_line()}: it would leave the record, which "
+            f"stands for other values too; {instead}"
+        )
+        self.level.failed(f"{wanted} that was asked of a value of the record,", error)
+        return error
 
 
 _ARRAYS = (np.ndarray, np.generic)

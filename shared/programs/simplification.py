@@ -96,7 +96,7 @@ class _Forward:
             self.stands_for[step.result] = same
             return
         self.known[key] = step.result
-        made = Equation(step.primitive, operands, step.static, step.result, step.where)
+        made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
         self.made[step.result] = made
         self.steps.append(made)
 

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from shared.arguments import argument_paths
-from shared.errors import ImpureFunctionError, TracerConversionError, user_line
+from shared.errors import (
+    CaughtExceptionError,
+    CompilationError,
+    ImpureFunctionError,
+    TracerConversionError,
+    user_line,
+)
 from shared.levels import RECORDING, Tracer
+from shared.programs.escapes import place_of_escaped
 from shared.programs.parts import Equation, Layout, Write, layout_of
 from shared.programs.program import Program
-from shared.programs.recorder import LARGEST_COMPARED, Recorded, Recording
+from shared.programs.recorder import LARGEST_COMPARED, LONGEST_RECORD, Recorded, Recording
 from shared.rules import shapes
 from shared.tracer import operand
 from shared.transformed import readable_name
@@ -31,13 +38,14 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     Floating-point numbers and arrays (of any dtype), also in nested containers, are inputs; integers, strings and other
     arguments belong to the program.  `f` may be a derivative: `trace(reversead.grad(g), x)` records the sweep, too.
     Arrays from outside of `f` are read at each call of the program, so later changes are seen; names that are bound
-    anew are not (`shared.programs.compiling.names`), and neither is what `f` computes from plain arrays alone, or reads
+    anew are not, and neither is what `f` computes from plain arrays alone, or reads
     from an array that it has itself changed.  Integer arrays that say how often or where (np.repeat, np.split) belong
     to the program.  Derivatives that `f` takes at plain numbers and arrays are recorded, too.  Branches on values
     become guards.
 
     Cost: one evaluation of `f`, some ten microseconds an operation.  Raises TracerConversionError for `float(x)`,
-    `int(x)` and `x.item()` of a recorded value, and TypeError where `f` returns what is no number or array.
+    `int(x)` and `x.item()` of a recorded value; CaughtExceptionError where `f` catches what an operation raised; and
+    TypeError where `f` returns what is no number or array.
 
     >>> program = trace(lambda x: np.sin(x) * x, 2.0)
     >>> program(3.0) == np.sin(3.0) * 3.0
@@ -49,12 +57,21 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
 
 
 def record(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lowered: frozenset[Any] = frozenset()
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    transform: str = "trace",
+    lowered: frozenset[Any] = frozenset(),
+    longest: int = LONGEST_RECORD,
 ) -> Program:
-    """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves."""
+    """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves.
+
+    Raises RecordLengthError after `longest` values.  A record for "compile" stands in place of the function, so a value
+    that the function has stored elsewhere, where it would be missed, is an error: CompilationError.
+    """
     if not callable(f):
-        raise TypeError(f"trace: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
-    recording = Recording("trace", lowered)
+        raise TypeError(f"{transform}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+    recording = Recording(transform, lowered, longest)
     name = readable_name(f)
     leaves, structure = flatten([list(args), kwargs])
     names, static_leaves, traced = _recorded_leaves(recording, leaves, list(argument_paths(f, args, kwargs)))
@@ -76,15 +93,24 @@ def record(
     except ValueError as error:
         if recording.locked and "read-only" in str(error):
             error.add_note(
-                f"trace locks the arrays larger than {LARGEST_COMPARED >> 20} MB that a function reads until it has "
-                "ended: write to a new array, and not to one that has been used"
+                f"{transform} locks the arrays larger than {LARGEST_COMPARED >> 20} MB that a function reads until it "
+                "has ended: write to a new array, and not to one that has been used"
             )
         raise
     finally:
         RECORDING.reset(token)
         recording.end()
+    if recording.raised is not None:
+        raise CaughtExceptionError(f"{name} caught {recording.raised}")
     layouts = _layouts(recording, inputs, [leaf.primal for leaf in watched])
     del result, given, keywords, watched, leaf
+    if transform == "compile":
+        stored = place_of_escaped(recording)
+        if stored is not None:
+            raise CompilationError(
+                f"compile: {name} stores a value of the record in {stored}{user_line()}, where it would mean "
+                "nothing afterwards; return it instead, and store what the compiled function returns"
+            )
     literals, captured = recording.settle()
     return Program(
         name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,

@@ -4,43 +4,49 @@ A call first checks, by source made for that, that arguments have the structure,
 there; then it runs that variant's text (`shared.programs.compiling.source`) in a workspace of its own, so threads do
 not meet and results alias nothing.  Where there is none, `f` is recorded and compiled.  A branch that goes another way
 than in the record leads to another variant; a number that Python's arithmetic refuses (`math.log(0.0)`) to the record
-itself, which computes as NumPy does.  This module knows no source text of programs.
+itself, which computes as NumPy does, and what that refuses, too, to `f`.  Now and then `f` is run beside it
+(`shared.programs.compiling.verification`).  This module knows no source text of programs.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import update_wrapper
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from shared.arguments import argument_paths
-from shared.errors import CompilationError, ProgramGuardError, user_line
+from shared.errors import (
+    CaughtExceptionError,
+    CompilationError,
+    ProgramGuardError,
+    RecordLengthError,
+    StaleProgramError,
+    user_line,
+)
 from shared.levels import Tracer
-from shared.programs.compiling.checks import OTHER, PLAIN, Check, alike
-from shared.programs.compiling.contents import Contents, arrays_among, watched
-from shared.programs.compiling.determinism import differences
-from shared.programs.compiling.faithful import faithful_record
+from shared.programs.compiling.changes import differences
+from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
-from shared.programs.compiling.names import Names
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
-from shared.programs.parts import Guard
+from shared.programs.compiling.verification import verify, verify_first
 from shared.programs.program import Program
 from shared.programs.tracing import record
-from shared.transformed import own_name
+from shared.transformed import own_name, readable_name
 from shared.tree import flatten
 
 Function = Callable[..., Any]
+Verify = Literal["always", "seldom", "never"]
 
 #: Variants are made this many times as often as they can be kept, before it is asked whether they are of use.
 _TRIALS = 4
-#: Programs of more equations stay interpreted: Python's compiler takes about 6 kB an equation.
+#: Functions that execute more operations run as they are: Python's compiler takes about 6 kB an operation.
 LONGEST = 20_000
 
 
@@ -48,40 +54,30 @@ class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "contents", "guards", "namespace", "objects", "program", "refusals", "text",
+        "_spare", "attempt", "calls", "function", "guards", "namespace", "next_check", "program", "refusals", "text",
         "used",
     )  # fmt: skip
 
-    def __init__(self, program: Program, source: Program, objects: Names | None, contents: Contents):
-        #: the record as it was made, and what was compiled of it
+    def __init__(self, function: Function, program: Program, source: Program):
+        self.function = function
+        #: the record as it was made; the text is made of `source`
         self.program = program
-        #: the attributes that are read from arguments which are objects, and the arrays that the record may depend on
-        self.objects = objects
-        self.contents = contents
         #: when it was called last, in calls of the compiled function
         self.used = 0
+        #: how often it was called, and the call at which the function is run beside it
+        self.calls = self.next_check = 0
         #: how often the text refused numbers, and the record was run in its place
         self.refusals = 0
-        self.guards: list[Guard] = []
-        self.text: str | None = None
+        written = Source(source)
+        self.text, self.guards = written.text, written.guards
         #: what has to be assigned before the text is executed
-        self.namespace: dict[str, Any] = {}
+        self.namespace = written.namespace
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
-        if len(source.equations) <= LONGEST:
-            written = Source(source)
-            self.text, self.guards, self.namespace = written.text, written.guards, written.namespace
-        else:
-            warnings.warn(
-                f"{program.name}: a program of {len(source.equations)} operations is not compiled but interpreted; "
-                f"the limit is {LONGEST}. Compile the body of its loop instead",
-                stacklevel=5,
-            )
         self.attempt = self._attempt()
 
     def _workspace(self) -> Function:
         """The function that the text defines, with buffers of its own."""
-        assert self.text is not None
         scope = dict(self.namespace)
         exec(_code(self.text, self.program.name), scope)
         made: Function = scope["call"]
@@ -90,49 +86,57 @@ class Variant:
     def _attempt(self) -> Function:
         """The function that checks arguments and runs the program, from text: a call without any loop over types."""
         check = Check(self.program)
-        scope: dict[str, Any] = {**check.scope, "other": OTHER, "spare": self._spare, "new": self._workspace}
-        if self.text is None:
-            rows = ["    return otherwise(args, kwargs)"]
-        else:
-            departed = [
-                "    except run.__globals__['Departed'] as departure:",
-                "        spare.append(run)",
-                "        return departure",
-            ]
-            # A workspace goes back only when the call has ended: an interrupt may leave another thread in it.
-            rows = [
-                "    try:",
-                "        run = spare.pop()",
-                "    except IndexError:",
-                "        run = new()",
-                "    try:",
-                f"        result = run({', '.join(check.inputs)})",
-                *(departed if self.guards else []),
-                "    except (ArithmeticError, ValueError):",
-                "        spare.append(run)",
-                "        return otherwise(args, kwargs)",
-                "    spare.append(run)",
-                "    return result",
-            ]
-        scope["otherwise"], scope["is_stale"] = self._interpreted, self.is_stale
-        if self.objects is not None or len(self.contents):
-            rows[:0] = ["    if is_stale():", "        return other"]
+        scope: dict[str, Any] = {**check.scope, "spare": self._spare, "new": self._workspace}
+        scope["otherwise"] = self._interpreted
+        departed = [
+            "    except run.__globals__['Departed'] as departure:",
+            "        spare.append(run)",
+            "        return departure",
+        ]
+        # A workspace goes back only when the call has ended: an interrupt may leave another thread in it.
+        rows = [
+            "    try:",
+            "        run = spare.pop()",
+            "    except IndexError:",
+            "        run = new()",
+            "    try:",
+            f"        result = run({', '.join(check.inputs)})",
+            *(departed if self.guards else []),
+            "    except Exception:",
+            "        spare.append(run)",
+            "        return otherwise(args, kwargs)",
+            "    spare.append(run)",
+            "    return result",
+        ]
         text = "\n".join(["def attempt(args, kwargs):", *check.rows, *rows, ""])
         exec(_code(text, f"the arguments of {self.program.name}"), scope)
         found: Function = scope["attempt"]
         return found
 
     def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the record computes, as NumPy does; the departure where a branch goes another way."""
+        """What the record computes, as NumPy does; the departure where a branch goes another way.
+
+        Where the record raises, too, which it did not when it was made, the function itself may catch that.
+        """
         self.refusals += 1
         try:
             return self.program(*args, **kwargs)
         except ProgramGuardError as departure:
             return departure
+        except Exception:
+            return self.function(*args, **kwargs)
 
-    def is_stale(self) -> bool:
-        """Whether something has changed that the record depends on."""
-        return not (self.contents.unchanged() and (self.objects is None or self.objects.unchanged()))
+    def refuse(self, error: StaleProgramError) -> None:
+        """From now on, raise the error that the record is stale, and compute nothing with it."""
+        check, text = Check(self.program), str(error)
+
+        def refused() -> None:
+            raise StaleProgramError(text)
+
+        scope: dict[str, Any] = {**check.scope, "refused": refused}
+        rows = ["def attempt(args, kwargs):", *check.rows, "    refused()", ""]
+        exec(_code("\n".join(rows), f"the arguments of {self.program.name}"), scope)
+        self.attempt = scope["attempt"]
 
 
 def _code(text: str, name: str) -> Any:
@@ -145,33 +149,50 @@ _compile = compile
 class Compiled:
     """What `compile` returns: called like the function, which it holds in compiled variants."""
 
-    def __init__(self, function: Function, cache_size: int):
+    def __init__(self, function: Function, cache_size: int, verify: Verify):
         update_wrapper(self, function, updated=())
         self.__wrapped__ = function
         self.cache_size = cache_size
+        self.verify = verify
         #: held only while variants are exchanged, never while the function runs: that may wait for other threads
         self._lock = threading.RLock()
-        self._variants: tuple[Variant, ...] = ()
-        self._names: Names | None = None
-        self._calls = 0
-        #: variants made so far, and whether it was given up to make more of them
-        self._made = 0
-        self._uncompiled = False
-        #: how often an array was changed without another record, by identity
-        self._harmless: Counter[int] = Counter()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every variant, so that the function is recorded anew at its next call.
+
+        Call it after a change of something that the function reads besides its arguments and the contents of arrays.
+        """
+        with self._lock:
+            self._variants: tuple[Variant, ...] = ()
+            self._calls = 0
+            #: variants made so far, and whether it was given up to make more of them
+            self._made = 0
+            self._uncompiled = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        names = self._names
-        if names is None or names.unchanged():
-            for variant in self._variants:
-                result = variant.attempt(args, kwargs)
-                if result is OTHER:
-                    continue
-                if isinstance(result, Exception):
-                    continue  # a branch went another way
-                self._calls = variant.used = self._calls + 1
-                return result
+        for variant in self._variants:
+            result = variant.attempt(args, kwargs)
+            if result is OTHER or isinstance(result, Exception):
+                continue  # of other arguments, or a branch went another way
+            self._calls = variant.used = self._calls + 1
+            variant.calls += 1
+            if variant.calls >= variant.next_check:
+                self._check(variant, result, args, kwargs)
+            return result
         return self._first_call(args, kwargs)
+
+    def _check(self, variant: Variant, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the function beside a variant that gave `result`, and say when to do so again."""
+        variant.next_check = variant.calls + 1 if self.verify == "always" else 2 * variant.calls
+        try:
+            verify(variant.program, lambda: self._record(args, kwargs), result, self.__wrapped__, args, kwargs)
+        except StaleProgramError as error:
+            variant.refuse(error)
+            raise
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        return record(self.__wrapped__, args, kwargs, "compile", LOWERED, LONGEST)
 
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compile for arguments that no variant takes, and call that."""
@@ -182,90 +203,84 @@ class Compiled:
             # Part of a larger differentiation, or record: that sees the function itself.
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
-            changed = None
-            if self._names is None or not self._names.unchanged():
-                changed = None if self._names is None else self._names.changed()
-                self._variants, self._names = (), Names(self.__wrapped__)
-                self._harmless.clear()
-            names = self._names
             self._made += 1
-            if self._made > _TRIALS * self.cache_size and self._calls < 2 * self._made:
-                self._give_up(changed, args, kwargs)
-                return self.__wrapped__(*args, **kwargs)
-        variant = self._make(args, kwargs, names)
+            gives_up = self._made > _TRIALS * self.cache_size and self._calls < 2 * self._made
+        if gives_up:
+            self._run_as_it_is(f"{self._made} variants were made in {self._calls + self._made} calls: "
+                               f"{self._why_so_many(args, kwargs)}")  # fmt: skip
+            return self.__wrapped__(*args, **kwargs)
+        try:
+            variant = self._make(args, kwargs)
+        except CaughtExceptionError as error:
+            self._run_as_it_is(f"{error}, so a record would not tell which way another call goes")
+            return self.__wrapped__(*args, **kwargs)
+        except _StrictError as error:
+            self._run_as_it_is(str(error))
+            return self.__wrapped__(*args, **kwargs)
+        except RecordLengthError:
+            self._run_as_it_is(
+                f"it executes more than {LONGEST:,} operations, whose text would take Python seconds to compile. "
+                "Let fewer operations do the work of more numbers: arrays in place of loops over elements, and a "
+                "batch in place of a loop over examples"
+            )
+            return self.__wrapped__(*args, **kwargs)
         with self._lock:
-            if self._names is names and names.unchanged():
-                self._enter(variant)
+            self._enter(variant)
         result = variant.attempt(args, kwargs)
         if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
+        variant.calls += 1
         return result
 
-    def _give_up(self, changed: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Run the function as it is from now on, since making variants has taken longer than they have saved."""
+    def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
+        program = self._record(args, kwargs)
+        if self.verify != "never":
+            verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
+        _require_leniency(program)
+        variant = Variant(self.__wrapped__, program, rewritten(program.simplified()))
+        variant.next_check = sys.maxsize if self.verify == "never" else 2
+        return variant
+
+    def _run_as_it_is(self, why: str) -> None:
+        """Give up compiling, with a warning that says why."""
         self._uncompiled, self._variants = True, ()
+        warnings.warn(
+            f"compile: {readable_name(self.__wrapped__)} runs uncompiled from now on, since {why}", stacklevel=4
+        )
+
+    def _why_so_many(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         leaves = flatten([list(args), kwargs])[0]
         counts = [
             path
             for path, leaf in zip(argument_paths(self.__wrapped__, args, kwargs), leaves, strict=True)
             if isinstance(leaf, (int, str)) and not isinstance(leaf, bool)
         ]
-        if changed is not None:
-            why = f"the name {changed} stands for something else in each; pass it as an argument"
-        elif counts:
-            why = f"{' and '.join(counts)} may differ in each; pass a number that is computed with as a float"
-        else:
-            why = "the shapes of the arguments, or branches, differ in most"
-        warnings.warn(
-            f"compile: {getattr(self, '__name__', self.__wrapped__)} runs uncompiled from now on, since {self._made} "
-            f"variants were made in {self._calls + self._made} calls: {why}",
-            stacklevel=4,
-        )
-
-    def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any], names: Names) -> Variant:
-        function = self.__wrapped__
-        reached = Contents(arrays_among(names.values))
-        program = faithful_record(function, args, kwargs, names)
-        owners = {
-            path: leaf
-            for path, leaf in zip(argument_paths(function, args, kwargs), flatten([list(args), kwargs])[0], strict=True)
-            if not isinstance(leaf, (*PLAIN, np.ndarray))
-        }
-        objects = Names(function, owners) if owners else None
-        contents = reached.of(watched(program, [function, *names.values], self._harmless))
-        return Variant(program, rewritten(program.simplified()), objects, contents)
+        if counts:
+            return f"{' and '.join(counts)} may differ in each; pass a number that is computed with as a float"
+        return "the shapes of the arguments, or branches, differ in most"
 
     def _enter(self, new: Variant) -> None:
         """Keep a new variant, and of the others those that were called last, within the bound."""
-        kept = []
-        for variant in self._variants:
-            if not _same_arguments(variant.program, new.program):
-                kept.append(variant)
-            elif variant.is_stale():
-                if differences(variant.program, new.program) is None:
-                    self._harmless.update(id(array) for array in variant.contents.changed())
-            elif differences(variant.program, new.program) is None:
-                return  # another thread has made it, or rounding takes the text of the same record elsewhere
-            else:
-                kept.append(variant)
-        alike = sum(_same_arguments(variant.program, new.program) for variant in kept)
-        if alike >= self.cache_size:
+        rivals = [variant for variant in self._variants if _same_arguments(variant.program, new.program)]
+        if any(differences(variant.program, new.program) is None for variant in rivals):
+            return  # another thread has made it, or rounding takes the text of the same record elsewhere
+        if len(rivals) >= self.cache_size:
             guard = next((g for g in new.program.guards), None)
             where = "" if guard is None else f": {new.program.comparison(guard)}{guard.where}"
             raise CompilationError(
-                f"compile: {new.program.name} took another way through its branches in each of {alike + 1} calls "
+                f"compile: {new.program.name} took another way through its branches in each of {len(rivals) + 1} calls "
                 f"with arguments of the same types{where}. Write np.where(condition, x, y) for branches on values, "
                 "compile the body of a loop that ends by a value, or raise cache_size"
             )
         self._calls = new.used = self._calls + 1
-        kept.sort(key=lambda variant: variant.used, reverse=True)
+        kept = sorted(self._variants, key=lambda variant: variant.used, reverse=True)
         self._variants = (new, *kept[: self.cache_size - 1])
 
     # --- looking inside ---
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that runs for these arguments: recorded, simplified and rewritten."""
-        return rewritten(record(self.__wrapped__, args, kwargs, LOWERED).simplified())
+        return rewritten(record(self.__wrapped__, args, kwargs, "compile", LOWERED).simplified())
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """The very text that runs for these arguments; without arguments, that of the variant called last."""
@@ -276,12 +291,12 @@ class Compiled:
                     "source(...) its arguments"
                 )
             last = max(self._variants, key=lambda variant: variant.used)
-            return last.text or repr(last.program)
+            return last.text
         self(*args, **kwargs)
         for variant in self._variants:
             result = variant.attempt(args, kwargs)
             if result is not OTHER and not isinstance(result, Exception):
-                return variant.text or repr(variant.program)
+                return variant.text
         name = getattr(self.__wrapped__, "__name__", repr(self.__wrapped__))
         raise CompilationError(f"compile: {name} has no source for these arguments{user_line()}")
 
@@ -299,7 +314,23 @@ class Compiled:
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> Any:
-        return own_name(self) or (compile, (self.__wrapped__, self.cache_size))
+        return own_name(self) or (compile, (self.__wrapped__, self.cache_size, self.verify))
+
+
+class _StrictError(Exception):
+    """NumPy's error handling inside of a function is more than a text can reproduce."""
+
+
+def _require_leniency(program: Program) -> None:
+    """Raise _StrictError where an np.errstate does more than silence or allow warnings: a text computes otherwise."""
+    for equation in program.equations:
+        strict = {name: how for name, how in equation.errors.items() if how not in ("ignore", "warn")}
+        if strict:
+            name, how = next(iter(strict.items()))
+            raise _StrictError(
+                f"it sets np.errstate({name}={how!r}){equation.where}, and what its operations raise then, a text "
+                "that computes in another order would not"
+            )
 
 
 def _same_arguments(one: Program, other: Program) -> bool:
@@ -312,37 +343,33 @@ def _same_arguments(one: Program, other: Program) -> bool:
     )
 
 
-def compile(f: Function, cache_size: int = 8) -> Compiled:
+def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Compiled:
     """`f` compiled to straight-line NumPy source, at its first call with arguments of each type.
 
     `f` may be a derivative, and usually is: `compile(reversead.value_and_grad(loss))`; it may be used as a decorator.
     A compiled function takes the same arguments and returns the same results, to rounding.  Arguments of another
     structure, shape or dtype, other integers and strings, and another way through branches on values make another
-    variant; so do names that `f` reads (globals, variables of functions around it, attributes of `self` and of other
-    objects that are arguments) and that were bound anew.  At most `cache_size` variants are kept, those called last.
+    variant, of which at most `cache_size` are kept, those called last.
 
-    Arrays from outside are read at each call where they meet an argument.  What `f` computes from such arrays alone
-    (`A * 2`, `float(A[0])`, a branch on them) is recorded, so arrays that names stand for are compared with a copy at
-    each call, and `f` is compiled anew after a change: up to 8 KB always, and of any size if the program does not read
-    them itself; of larger ones that it reads, those only where the record holds numbers that may come from them (any
-    array or NumPy number that `f` has made; Python floats that are neither whole, nor one over a whole number, nor
-    written in the code).  So of a large array that is also read at each call, a change that decides a branch or a count
-    alone is not seen; nor is, of any array that is read, one after two that left the record as it was.  Numbers
-    from such arrays are better passed as arguments.
+    A compiled function depends on its arguments, and on the contents of the arrays that it captured, which are read at
+    each call.  Whatever else `f` read is frozen when it is recorded: numbers, settings, attributes, which array a name
+    stands for, and what is computed from arrays outside alone (`A * 2`, `float(A[0])`, a branch on them).  After a
+    change of those, call `clear()`.  So that a change does not go unnoticed, `f` itself is run beside it on calls
+    1, 2, 4, 8, ... of each variant and compared (`verify="seldom"`), on all calls ("always"), or on none ("never").
 
     Results differ from those of `f` by rounding: in zeros by their sign, and where a product of numbers in the code
-    passes the limits of float64 only on the way.  A branch that rounding decides may go either way.
+    passes the limits of float64 only on the way.  A branch that rounding decides may go either way.  Whatever else `f`
+    does (printing, counting, writing to files) happens when it is recorded, with values of a record in place of arrays,
+    and when it is run beside the text.
 
-    Whatever else `f` does happens in its first call alone (printing, counting, writing to files): twice, and once with
-    values of a record in place of arrays.
-
-    Cost: the first call records `f` once or twice and calls it once, some tens of microseconds an operation; a call
-    then costs what the source does, and about 0.3 microseconds an argument.  Programs of more than 20,000 operations
-    stay interpreted, and a function that needs other variants all the time runs as it is, both with a warning.  Raises
-    CompilationError for a function that draws random numbers, is not deterministic, or stores its values, and where
-    branches would take more than `cache_size` variants; ImpureFunctionError where `f` assigns to its argument;
-    TracerConversionError for `float(x)` of an argument; TypeError for other results than numbers, arrays and
-    containers of them.
+    Cost: the first call records `f` once and calls it once, some tens of microseconds an operation; a call then costs
+    what the source does, and about 0.3 microseconds an argument.  A function runs as it is, with a warning that says
+    so, if it executes more than 20,000 operations, needs other variants all the time, or catches an exception that an
+    operation raises while it is recorded.  Raises StaleProgramError where `f` is found to compute something else than
+    its record, also at each later call with such arguments until `clear()`; CompilationError for a function that draws
+    random numbers, is not deterministic, or stores its values, and where branches would take more than `cache_size`
+    variants; ImpureFunctionError where `f` assigns to its argument; TracerConversionError for `float(x)` of an
+    argument; TypeError for other results than numbers, arrays and containers of them.
 
     >>> cube = compile(lambda x: x * x * x)
     >>> cube(2.0), cube(np.array([1.0, 3.0]))
@@ -356,4 +383,6 @@ def compile(f: Function, cache_size: int = 8) -> Compiled:
         raise TypeError(f"compile: cache_size has to be an integer, not {cache_size!r}{user_line()}")
     if cache_size < 1:
         raise ValueError(f"compile: cache_size={cache_size}{user_line()}, but at least one variant has to be kept")
-    return Compiled(f, cache_size)
+    if verify not in ("always", "seldom", "never"):
+        raise ValueError(f'compile: verify={verify!r}{user_line()}; write "always", "seldom" or "never"')
+    return Compiled(f, cache_size, verify)

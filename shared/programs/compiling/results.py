@@ -1,7 +1,7 @@
 """What a compiled function returns: the containers of its results as text.
 
-Classes of containers, and keys of dicts that are no plain literals, are objects that have to be assigned to names.  This
-module knows nothing of how the results are computed.
+Classes of containers, and keys of dicts that are no plain literals, are objects that have to be assigned to names.
+This module knows nothing of how the results are computed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ factor of it.  The sign of a zero may change.  This module knows no derivative.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ class _Pass:
         self.numbers: dict[float, int] = {}
         self.materialised: dict[tuple[float, int], int] = {}
         self.where = ""
+        self.errors: Mapping[str, Any] = {}
 
     # --- values ---
 
@@ -110,7 +112,7 @@ class _Pass:
         if type_.dtype is None:
             primitive = _OF_NUMBERS.get(primitive, primitive)
         self.types.append(type_)
-        made = Equation(primitive, operands, static, len(self.types) - 1, self.where)
+        made = Equation(primitive, operands, static, len(self.types) - 1, self.where, self.errors)
         self.made[made.result] = made
         self.steps.append(made)
         return made.result
@@ -133,10 +135,11 @@ class _Pass:
         if isinstance(step, Guard):
             self.steps.append(Guard(self.value(step.operands[0]), step.expected, step.where))
             return
+        self.errors = step.errors
         if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step) or self._as_assignments(step):
             return
         operands = tuple([self.value(k) for k in step.operands])
-        made = Equation(step.primitive, operands, step.static, step.result, step.where)
+        made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
         self.made[step.result] = made
         self.steps.append(made)
 

@@ -10,6 +10,7 @@ the steps and the frame of the text; what a step says is the business of the mod
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from shared.programs.compiling.arrays import write_array
@@ -17,11 +18,11 @@ from shared.programs.compiling.assignments import write_assignment
 from shared.programs.compiling.blocks import write_stretch
 from shared.programs.compiling.buffers import Buffers
 from shared.programs.compiling.floats import write_number
-from shared.programs.compiling.literals import comment
+from shared.programs.compiling.literals import comment, literal
 from shared.programs.compiling.numpy_text import is_short
 from shared.programs.compiling.results import result_text
 from shared.programs.compiling.scope import Scope
-from shared.programs.compiling.stretches import Stretch, scheduled
+from shared.programs.compiling.stretches import ScheduledStep, Stretch, scheduled
 from shared.programs.parts import Equation, Guard, Write
 from shared.programs.program import Program
 
@@ -35,12 +36,16 @@ class Source:
     """
 
     def __init__(self, program: Program):
-        steps = scheduled(program)
+        # A stretch would put operations together that stand inside and outside of an np.errstate.
+        steps: list[ScheduledStep] = list(program.steps) if program.has_error_settings else scheduled(program)
         scope = Scope(program, steps)
         buffers = Buffers(scope)
         self.guards: list[Guard] = []
+        #: the lines of the body that stand within an np.errstate: from where to where, and its settings
+        within: list[tuple[int, int, Mapping[str, Any]]] = []
         for position, step in enumerate(steps):
             buffers.position = position
+            before = len(scope.body)
             if isinstance(step, Equation):
                 _write_equation(scope, buffers, step)
             elif isinstance(step, Stretch):
@@ -49,7 +54,11 @@ class Source:
                 _write_guard(scope, step, len(self.guards))
                 self.guards.append(step)
             buffers.release()
-        self.text = _whole_text(scope, result_text(scope), bool(self.guards))
+            if isinstance(step, Equation) and step.errors and len(scope.body) > before:
+                within.append((before, len(scope.body), step.errors))
+        result = result_text(scope)
+        _set_within(scope.body, within)
+        self.text = _whole_text(scope, result, bool(self.guards))
         self.namespace: dict[str, Any] = {**scope.bindings, **scope.namespace.objects}
 
 
@@ -81,6 +90,19 @@ def _write_guard(scope: Scope, guard: Guard, count: int) -> None:
         test = f"not {truth}" if guard.expected else truth
     scope.body.append(f"if {test}:")
     scope.body.append(f"    raise Departed({count})")
+
+
+def _set_within(body: list[str], within: list[tuple[int, int, Mapping[str, Any]]]) -> None:
+    """Put lines of the body into blocks of np.errstate, one for lines of the same settings that follow each other."""
+    blocks: list[tuple[int, int, Mapping[str, Any]]] = []
+    for first, last, settings in within:
+        if blocks and blocks[-1][1] == first and blocks[-1][2] == settings:
+            blocks[-1] = (blocks[-1][0], last, settings)
+        else:
+            blocks.append((first, last, settings))
+    for first, last, settings in reversed(blocks):
+        keywords = ", ".join(f"{name}={literal(how)}" for name, how in settings.items())
+        body[first:last] = [f"with np.errstate({keywords}):", *[f"    {line}" for line in body[first:last]]]
 
 
 # --- the frame --------------------------------------------------------------------------------------------------------

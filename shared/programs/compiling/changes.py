@@ -1,8 +1,8 @@
-"""Whether a function does the same each time: two programs that were traced from one call, compared.
+"""What has changed between two records of one function, bit by bit: the first difference, with the user's line.
 
-A function that draws random numbers, reads the clock or counts its calls is recorded with the numbers of that one run.
-Traced twice it shows, since the two programs differ.  This module knows how programs are built and who holds their
-arrays, and nothing of how they are recorded.
+A function that draws random numbers, reads the clock, or reads a number that was set anew since, is recorded with the
+numbers of that one run.  Recorded twice it shows, since the two programs differ.  This module knows how programs are
+built and who holds their arrays, and nothing of how they are recorded.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from shared.programs.notation import literal_text
 from shared.programs.parts import Equation, Guard, Step, Write
 from shared.programs.program import Program
 
-_BECAUSE = (
-    "a function that is recorded has to do the same each time: pass random numbers, times and counts as arguments"
-)
+#: When the first and the second of two programs were recorded, as a sentence says it.
+Times = tuple[str, str]
 
 
-def differences(first: Program, second: Program) -> str | None:
+def differences(first: Program, second: Program, times: Times = ("first", "then")) -> str | None:
     """Where two programs that were traced from the same call differ, with the user's line; None if they are equal.
+
+    `times` says in words when each was recorded.
 
     Literals are equal if their bits are.  Cost: some microseconds an equation, and one comparison of the literals.
 
@@ -33,19 +34,19 @@ def differences(first: Program, second: Program) -> str | None:
     >>> def f(x):
     ...     return x * next(numbers)
     >>> print(differences(trace(f, 1.0), trace(f, 1.0)).partition(" (at")[0])
-    f: x * 0.25
+    x * 0.25
     >>> differences(trace(np.sin, 1.0), trace(np.sin, 1.0)) is None
     True
     """
-    name = first.name
+    earlier, later = times
     # A literal is read by many steps, and compared once.
     unknown = {*first.literals, *first.captured, *second.literals, *second.captured}
     for one, other in zip(first.steps, second.steps, strict=False):
         if _is_same(first, second, one, other) and unknown.isdisjoint(one.operands):
             continue
-        found = _step(first, second, one, other)
+        found = _step(first, second, one, other, times)
         if found is not None:
-            return f"{name}: {found}; {_BECAUSE}"
+            return found
         if one.operands == other.operands:
             unknown.difference_update(one.operands)
     if len(first.steps) != len(second.steps):
@@ -53,13 +54,13 @@ def differences(first: Program, second: Program) -> str | None:
             (first, len(second.steps)) if len(first.steps) > len(second.steps) else (second, len(first.steps))
         )
         step = longer.steps[count]
-        return f"{name}: {_text(longer, step)}{step.where} was evaluated in one of two runs alone; {_BECAUSE}"
+        return f"{_text(longer, step)}{step.where} was evaluated {earlier if longer is first else later} alone"
     if first.out_structure != second.out_structure or len(first.outputs) != len(second.outputs):
-        return f"{name}: the results of two runs have the structures {first.out_structure} and {second.out_structure}"
+        return f"the result had the structure {first.out_structure} {earlier}, and {second.out_structure} {later}"
     for k, (one_output, other_output) in enumerate(zip(first.outputs, second.outputs, strict=True)):
-        found = _operand(first, second, one_output, other_output)
+        found = _operand(first, second, one_output, other_output, times)
         if found is not None:
-            return f"{name}: output {k} {found}; {_BECAUSE}"
+            return f"output {k} {found}"
     return None
 
 
@@ -75,44 +76,44 @@ def _is_same(first: Program, second: Program, one: Step, other: Step) -> bool:
     )
 
 
-def _step(first: Program, second: Program, one: Step, other: Step) -> str | None:
+def _step(first: Program, second: Program, one: Step, other: Step, times: Times) -> str | None:
+    earlier, later = times
     text = f"{_text(first, one)}{one.where}"
     if one.__class__ is not other.__class__ or one.primitive is not other.primitive:
-        return f"{text} was evaluated in the first of two runs, and {_text(second, other)}{other.where} in the second"
+        return f"{text} was evaluated {earlier}, and {_text(second, other)}{other.where} {later}"
     for a, b in zip(one.operands, other.operands, strict=False):
-        found = _operand(first, second, a, b)
+        found = _operand(first, second, a, b, times)
         if found is not None:
             return f"{text} {found}"
     if len(one.operands) != len(other.operands):
-        return (
-            f"{text} had {len(one.operands)} operands in the first of two runs and {len(other.operands)} in the second"
-        )
+        return f"{text} had {len(one.operands)} operands {earlier} and {len(other.operands)} {later}"
     if isinstance(one, Guard) or isinstance(other, Guard):
         if getattr(one, "expected", None) != getattr(other, "expected", None):
-            return f"{text} was {one.expected} in the first of two runs and {other.expected} in the second"  # type: ignore[union-attr]
+            return f"{text} was {one.expected} {earlier} and {other.expected} {later}"  # type: ignore[union-attr]
         return None
     if not _same_keywords(one.static, other.static):
-        return f"{text} was {_text(second, other)} in the second of two runs"
+        return f"{text} was {_text(second, other)} {later}"
     if first.types[one.result] is not second.types[other.result]:
         return (
-            f"{text} gave {first.types[one.result].description} in the first of two runs and "
-            f"{second.types[other.result].description} in the second"
+            f"{text} gave {first.types[one.result].description} {earlier} and "
+            f"{second.types[other.result].description} {later}"
         )
     return None
 
 
-def _operand(first: Program, second: Program, a: int, b: int) -> str | None:
+def _operand(first: Program, second: Program, a: int, b: int, times: Times) -> str | None:
     """How an operand of two programs differs, None if it does not; equal results so far have equal numbers."""
+    earlier, later = times
     if a in first.literals and b in second.literals:
         one, other = first.literals[a], second.literals[b]
         if same_bits(one, other):
             return None
-        return f"had the operand {literal_text(one)} in the first of two runs and {literal_text(other)} in the second"
+        return f"had the operand {literal_text(one)} {earlier} and {literal_text(other)} {later}"
     if a in first.captured and b in second.captured:
         if _same_memory(first.captured[a], second.captured[b]) or _made_by_each(first, second, a, b):
             return None
-        return "read an array from outside in the first of two runs, and another one in the second"
-    return None if a == b else "had other operands in the second of two runs"
+        return f"read an array from outside {earlier}, and another one {later}"
+    return None if a == b else f"had other operands {later}"
 
 
 def _made_by_each(first: Program, second: Program, a: int, b: int) -> bool:
@@ -140,11 +141,18 @@ def same_bits(one: Any, other: Any) -> bool:
         return True
     if one.__class__ is not other.__class__:
         return False
-    if isinstance(one, np.ndarray):
-        return bool(one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes())
-    if isinstance(one, np.generic):
-        return bool(one.dtype == other.dtype and one.tobytes() == other.tobytes())
+    if isinstance(one, (np.ndarray, np.generic)):
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        if one.dtype.char in "gG":
+            # The bytes that fill up a long double mean nothing.
+            return bool(np.all((one == other) | (one != one) & (other != other)) and _same_signs(one, other))
+        return one.tobytes() == other.tobytes()
     return repr(one) == repr(other)
+
+
+def _same_signs(one: Any, other: Any) -> bool:
+    return all(np.array_equal(np.signbit(part(one)), np.signbit(part(other))) for part in (np.real, np.imag))
 
 
 def _same_keywords(one: dict[str, Any], other: dict[str, Any]) -> bool:

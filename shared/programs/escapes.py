@@ -1,0 +1,53 @@
+"""Whether a function that was recorded has stored a value of the record somewhere, and where.
+
+Every value of a record refers to it, so the record's references tell when one has outlived the function.  This module
+knows nothing of what is recorded.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from shared.levels import Level, Tracer
+from shared.references import ALONE_AS_LOCAL, getrefcount
+
+#: Values are searched for through so many levels of other values, such as the variables of a tape.
+_DEEPEST = 8
+
+
+def place_of_escaped(recording: Level) -> str | None:
+    """Where a value of a record that has ended is still referred to; None if there is no such value.
+
+    Whoever calls this may refer to the record by one variable, and so does the parameter.
+    """
+    if getrefcount(recording) <= ALONE_AS_LOCAL + 1:
+        return None
+    gc.collect()
+    if getrefcount(recording) <= ALONE_AS_LOCAL + 1:
+        return None  # garbage, which only the collector could free
+    values: list[Any] = [found for found in gc.get_referrers(recording) if isinstance(found, Tracer)]
+    if not values:
+        return None
+    # The lists of this search refer to the values, too.
+    own = [id(values)]
+    for _ in range(_DEEPEST):
+        holders = [found for found in gc.get_referrers(*values) if id(found) not in own and found is not values]
+        own.append(id(holders))
+        place = next((place for holder in holders if (place := _named(holder, values)) is not None), None)
+        values = [found for found in holders if isinstance(found, Tracer)]
+        own.append(id(values))
+        if place is not None or not values:
+            return place or "a variable outside of it"
+    return "a variable outside of it"
+
+
+def _named(holder: Any, values: list[Any]) -> str | None:
+    """By what name, or in what container, a holder has one of the values; None where it has no names and no entries."""
+    if isinstance(holder, (list, set, frozenset, tuple)):
+        return f"a {type(holder).__name__}"
+    entries = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
+    if not isinstance(entries, dict) or isinstance(holder, Tracer):
+        return None
+    wanted = set(map(id, values))
+    return next((repr(key) for key, entry in list(entries.items()) if id(entry) in wanted), None)
