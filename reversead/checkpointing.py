@@ -25,6 +25,7 @@ from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
 from reversead.variable import Variable
 from shared.checkpointing import split
 from shared.errors import ImpureFunctionError, user_line
+from shared.floating_errors import error_settings
 from shared.repetition import Remembered
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, unflatten
@@ -147,6 +148,8 @@ class _Segment:
     def record(self, tape: Tape, leaves: list[Any], structure: Structure) -> None:
         """Record the segment as one node, and a node for each variable of its result that has none yet."""
         self.result = structure
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         node = tape.count
         for k, leaf in enumerate(leaves):
             if is_of(tape, leaf) and leaf.index == PENDING:
@@ -355,6 +358,7 @@ class _Reopened:
         "_last",
         "_placements",
         "_records",
+        "_settings",
         "_shift",
         "_start",
         "_tape",
@@ -390,10 +394,11 @@ class _Reopened:
             first, last, shift = placements[-1]
             placements[-1] = first, min(last, self._count + shift), shift
         tape.reopening.acquire()
-        self._before = tape.closed, tape.thread, tape.count, tape.record, tape.guard
+        self._before = tape.closed, tape.thread, tape.count, tape.record, tape.guard, tape.settings
         self._first = tape.replayed
         self._shift = self._first - self._count
         tape.closed, tape.thread = False, get_ident()
+        self._settings = tape.settings = error_settings()
         tape.count, tape.record, tape.guard = self._first + 1, self._records.extend, tape.guard.another()
         # The constants of this part are needed until its first record is taken.
         tape.record((LOCKS, tape.guard, ~0))
@@ -401,8 +406,11 @@ class _Reopened:
 
     def __exit__(self, *exception: object) -> None:
         tape = self._tape
+        if tape.settings is not self._settings:
+            # An np.errstate that ends with the segment.
+            tape.note_settings(self._settings)
         self._last = tape.replayed = tape.count
-        tape.closed, tape.thread, tape.count, tape.record, tape.guard = self._before
+        tape.closed, tape.thread, tape.count, tape.record, tape.guard, tape.settings = self._before
         tape.reopening.release()
         if exception[0] is None:
             self._place()

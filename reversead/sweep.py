@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from reversead.junction import Parts
+from shared.floating_errors import switch
 from shared.primitive import Edge
 from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import SETITEM, ViewOf, duplicate, write
@@ -33,6 +34,10 @@ RECOMPUTE = Edge(None, None, _NOTHING)
 DEPENDS = Edge(None, None, _NOTHING)
 #: The beginning of a part that was recorded by a sweep: its kept value guards that part's constants until then.
 LOCKS = Edge(None, None, _NOTHING)
+#: A change of NumPy's error handling between two operations: its kept value is the settings before and after.
+SETTINGS = Edge(None, None, _NOTHING)
+#: What stands in place of the cotangent of such a node, so that the sweep stops there.
+_SWITCH = object()
 
 
 def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: Any) -> None:
@@ -62,6 +67,8 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: 
                 elif pull is None:
                     if edge is RECOMPUTE:
                         _splice(kept, c, records, cotangents, owned, tape, placements)
+                    elif edge is SETTINGS:
+                        switch(kept[0])
                     elif edge is not DEPENDS:
                         deposit(edge, c, kept, parent, cotangents, owned)
                 else:
@@ -91,6 +98,15 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: 
                 break
 
 
+def mark_switches(records: list[Any], start: int, node: int, cotangents: list[Any]) -> None:
+    """Mark the nodes at which a sweep has to change NumPy's error handling: of the records from `start` on."""
+    for edge, parent in zip(records[start::3], records[start + 2 :: 3], strict=True):
+        if edge is SETTINGS:
+            cotangents[node] = _SWITCH
+        # The node of a record ends where the next one begins.
+        node += parent < 0
+
+
 #: From this many bytes on, a new array costs the operating system's fresh pages, many times a call's overhead.
 _LARGE = 1 << 17
 
@@ -109,9 +125,11 @@ def _splice(
     placements: list[Any],
 ) -> None:
     """Record a segment at the end of `records`, where the sweep goes on, with the cotangents of its outputs."""
-    first = len(cotangents)
+    first, start = len(cotangents), len(records)
     nodes, count = segment.replay(tape, records, first, placements)
     cotangents.extend([None] * (count - first))
+    if tape.switches:
+        mark_switches(records, start, first, cotangents)
     # These numbers belonged to nodes that the sweep has passed.
     owned.difference_update(range(first, count))
     for k, cotangent in c.values.items():
@@ -155,7 +173,9 @@ def _advance(
             if edge is LEAF:
                 values[node] = tangents[kept]
                 continue
-            if edge is RECOMPUTE:
+            if edge is SETTINGS:
+                switch(kept[1])
+            elif edge is RECOMPUTE:
                 beyond = origin + len(records) + 3
                 values[node] = _through(kept, node, values, last_use, owned, beyond, tape, placements)
         else:

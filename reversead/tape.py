@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from reversead.guard import Guard
-from reversead.sweep import LEAF, forward, reverse
+from reversead.sweep import LEAF, SETTINGS, forward, mark_switches, reverse
 from reversead.variable import Variable
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.floating_errors import error_settings, settings_beyond, switch, switching
 from shared.levels import Level, current_recording
 from shared.tracer import DuckArray
 from shared.tree import LEAF as SINGLE
@@ -55,10 +57,13 @@ class Tape(Level):
         "floor",
         "guard",
         "inner",
+        "outside",
         "record",
         "records",
         "reopening",
         "replayed",
+        "settings",
+        "switches",
         "thread",
         "variables",
     )
@@ -72,6 +77,10 @@ class Tape(Level):
         #: the number of each independent variable, by its node
         self.variables: dict[int, int] = {}
         self.thread = get_ident()
+        #: what stands for NumPy's error handling where the tape was made, and at the last operation
+        self.outside = self.settings = error_settings()
+        #: whether an np.errstate lies between operations
+        self.switches = False
         recording = current_recording()
         self.guard = Guard() if recording is None else recording.constants()
         # The rest is for checkpoints (`reversead.checkpointing`).
@@ -121,8 +130,19 @@ class Tape(Level):
             if node >= 0:
                 cotangents[node] = seed if cotangents[node] is None else cotangents[node] + seed
         leaves: list[Any] = [None] * len(self.variables)
-        reverse(self.records.copy() if keep else self.records, cotangents, leaves, self)
+        records = self.records.copy() if keep else self.records
+        if not self._may_switch():
+            reverse(records, cotangents, leaves, self)
+            return leaves
+        mark_switches(records, 0, 0, cotangents)
+        with switching():
+            switch(settings_beyond(self.settings, self.outside))
+            reverse(records, cotangents, leaves, self)
         return leaves
+
+    def _may_switch(self) -> bool:
+        """Whether a sweep may have to change NumPy's error handling; what it records itself may have an np.errstate."""
+        return self.switches or self.reopening is not None
 
     def size(self, wanted: Sequence[int]) -> int:
         """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
@@ -137,7 +157,8 @@ class Tape(Level):
     def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
         wanted = [node for node in nodes if node >= 0]
-        reached = forward(self.records, self.size(wanted), tangents, wanted, self)
+        with switching() if self._may_switch() else nullcontext():
+            reached = forward(self.records, self.size(wanted), tangents, wanted, self)
         found = iter(reached)
         return [next(found) if node >= 0 else None for node in nodes]
 
@@ -173,6 +194,16 @@ class Tape(Level):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def note_settings(self, settings: Any = None) -> None:
+        """Record that NumPy's error handling is another one from the next operation on: the present one by default."""
+        before, self.settings = self.settings, settings or error_settings()
+        kept = (settings_beyond(before, self.outside), settings_beyond(self.settings, self.outside))
+        if kept[0] != kept[1]:
+            # A node that nothing leads to: it refers to itself.
+            self.record((SETTINGS, kept, ~self.count))
+            self.count += 1
+            self.switches = True
 
     def close(self) -> None:
         """Stop recording: from now on a use of this tape's variables is an error.  Gradients may still be asked."""

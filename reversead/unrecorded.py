@@ -144,14 +144,14 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
             if node < DISCARDED:
                 used.add(node)
 
-    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner
+    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings
     tape.count, tape.floor, tape.constant, tape.guard, tape.inner = first, first, LOCAL, inner.guard, inner
     tape.record = note  # type: ignore[assignment]
     try:
         return call()
     finally:
         tape.discarded = tape.count
-        tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner = before
+        tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings = before
 
 
 def _hand_over(guard: Guard, to: Guard, own: Sequence[Any]) -> None:

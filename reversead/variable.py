@@ -18,6 +18,7 @@ from reversead.junction import evaluate, record_junction
 from reversead.records import detached, record_all
 from shared.custom import has_derivative
 from shared.errors import StaleViewError, user_line
+from shared.floating_errors import error_settings
 from shared.levels import Tracer, bind
 from shared.operators import ARITHMETIC
 from shared.primitive import Like, Primitive, differs
@@ -77,6 +78,8 @@ class Variable(DuckArray):
         if self.__class__ is _View:
             value = detached(value)
         out = primitive.evaluate(value)
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         index = self.index
         if index < 0:
             return Variable(tape, out, tape.constant)
@@ -102,6 +105,8 @@ class Variable(DuckArray):
         if tape.thread != get_ident():
             raise tape.refusal()
         out = primitive.raw(value, *rest, **static) if static else primitive.raw(value, *rest)
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         node = index = self.index
         if index >= 0:
             tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
@@ -142,6 +147,8 @@ class Variable(DuckArray):
         out = bind(primitive, tuple(values), static) if nested else primitive.raw(*values, **static)
         if primitive.constant:
             return out
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         if active:
             # Only now, because what was evaluated may be a view of these values.
             node = record_all(tape, primitive, out, [detached(value) for value in values], parents, static)
@@ -167,6 +174,8 @@ class Variable(DuckArray):
                     a = tape.guard.constant(a)
                 values.append(a.twin() if isinstance(a, DuckArray) else a)
                 parents.append(-1)
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         evaluation = evaluate(tape, function, values, structure, static)
         nodes = record_junction(tape, evaluation, parents)
         return evaluation.output(
@@ -204,6 +213,8 @@ class Variable(DuckArray):
             if value.index == self.index >= 0:
                 value = np.copy(value)
             value, parent = value.primal, value.index
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         primal = write(writable(self, "primal"), primitive, index, value)
         base = self.index
         if base >= 0:
@@ -305,6 +316,8 @@ def operation(primitive: Primitive) -> Any:
         if x.__class__ is _View:
             x_value = detached(x_value)
         out = evaluate(x_value, y_value)
+        if error_settings() is not tape.settings:
+            tape.note_settings()
         kind = out.__class__
         values = (x_value, y_value, out)
         recorded = False

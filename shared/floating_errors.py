@@ -6,42 +6,79 @@ them has to treat an overflow as the program did that the operation stands in.  
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-
-def _of_settings() -> Any:
-    return tuple(np.geterr().items())
+Settings = Mapping[str, Any]
 
 
-def _getter() -> Callable[[], Any]:
-    # NumPy keeps the settings in one object that is exchanged by each np.errstate and np.seterr, so looking at its
-    # identity takes a fiftieth of the time of asking for the settings.
-    try:
-        from numpy._core.umath import _extobj_contextvar  # type: ignore[attr-defined]
-    except ImportError:
-        return _of_settings
-    get: Callable[[], Any] = _extobj_contextvar.get
-    before = get()
-    with np.errstate(divide="raise"):
-        is_exchanged = get() is not before
-    return get if is_exchanged and get() is before else _of_settings
+def _all_settings() -> Any:
+    return (*np.geterr().items(), ("call", np.geterrcall()))
 
 
-#: What stands for the settings in effect: while they stay the same, so does this object.
-error_settings: Callable[[], Any] = _getter()
+def _find_variable() -> Any:
+    """The context variable in which NumPy keeps all settings as one object; None if there is none that it exchanges.
 
-
-def settings_beyond(outside: dict[str, str]) -> dict[str, Any]:
-    """The settings in effect, as keywords of np.errstate, where they differ from those `outside`.
-
-    >>> with np.errstate(over="ignore"):
-    ...     settings_beyond({**np.geterr(), "over": "warn"})
-    {'over': 'ignore'}
+    Looking at the identity of that object takes a fiftieth of the time of asking for the settings.
     """
-    found: dict[str, Any] = {name: how for name, how in np.geterr().items() if outside[name] != how}
-    if "call" in found.values() or "log" in found.values():
-        found["call"] = np.geterrcall()
-    return found
+    try:
+        from numpy._core.umath import _extobj_contextvar as variable  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    before = variable.get()
+    with np.errstate(divide="raise"):
+        is_exchanged = variable.get() is not before
+    return variable if is_exchanged and variable.get() is before else None
+
+
+_variable = _find_variable()
+
+#: What stands for the settings in effect: an object that stays the same as long as they do.
+error_settings: Callable[[], Any] = _all_settings if _variable is None else _variable.get
+
+#: The settings where a sweep began that sets others in between.
+_OUTSIDE: ContextVar[Settings | None] = ContextVar("settings outside of a sweep", default=None)
+
+
+def settings_beyond(token: Any, outside: Any) -> Settings:
+    """Those settings, as keywords of np.errstate, in which one token of `error_settings` differs from another.
+
+    >>> before = error_settings()
+    >>> with np.errstate(over="raise"):
+    ...     settings_beyond(error_settings(), before)
+    {'over': 'raise'}
+    """
+    ours, others = _settings_of(token), _settings_of(outside)
+    return {name: how for name, how in ours.items() if others[name] != how}
+
+
+def _settings_of(token: Any) -> dict[str, Any]:
+    if _variable is None:
+        return dict(token)
+    reset = _variable.set(token)
+    try:
+        return dict(_all_settings())
+    finally:
+        _variable.reset(reset)
+
+
+@contextmanager
+def switching() -> Iterator[None]:
+    """Within it, `switch` may change NumPy's settings; afterwards they are what they were."""
+    token = _OUTSIDE.set(dict(_all_settings()))
+    try:
+        with np.errstate():
+            yield
+    finally:
+        _OUTSIDE.reset(token)
+
+
+def switch(settings: Settings) -> None:
+    """Set NumPy's settings to what they were where `switching` began, but for these."""
+    found = {**(_OUTSIDE.get() or {}), **settings}
+    np.seterrcall(found.pop("call", None))
+    np.seterr(**found)

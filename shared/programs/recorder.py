@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -77,8 +77,8 @@ class Recording(Level):
         #: what an operation raised, with the user's line, where the function has caught it
         self.raised: str | None = None
         #: NumPy's error handling outside of the function, and by what stands for it that of each np.errstate inside
-        self.outside = np.geterr()
-        self.errors: dict[Any, dict[str, Any]] = {error_settings(): {}}
+        self.outside = error_settings()
+        self.errors: dict[Any, Mapping[str, Any]] = {self.outside: {}}
         #: functions in whose place the primitives are recorded that they evaluate
         self.lowered = lowered
         self.types: list[ValueType] = []
@@ -193,7 +193,7 @@ class Recording(Level):
         settings = error_settings()
         errors = self.errors.get(settings)
         if errors is None:
-            errors = self.errors[settings] = settings_beyond(self.outside)
+            errors = self.errors[settings] = settings_beyond(settings, self.outside)
         self.steps.append(Equation(primitive, operands, static or _NO_KEYWORDS, number, self.line(), errors))
         if number >= self.longest:
             raise RecordLengthError(
