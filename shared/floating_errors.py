@@ -26,7 +26,7 @@ def _find_variable() -> Any:
     Looking at the identity of that object takes a fiftieth of the time of asking for the settings.
     """
     try:
-        from numpy._core.umath import _extobj_contextvar as variable  # type: ignore[attr-defined]
+        from numpy._core.umath import _extobj_contextvar as variable
     except ImportError:
         return None
     before = variable.get()

@@ -11,7 +11,6 @@ import tracemalloc
 import warnings
 from collections import namedtuple
 from enum import Enum
-from functools import partial
 
 import numpy as np
 import pytest
@@ -185,7 +184,8 @@ def test_two_hundred_operations_on_a_million_elements_stay_within_a_few_arrays()
             y = y * 1.0001 + x
         return np.sum(y)
 
-    compiled = compile(reversead.value_and_grad(f))
+    # The function itself, which is now and then run beside it, needs more.
+    compiled = compile(reversead.value_and_grad(f), verify="never")
     x = np.ones(10**6)
     compiled(x)
     tracemalloc.start()
@@ -317,131 +317,6 @@ def test_text_refuses_numbers_as_python_does_and_numpy_computes_them():
         f(1000.0)
 
 
-# --- what changes outside ---------------------------------------------------------------------------------------------
-
-RATE = 2.0
-
-
-def scaled(x):
-    return x * RATE
-
-
-def test_names_bound_anew(monkeypatch):
-    compiled = compile(lambda x: scaled(x) + 1.0)
-    same(compiled(V), V * 2.0 + 1.0)
-    monkeypatch.setattr(sys.modules[__name__], "RATE", 5.0)
-    same(compiled(V), V * 5.0 + 1.0)
-    monkeypatch.setattr(sys.modules[__name__], "scaled", lambda x: x)
-    same(compiled(V), V + 1.0)
-
-
-def test_variables_entries_and_attributes_bound_anew():
-    settings, rate = {"k": 2.0, "w": [1.0, 2.0]}, 3.0
-    compiled = compile(lambda x: x * settings["k"] * settings["w"][1] * rate)
-    same(compiled(V), V * 2.0 * 2.0 * 3.0)
-    settings["w"][1] = 4.0
-    same(compiled(V), V * 2.0 * 4.0 * 3.0)
-    settings["k"], rate = 1.0, 7.0
-    same(compiled(V), V * 4.0 * 7.0)
-
-
-READ = {
-    "as an operand": lambda x, a: x * a,
-    "in an array of its own": lambda x, a: x * (a * 2.0),
-    "as a number": lambda x, a: x * float(a[0]),
-    "by a branch": lambda x, a: x * x if a[0] > 0 else x + x,
-    "as a count": lambda x, a: x * 2.0 if int(a[0]) % 2 else x * 3.0,
-    "as a view": lambda x, a: x * a[::-1],
-    "for normalisation": lambda x, a: x * np.sum((a - a.mean()) / a.std() * a),
-}
-
-
-@pytest.mark.parametrize("how", READ)
-@pytest.mark.parametrize("size", [3, 3000], ids=["small", "large"])
-def test_an_array_from_outside_that_changes_in_place(how, size):
-    a = np.linspace(0.5, 2.5, size)
-    b = a
-    f = READ[how]
-    compiled = compile(lambda x: f(x, b))
-    x = np.linspace(1.0, 2.0, size)
-    # Whole numbers in a large array may also be those of a derivative, and are not looked for.
-    for value in (1.25, -4.25, 7.5, 3.25, 3.25):
-        a[0] = value
-        same(compiled(x), f(x, a))
-    b = a * 3.0
-    same(compiled(x), f(x, b))
-
-
-def test_an_array_that_is_read_at_each_call_is_not_recorded_at_each_change():
-    weights = np.ones(3)
-    compiled = compile(reversead.grad(lambda x: np.sum(x * x * weights)))
-    seen = []
-    make = compiling.Compiled._make
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiling.Compiled, "_make", lambda self, *rest: seen.append(1) or make(self, *rest))
-        for k in range(20):
-            weights[:] = k
-            same(compiled(V), 2.0 * V * k)
-    assert len(seen) == 4
-
-
-class Model:
-    def __init__(self):
-        self.weights, self.rate = np.ones(3) * 2.0, 3.0
-
-    @compile
-    def loss(self, x):
-        return self.weights * x * self.rate
-
-    def plain(self, x):
-        return self.weights * x * self.rate
-
-
-def test_methods_read_their_own_object_as_it_is():
-    one, other = Model(), Model()
-    other.rate = 11.0
-    for model in (one, other, one):
-        same(model.loss(V), model.plain(V))
-    one.weights = np.ones(3) * 5.0
-    same(one.loss(V), one.plain(V))
-    one.rate = 7.0
-    same(one.loss(V), one.plain(V))
-    one.weights[0] = 9.0
-    same(one.loss(V), one.plain(V))
-    same(other.loss(V), other.plain(V))
-    bound = compile(one.plain)
-    same(bound(V), one.plain(V))
-    one.rate = 1.0
-    same(bound(V), one.plain(V))
-
-
-def test_objects_and_functions_as_arguments(monkeypatch):
-    class Settings:
-        rate = 2.0
-
-    settings = Settings()
-    for function, wanted in (
-        (lambda x, s: x * s.rate, lambda: V * settings.rate),
-        (reversead.grad(lambda x, s: np.sum(x * x) * s.rate), lambda: 2.0 * V * settings.rate),
-    ):
-        compiled = compile(function)
-        for rate in (2.0, 5.0, 2.0):
-            settings.rate = rate
-            same(compiled(V, settings), wanted())
-    compiled = compile(lambda x, g: g(x))
-    same(compiled(V, scaled), V * 2.0)
-    monkeypatch.setattr(sys.modules[__name__], "RATE", 5.0)
-    same(compiled(V, scaled), V * 5.0)
-
-
-def test_arguments_of_partial_and_defaults_that_change_in_place():
-    a = np.array([1.0, 2.0, 3.0])
-    for compiled in (compile(partial(lambda a, x: (a * 2.0) * x, a)), compile(lambda x, a=a: (a * 2.0) * x)):
-        for value in (1.0, 4.0):
-            a[0] = value
-            same(compiled(V), (a * 2.0) * V)
-
-
 # --- composing --------------------------------------------------------------------------------------------------------
 
 
@@ -532,8 +407,10 @@ def test_an_interrupted_workspace_is_not_used_again():
 
 def test_random_numbers_are_refused():
     random = np.random.default_rng(0)
-    with pytest.raises(CompilationError, match=r"draws random numbers.*test_compile.py:\d+"):
+    with pytest.raises(CompilationError, match=r"not deterministic: x \* 0.* \(at .*test_compile.py:\d+"):
         compile(lambda x: x * random.random())(V)
+    with pytest.raises(CompilationError, match=r"draws random numbers.*test_compile.py:\d+"):
+        compile(lambda x: x if np.random.random() < 2 else -x)(V)
 
 
 def test_threads_with_several_shapes_also_at_the_first_call():
@@ -660,20 +537,25 @@ def test_text_names_what_has_to_be_assigned():
 # --- long programs ----------------------------------------------------------------------------------------------------
 
 
-def test_a_long_program_is_interpreted_and_says_so_once(monkeypatch):
+def test_a_long_program_is_not_compiled_and_says_so_once(monkeypatch):
     monkeypatch.setattr(compiling, "LONGEST", 100)
 
     def f(x):
+        nonlocal operations
         for _ in range(300):
+            operations += 1
             x = np.sin(x) + 0.5
         return x
 
-    compiled = compile(f)
-    with pytest.warns(UserWarning, match="300 operations|600 operations") as noted:
-        same(compiled(V), f(V))
+    operations, compiled = 0, compile(reversead.grad(lambda x: np.sum(f(x))))
+    with pytest.warns(UserWarning, match="grad of <lambda> runs uncompiled .* more than 100 operations") as noted:
+        found = compiled(V)
+    # It is given up when it is found to be too long, and not recorded to its end.
+    assert operations < 60 + 300
+    same(found, reversead.grad(lambda x: np.sum(f(x)))(V))
     assert len(noted) == 1
     assert noted[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        same(compiled(V * 2.0), f(V * 2.0))
+        same(compiled(V * 2.0), reversead.grad(lambda x: np.sum(f(x)))(V * 2.0))
     assert LONGEST >= 10_000

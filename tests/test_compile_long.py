@@ -12,7 +12,7 @@ import pytest
 import reversead
 from shared import compile, trace
 from shared.programs.compiling import memory, stretches
-from shared.programs.compiling.determinism import differences
+from shared.programs.compiling.changes import differences
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
 
@@ -121,4 +121,4 @@ def test_a_long_chain_of_what_may_be_views_is_copied_now_and_then() -> None:
     program = trace(lambda x: perhaps_views(x, 200), X)
     roots = memory.Memory(program, program.steps).roots
     assert max(map(len, roots.values())) <= 32
-    assert Source(program).text.count("= np.array(einsum(") == 200 // 32
+    assert Source(program).text.count("= np.array(_einsum(") == 200 // 32

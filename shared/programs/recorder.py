@@ -69,11 +69,11 @@ class Recording(Level):
         "numbers", "outside", "raised", "steps", "thread", "types",
     )  # fmt: skip
 
-    def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset(), longest: int = LONGEST_RECORD):
+    def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset(), longest: int | None = None):
         super().__init__(transform)
         self.thread = get_ident()
         #: after so many values the record is given up
-        self.longest = longest
+        self.longest = LONGEST_RECORD if longest is None else longest
         #: what an operation raised, with the user's line, where the function has caught it
         self.raised: str | None = None
         #: NumPy's error handling outside of the function, and by what stands for it that of each np.errstate inside

@@ -23,7 +23,7 @@ from shared.levels import RECORDING, Tracer
 from shared.programs.escapes import place_of_escaped
 from shared.programs.parts import Equation, Layout, Write, layout_of
 from shared.programs.program import Program
-from shared.programs.recorder import LARGEST_COMPARED, LONGEST_RECORD, Recorded, Recording
+from shared.programs.recorder import LARGEST_COMPARED, Recorded, Recording
 from shared.rules import shapes
 from shared.tracer import operand
 from shared.transformed import readable_name
@@ -62,12 +62,13 @@ def record(
     kwargs: dict[str, Any],
     transform: str = "trace",
     lowered: frozenset[Any] = frozenset(),
-    longest: int = LONGEST_RECORD,
+    longest: int | None = None,
 ) -> Program:
     """What `trace` returns; of the functions `lowered` it holds what they evaluate, in place of themselves.
 
-    Raises RecordLengthError after `longest` values.  A record for "compile" stands in place of the function, so a value
-    that the function has stored elsewhere, where it would be missed, is an error: CompilationError.
+    Raises RecordLengthError after `longest` values, by default some millions.  A record for "compile" stands in place
+    of the function, so a value that the function has stored elsewhere, where it would be missed, is an error:
+    CompilationError.
     """
     if not callable(f):
         raise TypeError(f"{transform}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")

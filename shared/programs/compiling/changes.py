@@ -147,7 +147,7 @@ def same_bits(one: Any, other: Any) -> bool:
         if one.dtype.char in "gG":
             # The bytes that fill up a long double mean nothing.
             return bool(np.all((one == other) | (one != one) & (other != other)) and _same_signs(one, other))
-        return one.tobytes() == other.tobytes()
+        return bool(one.tobytes() == other.tobytes())
     return repr(one) == repr(other)
 
 
