@@ -16,7 +16,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import NoRuleError, TracerConversionError, closed, user_line
+from shared.errors import (
+    DifferentiationError,
+    NoRuleError,
+    SomeExamplesError,
+    TracerConversionError,
+    closed,
+    user_line,
+)
 from shared.levels import Level, Tracer, bind
 from shared.primitive import Primitive
 from shared.registry import UNARY
@@ -110,7 +117,11 @@ class Batched(DuckArray):
         level = self.level
         if level.closed:
             raise closed(self)
-        return new_batched(level, primitive.evaluate(self.primal))
+        try:
+            out = primitive.evaluate(self.primal)
+        except Exception:
+            return self.process(primitive, inputs, {})  # which tells the examples apart
+        return new_batched(level, out)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in FLOATING_ONLY and self.primal.__class__ is _ndarray and self.primal.dtype.kind in "biu":
@@ -148,7 +159,11 @@ class Batched(DuckArray):
             return bind(primitive, (x, y), {})
         if level.closed:
             return bind(primitive, (x, y), {})
-        return new_batched(level, primitive.evaluate(first, second))
+        try:
+            out = primitive.evaluate(first, second)
+        except Exception:
+            return bind(primitive, (x, y), {})  # which tells the examples apart
+        return new_batched(level, out)
 
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
         made = self.pushed(primitive, rest, static)
@@ -192,7 +207,14 @@ class Batched(DuckArray):
             else:
                 values.append(captured(a if primitive.constant else operand(a), beside))
                 batched.append(False)
-        out = applied(primitive, level.size, batched, values, static)
+        try:
+            out = applied(primitive, level.size, batched, values, static)
+        except Exception as error:
+
+            def alone(k: int) -> Any:
+                return primitive(*[v[k] if flag else v for v, flag in zip(values, batched, strict=True)], **static)
+
+            raise raised_by_some(level, primitive.name.lstrip("_"), error, alone) from error
         if out.__class__ is Alike:
             return out.value
         base = base_of(out, args, level)
@@ -234,13 +256,21 @@ class Batched(DuckArray):
             paths.append((slice(None), *(index.path if index.path.__class__ is tuple else (index.path,))))
             part, index = part[paths[-1]], index.index
         parts = index if index.__class__ is tuple else (index,)
-        if len(parts) == 1 and isinstance(parts[0], Batched) and parts[0].dtype.kind == "b":
-            where, value = _by_mask(level, primitive, parts[0], part, value)
-        else:
-            where, value = _by_index(level, parts, part, value)
-        for path in reversed(paths):
-            where = Through(path, where)
-        self.primal = write(buffer, primitive, where, value)
+        try:
+            if len(parts) == 1 and isinstance(parts[0], Batched) and parts[0].dtype.kind == "b":
+                where, value = _by_mask(level, primitive, parts[0], part, value)
+            else:
+                where, value = _by_index(level, parts, part, value)
+            for path in reversed(paths):
+                where = Through(path, where)
+            self.primal = write(buffer, primitive, where, value)
+        except IndexError as error:
+
+            def alone(k: int) -> Any:
+                own = [p.primal[k] if isinstance(p, Batched) and p.level is level else p for p in parts]
+                return part[k][tuple(own)]
+
+            raise raised_by_some(level, "an assignment", error, alone) from error
 
     # --- what would need one value for all examples ---
 
@@ -290,6 +320,32 @@ def _many(wanted: str, instead: str) -> TracerConversionError:
     return TracerConversionError(
         f"{wanted} was asked of a value that stands for all examples of vmap{user_line()}. {instead}"
     )
+
+
+def raised_by_some(level: Batch, what: str, error: Exception, alone: Callable[[int], Any]) -> Exception:
+    """What to raise where an operation on all examples raised `error`, and `alone(k)` is that on one example.
+
+    Code that catches an exception takes another way with all examples, so one that not every example raises must not
+    be caught as what it is.
+    """
+    if isinstance(error, DifferentiationError):
+        return error
+    raised = [k for k in range(level.size) if _raises(alone, k)]
+    if not raised or len(raised) == level.size:
+        return error
+    return SomeExamplesError(
+        f"{level.transform}: {what} raised {type(error).__name__} for example {raised[0]}, but not for all "
+        f"{level.size}{user_line()}: {error}. Code that catches it would send every example the other way: choose by "
+        "np.where(condition, x, y), or write a loop over the examples"
+    )
+
+
+def _raises(alone: Callable[[int], Any], k: int) -> bool:
+    try:
+        alone(k)
+    except Exception:
+        return True
+    return False
 
 
 def new_batched(level: Any, primal: Any) -> Batched:

@@ -20,7 +20,7 @@ import numpy as np
 
 from shared.arguments import in_dtype_of, refuse_iterators
 from shared.assembly import independent, is_complex
-from shared.batching import Batch, Batched, note_loop
+from shared.batching import Batch, Batched, note_loop, raised_by_some
 from shared.errors import (
     ClosedLevelError,
     LeafTypeError,
@@ -30,7 +30,7 @@ from shared.errors import (
     closed,
     user_line,
 )
-from shared.levels import Level, Tracer
+from shared.levels import Level, Tracer, attempt
 from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, highest
@@ -60,6 +60,8 @@ def custom_derivative(f: Function | None = None, *, jvp: Function | None = None,
     The rules see values that outer differentiations may trace, so that higher derivatives are those of the rules.
     Everything that is differentiated is an argument: a traced value that `f` closes over is refused.  For many examples
     (`vmap`) or directions (`jacobian`) at once, code that cannot take arrays of them is run for one after the other.
+    A record (`trace`, `compile`) follows f and the rules inside; what is no NumPy, or branches on values, is one
+    operation of it, which is called as it is.
 
     Cost: one evaluation of `f` and one call of a rule; where that is derived by transposition, a small multiple of one.
     Raises RegistrationError without a rule; ShapeError, naming the rule, for a result of the wrong structure or shape;
@@ -139,27 +141,45 @@ class CustomFunction:
     def follow(self, level: Level, leaves: list[Any], structure: Structure, static: dict[str, Any]) -> Any:
         """What a level that does not differentiate does: trace f, if no differentiation needs its rule.
 
-        A level that stands for many examples takes them one by one where f cannot, or must not, be traced.
+        Where f cannot be traced, a level that stands for many examples takes them one by one, and a record writes down
+        the call as it is.
         """
         if level.closed:
             raise closed(next(leaf for leaf in leaves if isinstance(leaf, Tracer) and leaf.level is level))
         inside = next((below for leaf in leaves for below in _levels(leaf) if below is not level), None)
+        one_by_one = isinstance(level, Batch) and level.size > 0
+
+        def otherwise(error: Exception) -> Any:
+            if one_by_one:
+                return self._one_by_one(level, leaves, structure, static)
+            if level.opaque is not None:
+                return level.opaque(self, leaves, structure, static)
+            error.add_note(f"{level.transform} follows the operations of {self.name}, so these must be NumPy's.")
+            raise error
+
         if inside is None:
-            try:
-                return self.run(leaves, structure, static, level)
-            except Exception as error:
-                if not isinstance(level, Batch) or not level.size:
-                    error.add_note(
-                        f"{level.transform} follows the operations of {self.name}, so these must be NumPy's."
-                    )
-                    raise
-        elif not isinstance(level, Batch) or not level.size:
-            raise TracerConversionError(
-                f"{self.name}: a function with a derivative of its own was called within {level.transform} on values "
-                f"that {inside.transform} differentiates{user_line()}; differentiate inside {level.transform} instead"
-            )
+            follow = partial(self.run, leaves, structure, static, level)
+            return attempt(follow if level.opaque is None else partial(level.without_branches, follow), otherwise)
+        if one_by_one:
+            return self._one_by_one(level, leaves, structure, static)
+        raise TracerConversionError(
+            f"{self.name}: a function with a derivative of its own was called within {level.transform} on values "
+            f"that {inside.transform} differentiates{user_line()}; differentiate inside {level.transform} instead"
+        )
+
+    def _one_by_one(self, level: Any, leaves: list[Any], structure: Structure, static: dict[str, Any]) -> Any:
+        """The results for the examples of a batch, each of which is taken by itself."""
         note_loop(self.name)
-        rows = [flatten(self.apply(_example(leaves, level, k), structure, static)) for k in range(level.size)]
+
+        def alone(k: int) -> Any:
+            return self.apply(_example(leaves, level, k), structure, static)
+
+        rows = []
+        for k in range(level.size):
+            try:
+                rows.append(flatten(alone(k)))
+            except Exception as error:
+                raise raised_by_some(level, self.name, error, alone) from error
         if any(found != rows[0][1] for _, found in rows):
             raise ShapeError(f"{self.name}: its results for the examples of vmap differ in structure{user_line()}")
         columns = zip(*[found for found, _ in rows], strict=True)
@@ -235,15 +255,21 @@ class Evaluation:
             found: list[Any] = map_(self, given)
             return found
         level = top.level
-        try:
-            found = map_(self, given)
-            return found
-        except Exception:  # whatever the rule's own code makes of an array that stands for several
+
+        def one_by_one(
+            error: Exception,
+        ) -> Any:  # whatever the rule's own code makes of an array that stands for several
             note_loop(self.function.name)
             # An example may itself stand for several, of an outer level.
             rows = [
                 self._example(level, k)._for_examples(map_, _example(given, level, k), likes) for k in range(level.size)
             ]
+            return self._together(rows, level, likes)
+
+        results: list[Any] = attempt(lambda: map_(self, given), one_by_one)
+        return results
+
+    def _together(self, rows: Sequence[Sequence[Any]], level: Batch, likes: Sequence[Any]) -> list[Any]:
         return [
             None
             if all(part is None for part in column)
@@ -313,11 +339,15 @@ class Evaluation:
     def _call(self, what: str, rule: Any, given: Any) -> Any:
         args = unflatten(self.structure, [_protected(leaf) for leaf in self.values])
         out = unflatten(self._out_structure, [_protected(leaf) for leaf in self.outputs])
-        try:
-            return rule(given, out, *args, **self.static)
-        except ClosedLevelError as error:
-            error.add_note(f"If {what} of {self.function.name} closes over that value, pass it as an argument.")
-            raise
+        called = _Rule(f"{what} of {self.function.name}", rule)
+        leaves, structure = flatten((given, out, args))
+        top = highest(leaves)
+        if top is None or top.level.opaque is None:
+            return called.run(leaves, structure, self.static, None)
+        return attempt(
+            partial(top.level.without_branches, partial(called.run, leaves, structure, self.static, None)),
+            lambda error: top.level.opaque(called, leaves, structure, self.static),
+        )
 
     def _checked(self, what: str, found: Sequence[Any], likes: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         """What a rule returned, of the shapes and dtypes of what it belongs to, and of no level that it must not be."""
@@ -352,6 +382,28 @@ class Evaluation:
                 value = np.real(value)
             results.append(in_dtype_of(float(value) if isinstance(value, int) else value, like))
         return results
+
+
+class _Rule:
+    """A rule of a custom function as what is called: with tangents or cotangents, the output and the arguments."""
+
+    def __init__(self, name: str, rule: Function):
+        self.name = name
+        self.rule = rule
+
+    def run(self, leaves: Sequence[Any], structure: Structure, static: dict[str, Any], level: None) -> Any:
+        given, out, args = unflatten(structure, leaves)
+        try:
+            return self.rule(given, out, *args, **static)
+        except ClosedLevelError as error:
+            error.add_note(f"If {self.name} closes over that value, pass it as an argument.")
+            raise
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rule) and self.rule is other.rule
+
+    def __hash__(self) -> int:
+        return hash(self.rule)
 
 
 def has_derivative(leaf: Any) -> bool:

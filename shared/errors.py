@@ -77,6 +77,10 @@ class CaughtExceptionError(DifferentiationError, RuntimeError):
     """A function that is recorded caught an exception: which way it goes then depends on values, unseen by a record."""
 
 
+class SomeExamplesError(DifferentiationError, RuntimeError):
+    """An operation on the examples of `vmap` raised for some of them, and not for the others."""
+
+
 class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from _thread import get_ident
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -36,8 +37,25 @@ class Level:
         self.closed = False
         self.transform = transform
 
+    #: Of a level that can call code as one operation, where it cannot follow it inside: what calls an object with a
+    #: name and a method `run`, and what follows a function that must not branch on values.
+    opaque: Any = None
+    without_branches: Any = None
+
     def __repr__(self) -> str:
         return f"<level {self.number} of {self.transform}{', ended' if self.closed else ''}>"
+
+
+def attempt(follow: Callable[[], Any], otherwise: Callable[[Exception], Any]) -> Any:
+    """The value of `follow()`; where that raises, of `otherwise(error)`: a record then keeps nothing of the attempt."""
+    recording = current_recording()
+    mark = None if recording is None else recording.mark()
+    try:
+        return follow()
+    except Exception as error:
+        if recording is not None:
+            recording.undo(mark)
+        return otherwise(error)
 
 
 class Tracer:

@@ -233,6 +233,21 @@ def test_of_no_elements() -> None:
     assert cost(lambda x: np.sum(np.exp(x) @ np.ones((0, 3))), np.zeros((2, 0))).operations == 6
 
 
+def test_a_mask_beside_integers_chooses_as_many_elements_as_these_have() -> None:
+    mask, columns = np.array([True, False, True]), np.array([0, 1])
+    x = np.arange(6.0).reshape(3, 2)
+
+    def assigned(x: Any) -> Any:
+        y = np.copy(x)
+        y[mask, columns] = x[0, 0]
+        return y
+
+    assert cost(lambda x: x[mask, columns], x).operations == 2
+    # a copy of six elements, one that is read, and two that are written
+    assert cost(assigned, x).operations == cost(np.copy, x).operations + 1 + 2
+    assert count_operations(assigned, x) == cost(assigned, x).operations
+
+
 # --- the page -------------------------------------------------------------------------------------------------------
 
 PAGE = (Path(__file__).parent.parent / "docs" / "counting.md").read_text(encoding="utf-8")

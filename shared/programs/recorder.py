@@ -18,6 +18,7 @@ import numpy as np
 
 from shared.errors import (
     ClosedLevelError,
+    CompilationError,
     RecordLengthError,
     TracerConversionError,
     is_users,
@@ -27,6 +28,7 @@ from shared.floating_errors import error_settings, settings_beyond
 from shared.levels import Level, Tracer
 from shared.primitive import Primitive
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
+from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
 from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType, as_kind
 from shared.rules import shapes
 from shared.tracer import (
@@ -162,6 +164,67 @@ class Recording(Level):
             ],
         )
         return tuple(found), keywords
+
+    # --- what cannot be followed ---
+
+    def opaque(self, called: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        """Call code that is no NumPy on plain values, and write it down as one operation."""
+        self.custom[called.name] = None
+        values = [leaf.primal if isinstance(leaf, Recorded) and leaf.level is self else leaf for leaf in leaves]
+        try:
+            found, out_structure = run_opaquely(called, values, structure, static)
+        except Exception as error:
+            self.failed(called.name, error)
+            raise
+        require_numbers(called, found)
+        operands: list[int] = []
+        fixed: dict[int, Any] = {}
+        for position, leaf in enumerate(leaves):
+            if isinstance(leaf, Recorded) and leaf.level is self:
+                operands.append(leaf.number)
+            elif is_recorded_leaf(leaf):
+                operands.append(self.constant(leaf))
+            else:
+                fixed[position] = leaf
+        primitive = Opaque(called, structure, static, fixed, out_structure)
+        number = self.equation(primitive, tuple(operands), {}, tuple(found))
+        parts = []
+        for k, value in enumerate(found):
+            part = self.equation(PART, (number,), {"item": k}, value)
+            if isinstance(value, np.ndarray):
+                self.guard(part, value.shape)
+            parts.append(Recorded(self, value, part))
+        return unflatten(out_structure, parts)
+
+    def without_branches(self, follow: Callable[[], Any]) -> Any:
+        """The value of `follow()`, which is followed inside; CompilationError where it branches on a value.
+
+        A loop until convergence would be recorded with the number of turns that it takes in this one run.
+        """
+        guards = len(self.guarded)
+        result = follow()
+        if len(self.guarded) > guards:
+            raise CompilationError(f"{self.transform}: a branch on a value within code that may be called as it is")
+        return result
+
+    def mark(self) -> tuple[int, ...]:
+        """How far the record has come."""
+        return len(self.types), len(self.steps), len(self.guarded), len(self.custom), self.raised is not None
+
+    def undo(self, mark: tuple[int, ...]) -> None:
+        """Forget what was written down since a mark: an attempt that failed."""
+        values, steps, guards, custom, had_raised = mark
+        del self.types[values:], self.steps[steps:]
+        for known in (self.numbers, self.literals, self.arrays, self.contents):
+            table: dict[Any, Any] = known
+            by_value = known is self.numbers
+            for key in [key for key, value in table.items() if (value if by_value else key) >= values]:
+                del table[key]
+        for table, length in ((self.guarded, guards), (self.custom, custom)):
+            while len(table) > length:
+                table.popitem()
+        if not had_raised:
+            self.raised = None
 
     def constants(self) -> Constants:
         """What keeps constants for a tape."""

@@ -227,17 +227,26 @@ def elements_written(shape: tuple[int, ...], parts: Sequence[Any], lengths: Sequ
     view: Any = np.broadcast_to(np.empty((), bool), shape)
     start = 0
     for length in lengths:
-        index = tuple([_representative(part) for part in parts[start : start + length]])
-        view, start = view[index], start + length
+        view, start = view[_representative(parts[start : start + length])], start + length
     return int(np.size(view))
 
 
-def _representative(part: Any) -> Any:
-    """A part of an index by which as many elements are chosen; a literal is one itself."""
-    shape = getattr(part, "shape", None)
-    if shape is None or isinstance(part, np.generic):
-        return part
-    return np.ones(shape, bool) if part.dtype.kind == "b" else np.zeros(shape, np.intp)
+def _representative(parts: Sequence[Any]) -> tuple[Any, ...]:
+    """An index by which as many elements are chosen as by one of such parts; literals stand for themselves."""
+    arrays = [part for part in parts if getattr(part, "shape", None) is not None and not isinstance(part, np.generic)]
+    # Beside arrays of integers a mask chooses as many elements as these have.
+    beside = np.broadcast_shapes(*[part.shape for part in arrays if part.dtype.kind != "b"])[-1:]
+    index: list[Any] = []
+    for part in parts:
+        if not any(part is array for array in arrays):
+            index.append(part)
+        elif part.dtype.kind != "b":
+            index.append(np.zeros(part.shape, np.intp))
+        elif beside in ((), (1,)):
+            index.append(np.ones(part.shape, bool))
+        else:
+            index += [np.zeros(beside, np.intp)] * len(part.shape)
+    return tuple(index)
 
 
 def written(adds: bool) -> Rule:

@@ -67,7 +67,7 @@ def differences(first: Program, second: Program, times: Times = ("first", "then"
 def _is_same(first: Program, second: Program, one: Step, other: Step) -> bool:
     """Whether two steps are one equation, if their operands are equal: as a rule they are, and need no description."""
     return (
-        one.primitive is other.primitive
+        one.primitive == other.primitive
         and one.operands == other.operands
         and isinstance(one, Equation)
         and isinstance(other, Equation)
@@ -79,7 +79,7 @@ def _is_same(first: Program, second: Program, one: Step, other: Step) -> bool:
 def _step(first: Program, second: Program, one: Step, other: Step, times: Times) -> str | None:
     earlier, later = times
     text = f"{_text(first, one)}{one.where}"
-    if one.__class__ is not other.__class__ or one.primitive is not other.primitive:
+    if one.__class__ is not other.__class__ or one.primitive != other.primitive:
         return f"{text} was evaluated {earlier}, and {_text(second, other)}{other.where} {later}"
     for a, b in zip(one.operands, other.operands, strict=False):
         found = _operand(first, second, a, b, times)
