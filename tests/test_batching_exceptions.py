@@ -102,7 +102,7 @@ def test_the_same_of_gradients(f, engine):
 
 
 def test_an_exception_that_has_nothing_to_do_with_values_stays_what_it_is():
-    with pytest.raises(ValueError, match="matmul|mismatch"):
+    with pytest.raises(ValueError, match=r"matmul|mismatch"):
         vmap(lambda x: x @ np.ones(5))(np.ones((2, 3)))
     with pytest.raises(IndexError):
         vmap(lambda x: x[7])(np.ones((2, 3)))
