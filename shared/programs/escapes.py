@@ -10,7 +10,7 @@ import gc
 from typing import Any
 
 from shared.levels import Level, Tracer
-from shared.references import ALONE_AS_LOCAL, getrefcount
+from shared.references import ALONE_AS_ITEM, ALONE_AS_LOCAL, getrefcount
 
 #: Values are searched for through so many levels of other values, such as the variables of a tape.
 _DEEPEST = 8
@@ -32,7 +32,13 @@ def place_of_escaped(recording: Level) -> str | None:
     # The lists of this search refer to the values, too.
     own = [id(values)]
     for _ in range(_DEEPEST):
-        holders = [found for found in gc.get_referrers(*values) if id(found) not in own and found is not values]
+        holders = gc.get_referrers(*values)
+        # The tuple of arguments of this call, which some interpreters make, is referred to by the list of holders alone.
+        is_own = [
+            id(holder) in own or (holder.__class__ is tuple and getrefcount(holders[k]) <= ALONE_AS_ITEM + 1)
+            for k, holder in enumerate(holders)
+        ]
+        holders = [holder for holder, ours in zip(holders, is_own, strict=True) if not ours]
         own.append(id(holders))
         place = next((place for holder in holders if (place := _named(holder, values)) is not None), None)
         values = [found for found in holders if isinstance(found, Tracer)]
