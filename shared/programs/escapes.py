@@ -33,10 +33,10 @@ def place_of_escaped(recording: Level) -> str | None:
     own = [id(values)]
     for _ in range(_DEEPEST):
         holders = gc.get_referrers(*values)
-        # The tuple of arguments of this call, which some interpreters make, is referred to by the list of holders alone.
+        # Some interpreters make a tuple of the arguments of this call, to which only the list of holders refers.
         is_own = [
-            id(holder) in own or (holder.__class__ is tuple and getrefcount(holders[k]) <= ALONE_AS_ITEM + 1)
-            for k, holder in enumerate(holders)
+            id(holders[k]) in own or (holders[k].__class__ is tuple and getrefcount(holders[k]) <= ALONE_AS_ITEM)
+            for k in range(len(holders))
         ]
         holders = [holder for holder, ours in zip(holders, is_own, strict=True) if not ours]
         own.append(id(holders))
