@@ -19,6 +19,7 @@ from shared.primitive import Like
 from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray
 from shared.tree import Structure, flatten, leaf_paths, unflatten
+from shared.visible import kind_of, shown
 
 
 def differentiable(leaf: Any, name: str = "variable", position: int | None = None) -> Any:
@@ -163,8 +164,10 @@ class Selection:
 def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
     """What users call the leaves of the arguments, in the order of `flatten`, after the parameters of `f`.
 
-    >>> list(argument_paths(lambda x, *rest: x, ([1.0, 2.0], 3.0), {"rate": 0.1}))
-    ['x[0]', 'x[1]', 'args[1]', 'rate']
+    Each is on one line, and reads as an expression whatever keys and keywords are.
+
+    >>> list(argument_paths(lambda x, *rest, **more: x, ([1.0, 2.0], 3.0), {"rate": 0.1, "a + b": 0.2}))
+    ['x[0]', 'x[1]', 'args[1]', "kwargs['a + b']", 'rate']
     """
     try:
         parameters = list(inspect.signature(f).parameters.values())
@@ -176,7 +179,7 @@ def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
             root = parameters[k].name
         yield from leaf_paths(arg, root)
     for name in sorted(kwargs):
-        yield from leaf_paths(kwargs[name], name)
+        yield from leaf_paths(kwargs[name], name if name.isidentifier() else f"kwargs[{shown(name)}]")
 
 
 def refuse_iterators(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -184,7 +187,7 @@ def refuse_iterators(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> 
     for argument in (*args, *kwargs.values()):
         if hasattr(argument, "__next__"):
             raise TypeError(
-                f"{name}: an argument is a {type(argument).__name__}{user_line()}, which gives its values once, but "
+                f"{name}: an argument is a {kind_of(argument)}{user_line()}, which gives its values once, but "
                 "the function is evaluated several times; pass a list"
             )
 
@@ -213,7 +216,7 @@ def _places(name: str, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ar
             places.append(_checked_position(name, count, kwargs, item))
         else:
             raise TypeError(
-                f"{name}: argnums must be an int, the name of an argument, or a sequence of these, not {item!r}"
+                f"{name}: argnums must be an int, the name of an argument, or a sequence of these, not {shown(item)}"
                 f"{user_line()}"
             )
     if len(set(places)) != len(places):

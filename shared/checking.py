@@ -20,6 +20,7 @@ import numpy as np
 from shared.comparison import GradientMismatch
 from shared.first_derivative import Comparison, FirstDerivative, InconclusiveDifferences
 from shared.leaves import Differentiator, LeafFunction, derivative_function, leaf_function, name_of
+from shared.visible import one_line
 
 __all__ = ["Comparison", "GradientMismatch", "GradientReport", "InconclusiveDifferences", "check_grads"]
 
@@ -43,7 +44,7 @@ class GradientReport:
         width = max((len(c.engine) for c in self.comparisons), default=0)
         lines += [f"  {c.engine:<{width}}  {c.disagreement:.1e}  against {c.reference}" for c in self.comparisons]
         lines += [f"  skipped: {self.skipped}"] if self.skipped else []
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 def check_grads(

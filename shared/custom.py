@@ -37,6 +37,7 @@ from shared.tracer import DuckArray, highest
 from shared.transformed import own_name
 from shared.transposition import LinearMap, zero_of
 from shared.tree import LEAF, Structure, flatten, unflatten
+from shared.visible import one_line
 
 Function = Callable[..., Any]
 
@@ -90,7 +91,7 @@ class CustomFunction:
 
     def __init__(self, f: Function, jvp: Function | None, vjp: Function | None):
         update_wrapper(self, f)
-        self.name: str = getattr(f, "__name__", repr(f))
+        self.name: str = one_line(getattr(f, "__name__", repr(f)))
         if jvp is None and vjp is None:
             raise RegistrationError(f"{self.name}: give its derivative{user_line()}: a jvp, a vjp, or both")
         for rule in (f, jvp, vjp):

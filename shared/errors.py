@@ -11,6 +11,8 @@ import sys
 from types import CodeType
 from typing import Any
 
+from shared.visible import one_line
+
 _OWN = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), package) + os.sep
     for package in ("shared", "dualad", "reversead")
@@ -18,7 +20,13 @@ _OWN = tuple(
 
 
 class DifferentiationError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose.
+
+    What users have named is part of many texts, so texts are put on one line here, for all.
+    """
+
+    def __init__(self, *args: Any):
+        super().__init__(*[one_line(arg) if isinstance(arg, str) else arg for arg in args])
 
 
 class NoRuleError(DifferentiationError, NotImplementedError):
@@ -102,7 +110,7 @@ def user_line() -> str:
             # Below are the lines of an executor; the user's are in another thread or process.
             return ""
         if is_users(code):
-            return f" (at {code.co_filename}:{frame.f_lineno})"
+            return f" (at {one_line(code.co_filename)}:{frame.f_lineno})"
         frame = frame.f_back  # type: ignore[assignment]
     return ""
 

@@ -9,7 +9,7 @@ the interface of an engine and nothing of its workings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ import numpy as np
 from shared import tree
 from shared.arguments import differentiable
 from shared.differences import copied, is_inexact, natural_scale
+from shared.visible import one_line
 
 
 class Differentiator(Protocol):
@@ -31,8 +32,8 @@ class Differentiator(Protocol):
 
 
 def name_of(engine: Differentiator) -> str:
-    """The name of an engine in messages: a module's, or the repr of anything else."""
-    return str(getattr(engine, "__name__", repr(engine)))
+    """The name of an engine in messages, on one line: a module's, or the repr of anything else."""
+    return one_line(str(getattr(engine, "__name__", repr(engine))))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def leaf_function(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | S
     integers among them are taken as float64, and what has no derivative (bool, str) raises LeafTypeError.
     """
     every, structure = tree.flatten(args)
-    names = dict(_named(tree.unflatten(structure, range(len(every)))))
+    names = list(tree.leaf_paths(args, "args"))
     if argnums is None:
         chosen = [k for k, leaf in enumerate(every) if is_inexact(leaf)]
     else:
@@ -83,14 +84,14 @@ def leaf_function(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | S
         chosen = [k for k, owner in enumerate(owners) if owner in wanted]
     if not chosen:
         raise ValueError("no argument is a real or complex number or array; pass floats, or name integers in argnums")
-    leaves = [differentiable(every[k], "args" + names[k]) for k in chosen]
+    leaves = [differentiable(every[k], names[k]) for k in chosen]
     for k, leaf in zip(chosen, leaves, strict=True):
         every[k] = leaf
     results, out_structure = tree.flatten(f(*tree.unflatten(structure, [copied(leaf) for leaf in every])))
     kept = [k for k, result in enumerate(results) if is_inexact(result)]
     if not kept:
         raise ValueError("f returns no real or complex number or array, so there is nothing to differentiate")
-    out_names = dict(_named(tree.unflatten(out_structure, range(len(results)))))
+    out_names = list(tree.leaf_paths(tree.unflatten(out_structure, results), "output"))
 
     def call(*values: Any) -> list[Any]:
         replaced = [copied(leaf) for leaf in every]
@@ -99,22 +100,7 @@ def leaf_function(f: Callable[..., Any], args: tuple[Any, ...], argnums: int | S
         found = tree.flatten(f(*tree.unflatten(structure, replaced)))[0]
         return [found[k] for k in kept]
 
-    return LeafFunction(call, leaves, ["args" + names[k] for k in chosen], ["output" + out_names[k] for k in kept])
-
-
-def _named(value: Any, path: str = "") -> Iterator[tuple[int, str]]:
-    """Of a container whose leaves are their own numbers: each number, and the expression that reaches it."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _named(part, f"{path}[{key!r}]")
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for field, part in zip(value._fields, value, strict=True):
-            yield from _named(part, f"{path}.{field}")
-    elif isinstance(value, (list, tuple)):
-        for k, part in enumerate(value):
-            yield from _named(part, f"{path}[{k}]")
-    elif value is not None:
-        yield value, path
+    return LeafFunction(call, leaves, [names[k] for k in chosen], [out_names[k] for k in kept])
 
 
 def derivative_function(

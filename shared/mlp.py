@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from shared.functions import relu, sigmoid, softplus, softsign
 from shared.losses import find_loss, l2_penalty
+from shared.visible import kind_of
 
 __all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation"]
 
@@ -188,7 +189,7 @@ class MLP:
         if scheme not in INITIALISERS:
             raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
         if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng is {type(rng).__name__}; give a generator, such as np.random.default_rng(0)")
+            raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
         kind = np.dtype(dtype)
         if kind.kind != "f":
             raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")

@@ -21,6 +21,7 @@ from shared.errors import DifferentiationError, ShapeError, TracerConversionErro
 from shared.levels import Tracer
 from shared.primitive import Like
 from shared.tree import flatten, tree_map
+from shared.visible import kind_of, shown
 
 E = TypeVar("E", bound=BaseException)
 
@@ -40,7 +41,7 @@ def checked_executor(name: str, executor: Any) -> None:
     if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
         raise TypeError(
             f"{name}: executor must be a concurrent.futures.Executor, such as ProcessPoolExecutor(), not "
-            f"{executor!r}{user_line()}"
+            f"{shown(executor)}{user_line()}"
         )
 
 
@@ -296,7 +297,7 @@ def sum_over_shards(
     for shard in parts:
         if not isinstance(shard, (tuple, list)):
             raise TypeError(
-                f"{name}: a shard must be a tuple of the loss's further arguments, not a {type(shard).__name__}"
+                f"{name}: a shard must be a tuple of the loss's further arguments, not a {kind_of(shard)}"
                 f"{user_line()}; of one array x it is (x,)"
             )
 
@@ -323,7 +324,7 @@ def _parts(name: str, result: Any, has_aux: bool) -> tuple[Any, Any, Any]:
     """The value, the gradient and the auxiliary value of one shard."""
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(
-            f"{name}: the function returned a {type(result).__name__}{user_line()} in place of (value, gradient); give "
+            f"{name}: the function returned a {kind_of(result)}{user_line()} in place of (value, gradient); give "
             "it an engine's value_and_grad(loss)"
         )
     value, gradient = result

@@ -14,6 +14,7 @@ import numpy as np
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
+from shared.visible import kind_of, shown
 
 
 class Pattern:
@@ -126,7 +127,9 @@ def _checked_shape(shape: Any) -> tuple[int, int]:
         if not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 0 for k in (m, n)):
             raise TypeError
     except (TypeError, ValueError):
-        raise TypeError(f"pattern: a shape is two counts, of rows and columns, not {shape!r}{user_line()}") from None
+        raise TypeError(
+            f"pattern: a shape is two counts, of rows and columns, not {shown(shape)}{user_line()}"
+        ) from None
     return int(m), int(n)
 
 
@@ -180,7 +183,7 @@ def as_pattern(given: Any, shape: Sequence[int] | None = None) -> Pattern:
         pattern = Pattern(entries.row[held], entries.col[held], given.shape)
     else:
         raise TypeError(
-            f"pattern: a {type(given).__name__} is no pattern{user_line()}; give a matrix of booleans (NumPy's or a "
+            f"pattern: a {kind_of(given)} is no pattern{user_line()}; give a matrix of booleans (NumPy's or a "
             "SciPy sparse one), or index arrays (rows, columns) with shape=(m, n)"
         )
     if shape is not None and pattern.shape != _checked_shape(shape):

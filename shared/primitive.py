@@ -20,6 +20,7 @@ import numpy as np
 
 from shared.errors import unsupported_keyword
 from shared.levels import Tracer, bind, current_recording
+from shared.visible import one_line, shown
 
 Function = Callable[..., Any]
 
@@ -197,7 +198,8 @@ class Primitive:
         self.raw: Function = evaluate or function
         #: computes it from arguments that may be tracers of lower levels; ufuncs and operators dispatch by themselves
         self.evaluate: Function = self.raw if isinstance(self.raw, np.ufunc) else self
-        self.name: str = getattr(function, "__name__", repr(function))
+        #: what it is called where people read it
+        self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = form
         self.edges: tuple[Edge | None, ...] = tuple(edges)
         self.constant = form == "constant"
@@ -250,8 +252,8 @@ class Primitive:
             if isinstance(value, list) and any(entry is self for entry in value):
                 return (named_primitive, (module, name, value.index(self)))
         raise pickle.PicklingError(
-            f"the primitive {self.name} cannot be pickled, because its function {self.function!r} cannot be imported "
-            "by its name: define that, or the primitive itself, at the top level of a module"
+            f"the primitive {self.name} cannot be pickled, because its function {shown(self.function)} cannot be "
+            "imported by its name: define that, or the primitive itself, at the top level of a module"
         )
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -353,7 +355,7 @@ def known_primitive(function: Any, evaluate: Any) -> Primitive:
     found = _KNOWN.get((function, evaluate))
     if found is None:
         raise pickle.UnpicklingError(
-            f"no primitive is declared of {function!r}: import the module that declares it before unpickling"
+            f"no primitive is declared of {shown(function)}: import the module that declares it before unpickling"
         )
     return found
 
@@ -382,7 +384,8 @@ class Composite:
     def __init__(self, function: Function, rewrite: Function):
         self.function = function
         self.rewrite = rewrite
-        self.name: str = getattr(function, "__name__", repr(function))
+        #: what it is called where people read it
+        self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = "composite"
         #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
         self.refused = [

@@ -19,6 +19,7 @@ from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.references import ALONE_IN_SLOT, getrefcount
 from shared.registry import REGISTRY
+from shared.visible import kind_of, shown
 
 #: Entries for ufunc methods: METHODS[np.add, "reduce"]
 METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
@@ -312,7 +313,7 @@ def operand(value: Any) -> Any:
     """A constant argument as rules take it: lists become arrays, what is no number is refused."""
     if isinstance(value, (np.matrix, np.ma.MaskedArray)):
         raise TypeError(
-            f"a {type(value).__name__} cannot be an operand of a differentiated operation{user_line()}: its operators "
+            f"a {kind_of(value)} cannot be an operand of a differentiated operation{user_line()}: its operators "
             "or its mask mean something else; use np.asarray(x), or x.filled(value)"
         )
     if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
@@ -323,7 +324,7 @@ def operand(value: Any) -> Any:
         value = np.asarray(value)
         if value.dtype.kind in "biufc":
             return value
-    raise TypeError(f"{value!r} cannot be an operand of a differentiated operation: expected a number or an array")
+    raise TypeError(f"{shown(value)} cannot be an operand of a differentiated operation: expected a number or an array")
 
 
 def captured(value: Any, by: Any) -> Any:

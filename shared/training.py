@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from shared.mlp import MLP
 from shared.tree import flatten, tree_map
+from shared.visible import kind_of
 
 __all__ = ["History", "clip_by_global_norm", "global_norm", "minibatches", "sgd", "train"]
 
@@ -229,7 +230,7 @@ def _check_options(
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm is {clip_norm}; give a number above 0, or None not to clip")
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng is {type(rng).__name__}; give a generator, such as np.random.default_rng(0)")
+        raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
 
 
 @contextmanager

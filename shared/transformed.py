@@ -14,6 +14,7 @@ from types import MethodType
 from typing import Any
 
 from shared.errors import user_line
+from shared.visible import kind_of, one_line, shown
 
 Function = Callable[..., Any]
 
@@ -36,7 +37,8 @@ class Transformed(partial[Any]):
 
     def __repr__(self) -> str:
         source = self.arguments[0]
-        return f"<{self.transform.__name__.lstrip('_')} of {getattr(source, '__qualname__', repr(source))}>"
+        name = self.transform.__name__.lstrip("_")
+        return one_line(f"<{name} of {getattr(source, '__qualname__', repr(source))}>")
 
 
 def transformed(transform: Function, f: Function, *further: Any, **options: Any) -> Callable[[Function], Function]:
@@ -57,7 +59,7 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
 
     if not callable(f):
         name = next((option for option in further if isinstance(option, str)), transform.__name__)
-        raise TypeError(f"{name}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"{name}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
 
     def decorate(call: Function) -> Function:
         made = Transformed(call)
@@ -68,7 +70,7 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
 
 
 def readable_name(f: Any) -> str:
-    """What people call a function: its name; of one that a transform made, also the transform.
+    """What people call a function, on one line: its name; of one that a transform made, also the transform.
 
     >>> from functools import partial
     >>> from reversead import grad
@@ -79,7 +81,7 @@ def readable_name(f: Any) -> str:
         return f"{f.transform.__name__.lstrip('_')} of {readable_name(f.arguments[0])}"
     if isinstance(f, partial) and not hasattr(f, "__name__"):
         return readable_name(f.func)
-    return str(getattr(f, "__name__", type(f).__name__))
+    return one_line(str(getattr(f, "__name__", type(f).__name__)))
 
 
 def _made(transform: Function, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:

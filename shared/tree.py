@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import ShapeError
+from shared.visible import one_line, shown
 
 
 class Structure:
@@ -46,10 +47,10 @@ class Structure:
             return "None"
         parts = [repr(child) for child in self.children]
         if self.kind is dict:
-            return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(self.names or (), parts, strict=True)) + "}"
+            return "{" + ", ".join(f"{shown(k)}: {p}" for k, p in zip(self.names or (), parts, strict=True)) + "}"
         if self.kind is list:
             return f"[{', '.join(parts)}]"
-        name = "" if self.kind is tuple else self.kind.__name__
+        name = "" if self.kind is tuple else one_line(self.kind.__name__)
         return f"{name}({', '.join(parts)}{',' if len(parts) == 1 and not name else ''})"
 
 
@@ -90,7 +91,9 @@ def _flatten(tree: Any, leaves: list[Any]) -> Structure:
     elif kind is list or kind is tuple or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
         children = tree
     else:
-        raise TypeError(f"containers may be list, tuple, dict or namedtuple, not {kind.__name__}: convert it first")
+        raise TypeError(
+            f"containers may be list, tuple, dict or namedtuple, not {one_line(kind.__name__)}: convert it first"
+        )
     before = len(leaves)
     parts = []
     for child in children:
@@ -139,18 +142,19 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
 
 
 def leaf_paths(tree: Any, root: str) -> Iterator[str]:
-    """What the leaves of a tree called `root` are called, in the order of `flatten`.
+    """What the leaves of a tree called `root` are called, each on one line, in the order of `flatten`.
 
     >>> list(leaf_paths({"w": [1.0, 2.0], "b": (3.0,)}, "p"))
     ["p['b'][0]", "p['w'][0]", "p['w'][1]"]
     """
     if isinstance(tree, dict):
         for key in _in_order(tree):
-            yield from leaf_paths(tree[key], f"{root}[{key!r}]")
+            yield from leaf_paths(tree[key], f"{root}[{shown(key)}]")
     elif isinstance(tree, (list, tuple)):
         fields = getattr(tree, "_fields", None)
         for k, part in enumerate(tree):
-            yield from leaf_paths(part, f"{root}.{fields[k]}" if fields else f"{root}[{k}]")
+            name = str(fields[k]) if fields else ""
+            yield from leaf_paths(part, f"{root}.{name}" if name.isidentifier() else f"{root}[{k}]")
     elif tree is not None:
         yield root
 

@@ -56,7 +56,8 @@ class Read:
     def text(self, node: str) -> list[str]:
         """The pieces of text in a node's label."""
         root = ElementTree.fromstring(f"<label>{self.label[node]}</label>".replace("&#160;", " "))
-        return [piece.strip() for piece in root.itertext() if piece.strip()]
+        # Of two backslashes Graphviz makes one.
+        return [piece.strip().replace("\\\\", "\\") for piece in root.itertext() if piece.strip()]
 
     def told(self) -> dict[str, list[str]]:
         """What the wire behind each node says: the value, and the adjoint if there is one."""

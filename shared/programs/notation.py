@@ -8,6 +8,7 @@ program, and nothing of layouts.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from shared.programs.parts import ValueType
+from shared.visible import one_line, shown
 
 # --- operators --------------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,21 @@ def name_of(primitive: Any) -> str:
     return str(primitive.name).lstrip("_")
 
 
+#: What may stand before parentheses as it is: names, with dots between them, and what Python calls a lambda.
+_CALLABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*|<\w+>")
+
+
+def call_name(primitive: Any) -> str:
+    """What a primitive is called before its arguments: in quotes if it would look like something else there.
+
+    >>> from types import SimpleNamespace
+    >>> call_name(SimpleNamespace(name="_tri")), call_name(SimpleNamespace(name="x * 2 + sin"))
+    ('tri', "'x * 2 + sin'")
+    """
+    name = name_of(primitive)
+    return name if _CALLABLE.fullmatch(name) else repr(name)
+
+
 #: What NumPy takes by itself for keywords that are not given.
 _DEFAULTS = {"axis": None, "keepdims": False, "order": "C", "dtype": None, "axes": None, "kind": None}
 
@@ -148,20 +165,22 @@ def index_text(parts: Sequence[str], lengths: Sequence[int] | None = None) -> st
 
 
 def literal_text(value: Any) -> str:
-    """A literal as it is printed: small arrays in full, a slice as between brackets.
+    """A literal as it is printed, on one line: small arrays in full, a slice as between brackets.
 
-    >>> literal_text(2.0), literal_text(slice(1, None)), literal_text(np.zeros(2))
-    ('2.0', '1:', 'array([0.0, 0.0])')
+    >>> literal_text(2.0), literal_text(slice(1, None)), literal_text(np.zeros(2)), literal_text(np.str_("left"))
+    ('2.0', '1:', 'array([0.0, 0.0])', "'left'")
     """
     if isinstance(value, np.ndarray):
         if value.size <= 4:
-            return f"array({value.tolist()})"
+            return f"array({shown(value.tolist())})"
         if value.size and not any(value.strides):
-            return f"full({value.shape}, {value.flat[0]!r})"
+            return f"full({value.shape}, {shown(value.flat[0])})"
         return f"array<{ValueType.of(value)!r}>"
     if isinstance(value, slice):
         parts = ["" if part is None else str(part) for part in (value.start, value.stop, value.step)]
-        return ":".join(parts if value.step is not None else parts[:2])
+        return one_line(":".join(parts if value.step is not None else parts[:2]))
     if value is Ellipsis:
         return "..."
-    return str(value) if isinstance(value, np.generic) else repr(value)
+    if isinstance(value, np.flexible):
+        return shown(value.item())
+    return str(value) if isinstance(value, np.generic) else shown(value)

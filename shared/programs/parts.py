@@ -17,6 +17,7 @@ from shared.primitive import Edge, Primitive, fitted
 from shared.rules.counts import FREE, written
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 from shared.tracer import ADD_AT, SETITEM, Through, Updating, duplicate, write
+from shared.visible import one_line
 
 
 class ValueType:
@@ -134,7 +135,7 @@ class Equation:
 
     def __repr__(self) -> str:
         arguments = [f"v{k}" for k in self.operands] + [f"{k}={v!r}" for k, v in self.static.items()]
-        return f"v{self.result} = {self.primitive.name}({', '.join(arguments)})"
+        return one_line(f"v{self.result} = {self.primitive.name}({', '.join(arguments)})")
 
 
 class Guard:

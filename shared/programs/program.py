@@ -36,6 +36,9 @@ class Program:
 
     Calling it costs about a microsecond an operation beyond NumPy's own time.  Raises ProgramGuardError for arguments
     of another structure, shape or dtype, and where a branch would go another way than when it was recorded.
+
+    A pickled program is as safe as any pickle, which is to say that loading one runs whatever code its author wants:
+    load only what you have written yourself, or would run.
     """
 
     __slots__ = (

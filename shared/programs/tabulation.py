@@ -5,10 +5,11 @@ This module knows nothing of what the figures mean.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+from shared.programs.markup import html_text, latex_text, markdown_text
+from shared.visible import one_line
 
 
 def written_out(value: Any) -> str:
@@ -32,7 +33,7 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     sin            2
     multiply   1,000
     """
-    lines = [list(headers), *[[written_out(value) for value in row] for row in rows]]
+    lines = [list(headers), *[[one_line(written_out(value)) for value in row] for row in rows]]
     widths = [max(len(line[k]) for line in lines) for k in range(len(headers))]
     return "\n".join(
         "  ".join(
@@ -48,13 +49,11 @@ def html_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any
     >>> html_table("f", ["a"], [["<"]])
     '<table><caption>f</caption><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;</td></tr></tbody></table>'
     """
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in headers)
+    head = "".join(f"<th>{html_text(name)}</th>" for name in headers)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(written_out(value))}</td>" for value in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html_text(written_out(value))}</td>" for value in row) + "</tr>" for row in rows
     )
-    return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    return f"<table><caption>{html_text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 # --- Markdown and LaTeX -----------------------------------------------------------------------------------------------
@@ -71,17 +70,9 @@ def markdown_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence
     | x\|y | 2 |
     """
     rules = ["---", *["---:" if numbers else "---"] * (len(headers) - 1)]
-    lines = [
-        "| " + " | ".join(row) + " |" for row in (rules, *[[_markdown_text(cell) for cell in row] for row in rows])
-    ]
-    head = "| " + " | ".join(map(_markdown_text, headers)) + " |"
-    return "\n".join([f"**{_markdown_text(caption)}**", "", head, *lines])
-
-
-def _markdown_text(text: str) -> str:
-    for sign in "\\|*_":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ").replace("<", "&lt;")
+    lines = ["| " + " | ".join(row) + " |" for row in (rules, *[[markdown_text(cell) for cell in row] for row in rows])]
+    head = "| " + " | ".join(map(markdown_text, headers)) + " |"
+    return "\n".join([f"**{markdown_text(caption.strip())}**", "", head, *lines])
 
 
 def latex_tabular(
@@ -117,22 +108,6 @@ def latex_tabular(
     return "\n".join([*head, *lines, r"\hline", r"\end{tabular}"])
 
 
-_LATEX_SIGNS = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
-    "...": r"\dots", **{sign: rf"\{sign}" for sign in "#$%&_{}"},
-}  # fmt: skip
-_LATEX_SIGN = re.compile("|".join(map(re.escape, _LATEX_SIGNS)))
-
-
-def latex_text(text: str) -> str:
-    r"""Text as it has to be written in LaTeX.
-
-    >>> print(latex_text("f_1: 50 %"))
-    f\_1: 50 \%
-    """
-    return _LATEX_SIGN.sub(lambda found: _LATEX_SIGNS[found[0]], text).replace("\n", " ")
-
-
 # --- what prints as a table -------------------------------------------------------------------------------------------
 
 
@@ -155,7 +130,7 @@ class Tabulated:
         return [[written_out(value) for value in row] for row in self._rows()]
 
     def __str__(self) -> str:
-        return f"{self._caption()}\n{text_table(self._headers, self._rows())}"
+        return f"{one_line(self._caption())}\n{text_table(self._headers, self._rows())}"
 
     def markdown(self) -> str:
         """The table in Markdown, of the kind with bars between columns, below its caption."""

@@ -1,7 +1,8 @@
 """How a recorded program reads: one line an equation, operators infix, and the comparison that a branch is taken on.
 
 `v5 = v3 * x`, `v6 = v2[1:, 0]`, `v7 = v6 with [0] = v5` for an assignment.  What is printed is for people: it is not
-run again.  This module knows how programs are built, and neither how they are recorded nor what they compute.
+run again.  Whatever it is that users have named, an equation stays on its line.  This module knows how programs are
+built, and neither how they are recorded nor what they compute.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from shared.programs.notation import (
     ATOM,
     SENTENCE,
     Operator,
+    call_name,
     enclosed,
     index_text,
     keywords,
     literal_precedence,
-    name_of,
     operator_of,
     type_name,
 )
@@ -29,6 +30,7 @@ from shared.programs.program import Program
 from shared.rules import indexing, shapes
 from shared.tracer import SETITEM
 from shared.tree import unflatten
+from shared.visible import one_line, shown
 
 #: The text of a comparison is traced back for as long as it stays this short.
 _LONGEST = 60
@@ -48,7 +50,7 @@ def right_side(program: Program, equation: Equation) -> str:
     >>> [right_side(program, equation) for equation in program.equations]
     ['x[1:]', 'v2 * 2.0']
     """
-    return _written(program, equation, lambda k: _name(program, k))[0]
+    return one_line(_written(program, equation, lambda k: _name(program, k))[0])
 
 
 def _name(program: Program, number: int) -> tuple[str, int]:
@@ -86,7 +88,7 @@ def _written(program: Program, equation: Equation, names: _Names) -> tuple[str, 
     operands += [
         f"{name}={type_name(value) if isinstance(value, type) else value!r}" for name, value in keywords(static).items()
     ]
-    return f"{name_of(primitive)}({', '.join(operands)})", ATOM
+    return f"{call_name(primitive)}({', '.join(operands)})", ATOM
 
 
 def _primary(text: str, precedence: int) -> str:
@@ -117,7 +119,7 @@ def comparison(program: Program, guard: Guard) -> str:
         if len(longer) > _LONGEST and depth > 1:
             break
         text = longer
-    return text
+    return one_line(text)
 
 
 def _expression(program: Program, made: dict[int, Equation], number: int, depth: int) -> tuple[str, int]:
@@ -133,7 +135,7 @@ def place(where: str) -> str:
     >>> place(" (at /home/ada/model.py:12)")
     'model.py:12'
     """
-    return os.path.basename(where.removeprefix(" (at ").removesuffix(")"))
+    return one_line(os.path.basename(where.removeprefix(" (at ").removesuffix(")")))
 
 
 def lines(program: Program) -> Iterator[tuple[str, str, str]]:
@@ -141,10 +143,10 @@ def lines(program: Program) -> Iterator[tuple[str, str, str]]:
     for step in program.steps:
         if isinstance(step, Guard):
             what = "has shape" if step.expected.__class__ is tuple else "is"
-            yield f"guard {program.name_of(step.operands[0])} {what} {step.expected}", "", place(step.where)
+            yield one_line(f"guard {program.name_of(step.operands[0])} {what} {step.expected}"), "", place(step.where)
         else:
             text = f"v{step.result} = {right_side(program, step)}"
-            yield text, repr(program.types[step.result]), place(step.where)
+            yield text, shown(program.types[step.result]), place(step.where)
 
 
 def listing(program: Program) -> str:
@@ -157,7 +159,7 @@ def listing(program: Program) -> str:
     middle = max((len(kind) for _, kind, _ in found), default=0)
     rows += [f"  {text:<{left}}  {kind:<{middle}}  {where}".rstrip() for text, kind, where in found]
     results = unflatten(program.out_structure, [_Text(program.name_of(k)) for k in program.outputs])
-    return "\n".join([*rows, f"  return {results!r}"])
+    return "\n".join([one_line(row) for row in (*rows, f"  return {results!r}")])
 
 
 class _Text(str):

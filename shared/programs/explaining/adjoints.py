@@ -25,6 +25,7 @@ from shared.references import ALONE_AS_LOCAL, getrefcount
 from shared.tracer import SETITEM, duplicate, winners, write
 from shared.tree import unflatten
 from shared.updates import GATHER
+from shared.visible import one_line
 
 
 class Contribution:
@@ -48,7 +49,7 @@ class Contribution:
     def __str__(self) -> str:
         place = "" if self.index is None else place_text(self.index)
         kept = " outside of what was overwritten" if self.overwrites else ""
-        return f"{value_text(self.value)} to {self.name}{place}{kept}"
+        return one_line(f"{value_text(self.value)} to {self.name}{place}{kept}")
 
     def __repr__(self) -> str:
         return f"<{self}>"
@@ -123,7 +124,7 @@ class Adjoints:
         sweep = self._sweep
         k = sweep.number(which)
         value = sweep.values[k]
-        name = sweep.program.name_of(k)
+        name = one_line(sweep.program.name_of(k))
         if sweep.has_passed(k):
             raise ValueError(
                 f"ReverseSweep: the sweep has passed {name}{user_line()}, so a change of its adjoint would have no "
@@ -276,7 +277,8 @@ class ReverseSweep(Evaluated):
         equation = self.next_equation
         ahead = f"next v{equation.result} = {self.program.right_side(equation)}" if equation else "at the end"
         passed = len(self._equations) - self.remaining
-        return f"<reverse sweep over {self.program.name}: {passed} of {len(self._equations)} equations passed, {ahead}>"
+        whole = len(self._equations)
+        return one_line(f"<reverse sweep over {self.program.name}: {passed} of {whole} equations passed, {ahead}>")
 
     # --- what a step does ---
 

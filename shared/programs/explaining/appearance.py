@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from shared.programs.explaining.labels import escaped
+from shared.programs.markup import dot_label
 
 #: Text of values and of adjoints: bluish green and vermillion, darkened to a contrast of 5 on white; people who see
 #: no difference between red and green tell them apart (Okabe & Ito 2008), and in grey they differ by slant and place.
@@ -59,7 +59,7 @@ def cell(text: str, font: str = "", slanted: bool = False) -> str:
     >>> cell("a < b", 'color="red"')
     '<td align="left"><font color="red">a &lt; b</font></td>'
     """
-    shown = escaped(text)
+    shown = dot_label(text)
     if slanted:
         shown = f"<i>{shown}</i>"
     return f'<td align="left">{f"<font {font}>{shown}</font>" if font else shown}</td>'
@@ -67,8 +67,8 @@ def cell(text: str, font: str = "", slanted: bool = False) -> str:
 
 def wire(above: str, below: str, colour: str, across: bool) -> str:
     """The label of a piece of wire: a value in a colour, and an adjoint on the other side of a line."""
-    value = f'<font color="{colour}">{escaped(above)}</font>'
-    adjoint = f'<font color="{ADJOINT}"><i>{escaped(below)}</i></font>' if below else "&#160;"
+    value = f'<font color="{colour}">{dot_label(above)}</font>'
+    adjoint = f'<font color="{ADJOINT}"><i>{dot_label(below)}</i></font>' if below else "&#160;"
     table = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="1" color="{WIRE}">'
     # Cells of one width put the rule into the middle.
     width = _even_width(max(len(above), len(below)))

@@ -24,6 +24,7 @@ from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer, layers
 from shared.programs.program import Program
 from shared.tree import flatten, unflatten
+from shared.visible import one_line
 
 #: A drawing of more nodes than this cannot be read.
 LARGEST = 150
@@ -99,7 +100,7 @@ class Drawing:
             ) from None
         if done.returncode or not done.stdout:
             told = done.stderr.decode("utf-8", "replace").strip() or "no message"
-            raise RuntimeError(f"dot failed with status {done.returncode}{user_line()}: {told}")
+            raise RuntimeError(f"dot failed with status {done.returncode}{user_line()}: {one_line(told)}")
         return done.stdout
 
     # --- notebooks ---
@@ -207,13 +208,16 @@ def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
     floating = [k for k in program.inputs if _is_floating(program, k)]
     if argnums is None:
         return floating
-    positional, _ = unflatten(program.structure, list(range(program.structure.size)))
+    positional, keywords = unflatten(program.structure, list(range(program.structure.size)))
     recorded = [place for place in range(program.structure.size) if place not in program.static_leaves]
     numbers = dict(zip(recorded, program.inputs, strict=True))
+    by_position = [numbers[place] for place in flatten(positional)[0] if place in numbers]
     wanted: set[int] = set()
     for argnum in argnums if isinstance(argnums, (list, tuple, range, np.ndarray)) else (argnums,):
-        if isinstance(argnum, str):
-            found = [k for k in program.inputs if _root(program.names[k]) == argnum]
+        if isinstance(argnum, str) and argnum in keywords:
+            found = [numbers[place] for place in flatten(keywords[argnum])[0] if place in numbers]
+        elif isinstance(argnum, str):
+            found = [k for k in by_position if _root(program.names[k]) == argnum]
         elif isinstance(argnum, (int, np.integer)) and not isinstance(argnum, bool):
             if argnum not in range(-len(positional), len(positional)):
                 raise ValueError(_no_argument(program, argnum, len(positional)))

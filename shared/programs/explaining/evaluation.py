@@ -14,13 +14,13 @@ import numpy as np
 from shared.arguments import argument_paths
 from shared.errors import LeafTypeError, user_line
 from shared.levels import Tracer
-from shared.programs.explaining.labels import shortened
 from shared.programs.notation import index_text, literal_text
 from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.tracing import trace
 from shared.tracer import Through
 from shared.tree import flatten, unflatten
+from shared.visible import kind_of, one_line, shortened, shown
 
 
 class Evaluated:
@@ -81,7 +81,7 @@ def program_of(name: str, f: Callable[..., Any] | Program, args: tuple[Any, ...]
             f"plain numbers and arrays; explain the derivative itself: {name}(reversead.grad(f), x)"
         )
     if not callable(f):
-        raise TypeError(f"{name}: expected a function or a program, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"{name}: expected a function or a program, not {shown(f)} (type {kind_of(f)}){user_line()}")
     converted = with_floats(f, args)
     if isinstance(f, Program):
         return f, converted
@@ -138,10 +138,14 @@ def header(program: Program, f: Callable[..., Any] | Program, args: tuple[Any, .
     texts = []
     for position, path in enumerate(argument_paths(f, args, {})):
         if position in program.static_leaves:
-            texts.append(f"{path}={shortened(repr(program.static_leaves[position]), 20)}")
+            texts.append(f"{shortened(path, _NAME)}={shortened(repr(program.static_leaves[position]), _VALUE)}")
         else:
-            texts.append(program.names[next(inputs)])
-    return f"{program.name}({', '.join(texts)})"
+            texts.append(shortened(program.names[next(inputs)], _NAME))
+    return one_line(f"{program.name}({', '.join(texts)})")
+
+
+#: Longer names and values are cut in the middle in a header.
+_NAME, _VALUE = 60, 20
 
 
 def has_derivative(value: Any) -> bool:
@@ -185,7 +189,7 @@ def value_text(value: Any, number_format: str = ".4g") -> str:
     if isinstance(value, (float, complex)):
         # No sign is shown of a zero: it is an artefact of the order of operations.
         return format(value + 0.0, number_format)
-    return "()" if value == () else str(value)
+    return "()" if value == () else one_line(str(value))
 
 
 def place_text(index: Any) -> str:

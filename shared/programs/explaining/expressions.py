@@ -1,14 +1,14 @@
 """Formulas of a recorded program as text: what a line computes, its tangent, and what it adds to an adjoint.
 
-Formulas are written once, with marks in the place of values, tangents and adjoints; they are turned into plain
-text, LaTeX or HTML.  Those of whole arrays are in `shared.programs.explaining.array_formulas`.  The partial derivatives
+Formulas are written once, with marks in the place of values, tangents and adjoints, and around what users have named;
+they are turned into plain text, LaTeX or HTML.  Those of whole arrays are in
+`shared.programs.explaining.array_formulas`.  The partial derivatives
 here are for reading only: numbers come from the registry, and a test compares the two.  This module knows nothing of
 sweeps.
 """
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -18,10 +18,12 @@ import numpy as np
 
 from shared.primitive import Primitive
 from shared.programs.explaining.array_formulas import applied, chosen, pulled
-from shared.programs.notation import index_text, keywords, name_of, operator_of
+from shared.programs.markup import html_text, latex_name
+from shared.programs.notation import call_name, index_text, keywords, operator_of
 from shared.programs.parts import PART, Equation, Write
 from shared.rules import indexing, special
 from shared.tracer import SETITEM
+from shared.visible import one_line
 
 #: What functions of one and two arguments are multiplied by, from the arguments x, y and the result out.
 PARTIALS: dict[Any, tuple[str, ...]] = {
@@ -114,8 +116,8 @@ class Marks:
         if spelled is not None:
             # Minus one times x, and not x minus one: a sign behind an operator is put in parentheses.
             return spelled.join(map(_atom, operands)) if len(operands) == 2 else f"{spelled.strip()}{operands[0]}"
-        named = [f"{name}={getattr(value, '__name__', value)}" for name, value in sorted(keywords(static).items())]
-        return f"{name_of(primitive)}({', '.join(operands + named)})"
+        named = [f"{theirs(name)}={_static_text(value)}" for name, value in sorted(keywords(static).items())]
+        return f"{theirs(call_name(primitive))}({', '.join(operands + named)})"
 
     def _given(self, equation: Equation) -> tuple[list[Any], Any]:
         """The values of an equation's operands, and of its result."""
@@ -184,6 +186,10 @@ class Marks:
         return known[position].format(out=self.value(equation.result), **names)
 
 
+def _static_text(value: Any) -> str:
+    return repr(value) if value.__class__ is float else theirs(str(getattr(value, "__name__", value)))
+
+
 def _atom(text: str) -> str:
     return f"({text})" if text.startswith("-") else text
 
@@ -232,12 +238,23 @@ def _place(parts: list[str], lengths: tuple[int, ...]) -> str:
 
 # --- notations --------------------------------------------------------------------------------------------------------
 
-#: A mark: of a value, its tangent or its adjoint (v, t, a) with the index, and of outputs likewise (y, u, z).
-_MARK = re.compile(r"⟨([vtayuz])(-?\d*)⟩")
+#: Around a name, whatever is in it: characters that no name has when it is on one line.
+_BEGIN, _END = "\ue000", "\ue001"
+#: A mark: of a value, its tangent or its adjoint (v, t, a) with the index, and of outputs alike (y, u, z); or a name.
+_MARK = re.compile(rf"⟨([vtayuz])(-?[0-9]*)⟩|{_BEGIN}([^{_END}]*){_END}")
 _SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 _LETTERS = {"v": "v", "t": "v", "a": "v", "y": "y", "u": "y", "z": "y"}
 _ACCENTS = {"v": "", "t": "\u0307", "a": "\u0304", "y": "", "u": "\u0307", "z": "\u0304"}
 _LATEX_ACCENTS = {"v": "v", "t": r"\dot{v}", "a": r"\bar{v}", "y": "y", "u": r"\dot{y}", "z": r"\bar{y}"}
+
+
+def theirs(text: str) -> str:
+    """What a user has named, in a formula: it is shown as it is, whatever it looks like.
+
+    >>> plain(theirs("⟨v1⟩↑2")), plain("⟨v1⟩↑2")
+    ('⟨v1⟩↑2', 'v₁^2')
+    """
+    return f"{_BEGIN}{one_line(text)}{_END}"
 
 
 def plain(text: str) -> str:
@@ -246,22 +263,27 @@ def plain(text: str) -> str:
     >>> plain("⟨v1⟩·⟨v-1⟩↑2")
     'v₁·v₋₁^2'
     """
-    marked = _MARK.sub(lambda m: _LETTERS[m[1]] + _ACCENTS[m[1]] + m[2].translate(_SUBSCRIPTS), text)
-    # Some letters exist with their accent, and are shown better so.
-    return unicodedata.normalize("NFC", marked.replace("↑T", "ᵀ").replace("↑", "^"))
+    result = ""
+    for kind, piece in _pieces(text):
+        if kind in _LETTERS:
+            # Some letters exist with their accent, and are shown better so.
+            result += unicodedata.normalize("NFC", _LETTERS[kind] + _ACCENTS[kind]) + piece.translate(_SUBSCRIPTS)
+        else:
+            result += one_line(piece if kind == _BEGIN else piece.replace("↑T", "ᵀ").replace("↑", "^"))
+    return result
 
 
 def as_html(text: str) -> str:
     """A formula as HTML, with everything that users have written escaped."""
-    pieces = []
+    result = ""
     for kind, piece in _pieces(text):
-        if kind:
+        if kind in _LETTERS:
             index = f"<sub>{piece.replace('-', '&minus;')}</sub>" if piece else ""
-            pieces.append(f"<i>{_LETTERS[kind]}{_ACCENTS[kind]}</i>{index}")
+            result += f"<i>{_LETTERS[kind]}{_ACCENTS[kind]}</i>{index}"
         else:
-            escaped = html.escape(piece).replace("↑T", "<sup>T</sup>")
-            pieces.append(re.sub(r"↑", "^", escaped))
-    return "".join(pieces)
+            escaped = html_text(piece)
+            result += escaped if kind == _BEGIN else escaped.replace("↑T", "<sup>T</sup>").replace("↑", "^")
+    return result
 
 
 def as_latex(text: str) -> str:
@@ -272,55 +294,45 @@ def as_latex(text: str) -> str:
     """
     result = ""
     for kind, piece in _pieces(text):
-        if kind:
+        if kind in _LETTERS:
             result += _LATEX_ACCENTS[kind] + (f"_{{{piece}}}" if piece else "")
+        elif kind == _BEGIN:
+            result += f"\\{piece}" if piece in _LATEX_FUNCTIONS else latex_name(piece)
         else:
             result += "".join(_latex_token(token) for token in _TOKEN.findall(piece))
     return _EXPONENT.sub(lambda m: f"^{{{m[1] or m[2]}}}", result)
 
 
 #: A sign between spaces, which LaTeX spaces by itself; a number with an exponent; a word; anything else.
-_TOKEN = re.compile(r" (?:==|[=+<>≤≥≠-]) |\d+(?:\.\d*)?e[+-]?\d+|[^\W\d]\w*|.", re.DOTALL)
+_TOKEN = re.compile(r" (?:==|[=+<>≤≥≠-]) |[0-9]+(?:\.[0-9]*)?e[+-]?[0-9]+|[^\W\d]\w*|.", re.DOTALL)
 #: What follows a sign of a power: in parentheses, a number or a marked value.
-_EXPONENT = re.compile(r"\^(?:\(([^()]*)\)|(\d[\d.]*|(?:\\(?:bar|dot)\{v\}|v)_\{-?\d+\}))")
+_EXPONENT = re.compile(r"\^(?:\(([^()]*)\)|([0-9][0-9.]*|(?:\\(?:bar|dot)\{v\}|v)_\{-?[0-9]+\}))")
 
 
 def _pieces(text: str) -> list[tuple[str, str]]:
-    """The parts of a formula: ("", text), or (kind, number) of a mark."""
+    """The parts of a formula: ("", text), or (kind, number) of a mark, or (_BEGIN, name)."""
     found, end = [], 0
     for match in _MARK.finditer(text):
-        found += [("", text[end : match.start()]), (match[1], match[2])]
+        found += [("", text[end : match.start()]), (match[1], match[2]) if match[1] else (_BEGIN, match[3])]
         end = match.end()
     return [*found, ("", text[end:])]
 
 
 _LATEX_FUNCTIONS = frozenset(("sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"))
-_LATEX = {
-    "·": r"\cdot ", "↑": "^", "∂": r"\partial ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ",
-    "\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ",
-    "\n": " ", '"': "''", "`": "'",
-}  # fmt: skip
+_LATEX = {"·": r"\cdot ", "↑": "^", "∂": r"\partial ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq "}
 
 
 def _latex_token(token: str) -> str:
     if token in _LATEX_FUNCTIONS:
         return f"\\{token}"
-    if (token.strip() or token) in _LATEX:
-        return _LATEX[token.strip() or token]
+    sign = token.strip() or token
+    if sign in _LATEX:
+        return _LATEX[sign]
     if token[0].isdigit() and len(token) > 1:
         mantissa, exponent = token.split("e")
         return rf"{mantissa}\cdot 10^{{{int(exponent)}}}"
-    if token in "#$%&_{}":
-        return f"\\{token}"
-    return token.strip() if token.isascii() and not token[0].isalpha() and token[0] != "_" else _latex_word(token)
-
-
-def _latex_word(word: str) -> str:
-    name = unicodedata.name(word, "").split() if len(word) == 1 else []
-    if len(name) == 4 and name[0] == "GREEK" and name[2] == "LETTER" and name[1] == "SMALL" and name[3] != "OMICRON":
-        return f"\\{name[3].lower().replace('lamda', 'lambda')} "
-    safe = "".join(c if c.isascii() else f"U+{ord(c):04X}" for c in word)
-    return rf"\mathrm{{{safe}}}".replace("_", r"\_")
+    # A sign between spaces, which are LaTeX's to set.
+    return sign if len(token) > 2 and token[0] == " " else latex_name(token)
 
 
 def width(text: str) -> int:

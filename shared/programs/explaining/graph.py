@@ -29,12 +29,13 @@ from shared.programs.explaining.appearance import (
     wire,
     with_entrances,
 )
-from shared.programs.explaining.labels import escaped, quoted
 from shared.programs.explaining.layers import Layer
+from shared.programs.markup import dot_label, dot_string
 from shared.programs.notation import literal_text
 from shared.programs.parts import Equation, Guard
 from shared.programs.program import Program
 from shared.tree import leaf_paths, unflatten
+from shared.visible import shortened
 
 
 class Graph:
@@ -104,7 +105,9 @@ class Graph:
                 self._equation(step, position)
         paths = output_names(program)
         for place, (k, path) in enumerate(zip(program.outputs, paths, strict=True)):
-            self._add("output", f"out{place}", escaped(labels.shortened(path)), f"{path} = {program.name_of(k)}")
+            self._add(
+                "output", f"out{place}", dot_label(shortened(path, labels.LONGEST)), f"{path} = {program.name_of(k)}"
+            )
             self._edge(k, f"out{place}", f"c{len(program.steps)}_{place}")
 
     def _equation(self, equation: Equation, position: int) -> None:
@@ -160,14 +163,14 @@ class Graph:
             return
         shape = guard.expected.__class__ is tuple
         says = f"shape {guard.expected}" if shape else f"is {guard.expected}"
-        self._add("guard", f"g{position}", escaped(says), f"guard: {self.program.name_of(k)} {says}", group)
+        self._add("guard", f"g{position}", dot_label(says), f"guard: {self.program.name_of(k)} {says}", group)
         self._edge(k, f"g{position}", f"c{position}_0", group, style="style=dashed")
 
     # --- nodes ---
 
     def _add(self, kind: str, name: str, label: str, tooltip: str, group: int | None = None, look: str = "") -> str:
         self.kinds[kind] = None
-        self.nodes[name] = f"{name} [label=<{label}>, {look or KINDS[kind][0]}, tooltip={quoted(tooltip)}]"
+        self.nodes[name] = f"{name} [label=<{label}>, {look or KINDS[kind][0]}, tooltip={_tooltip(tooltip)}]"
         if group is not None and not self.folded:
             self.frame[name] = group
         return name
@@ -188,18 +191,18 @@ class Graph:
         if k in self.made:
             return self._operation(name, self.made[k], group)
         kind = "parameter" if k in self.parameters else "data"
-        title = labels.shortened(self.program.name_of(k))
+        title = shortened(self.program.name_of(k), labels.LONGEST)
         if title.startswith("array<"):
             title = "array"
         size = labels.shape_text(type_)
-        label = escaped(title) + (f'<br/><font point-size="10">{escaped(size)}</font>' if size else "")
+        label = dot_label(title) + (f'<br/><font point-size="10">{dot_label(size)}</font>' if size else "")
         return self._add(kind, name, label, tooltip, group)
 
     def _operation(self, name: str, equation: Equation, group: int | None) -> str:
         program = self.program
         keywords = labels.keywords_text(equation)
-        label = escaped(labels.operation_text(program, equation))
-        label += f'<br/><font point-size="10">{escaped(keywords)}</font>' if keywords else ""
+        label = dot_label(labels.operation_text(program, equation))
+        label += f'<br/><font point-size="10">{dot_label(keywords)}</font>' if keywords else ""
         kind = "operation" if equation.result in self.used else "unused"
         look = KINDS[kind][0]
         places = labels.drawn(program, equation)
@@ -216,7 +219,7 @@ class Graph:
     def _layer(self, name: str, layer: Layer) -> None:
         rows = self._rows(layer)
         columns = max(len(row) for row in rows)
-        title = f'<tr><td colspan="{columns}" align="left"><b>{escaped(layer.title)}</b></td></tr>'
+        title = f'<tr><td colspan="{columns}" align="left"><b>{dot_label(layer.title)}</b></td></tr>'
         body = "".join(f"<tr>{''.join(row)}{'<td></td>' * (columns - len(row))}</tr>" for row in rows)
         table = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{title}<hr/>{body}</table>'
         tooltip = "; ".join(f"v{e.result} = {self.program.right_side(e)}" for e in layer.equations[:20])
@@ -288,8 +291,8 @@ class Graph:
     ) -> None:
         """An edge from value k to a node; a number is drawn anew wherever it is used, under the name `constant`."""
         if self._is_number(k):
-            text = labels.shortened(literal_text(self.program.literals[k]))
-            tail = self._add("constant", constant, escaped(text), text, group)
+            text = shortened(literal_text(self.program.literals[k]), labels.LONGEST)
+            tail = self._add("constant", constant, dot_label(text), text, group)
         else:
             tail = self._tail(k)
         self.edges.append(f"{tail} -> {head} [{style}]")
@@ -304,7 +307,7 @@ class Graph:
         if piece not in self.nodes:
             colour = GREY if self.values is None else VALUE
             self.nodes[piece] = (
-                f"{piece} [label=<{wire(above, below, colour, self.across)}>, shape=plain, tooltip={quoted(name)}]"
+                f"{piece} [label=<{wire(above, below, colour, self.across)}>, shape=plain, tooltip={dot_string(name)}]"
             )
             group = self.group_of.get(k)
             if group is not None and not self.folded and k != self.groups[group].exit:
@@ -330,7 +333,7 @@ class Graph:
         lines = [
             "digraph program {",
             f"  rankdir={'LR' if self.across else 'TB'}; nodesep=0.2; ranksep=0.25; labelloc=b; bgcolor=white;",
-            f'  graph [fontname="{FONT}", fontsize=11, tooltip={quoted(self.program.name)}];',
+            f'  graph [fontname="{FONT}", fontsize=11, tooltip={_tooltip(self.program.name)}];',
             f'  node [fontname="{FONT}", fontsize=12, height=0.3, width=0.3, margin="0.08,0.04"];',
             f'  edge [fontname="{FONT}", color="{WIRE}", arrowsize=0.6];',
         ]
@@ -339,7 +342,7 @@ class Graph:
             inside = [name for name in self.nodes if self.frame.get(name) == place]
             if inside:
                 lines.append(f"  subgraph cluster_{place + 1} {{")
-                lines.append(f"    label={quoted(group.title)}; labeljust=l; labelloc=t; style=rounded; margin=6;")
+                lines.append(f"    label={dot_string(group.title)}; labeljust=l; labelloc=t; style=rounded; margin=6;")
                 lines.append(f'    color="#AAAAAA"; bgcolor="#F7F7F7"; fontcolor="{GREY}";')
                 lines += [f"    {self.nodes[name]};" for name in inside]
                 lines.append("  }")
@@ -371,6 +374,14 @@ class Graph:
 _ENTRANCES = 3
 #: A box shows so many operations of a layer.
 _ROWS = 8
+
+
+#: Longer tooltips cover the picture that they tell about.
+_TOOLTIP = 2000
+
+
+def _tooltip(text: str) -> str:
+    return dot_string(shortened(text, _TOOLTIP))
 
 
 def _used(program: Program) -> set[int]:

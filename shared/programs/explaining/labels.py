@@ -1,12 +1,11 @@
 """Labels: what the parts of a recorded program are called where a person reads them in a picture.
 
-Operators are infix, shapes are written 20×5, indices in brackets; `escaped` and `quoted` make any text safe in DOT.
-This module knows nothing of layouts and no derivative.
+Operators are infix, shapes are written 20×5, indices in brackets.  This module knows nothing of layouts and no
+derivative, and nothing of the language that pictures are written in.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,48 +16,13 @@ from shared.programs.parts import PART, Equation, ValueType, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
 from shared.tracer import SETITEM
+from shared.visible import shortened
 
 #: keywords that say nothing beyond the shape of the result
 _TOLD_BY_SHAPE = frozenset(("shape", "order", "kind"))
-_LONGEST = 36
+#: Longer text is too long for a box.
+LONGEST = 36
 _TIMES = "\N{MULTIPLICATION SIGN}"
-
-# --- safe text --------------------------------------------------------------------------------------------------------
-
-
-def shortened(text: str, longest: int = _LONGEST) -> str:
-    """Text without its middle where it is too long for a box.
-
-    >>> shortened("parameters['encoder']['layers'][3]['weights']", 30)
-    "parameters['enc…[3]['weights']"
-    """
-    if len(text) <= longest:
-        return text
-    return text[: longest // 2] + "…" + text[len(text) - (longest - longest // 2 - 1) :]
-
-
-def printable(text: str) -> str:
-    """Text in which control characters and the like, which XML forbids, are written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def escaped(text: str) -> str:
-    """Text as it has to be written in an HTML-like label of DOT.
-
-    >>> escaped("x < 1 & y")
-    'x &lt; 1 &amp; y'
-    """
-    return html.escape(printable(text), quote=True) or "&#160;"
-
-
-def quoted(text: str) -> str:
-    r"""Text as a string of DOT, quotation marks included.
-
-    >>> print(quoted('a "b" \\n'))
-    "a \"b\" \\n"
-    """
-    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
 
 # --- values -----------------------------------------------------------------------------------------------------------
 
@@ -174,7 +138,7 @@ def operation_text(program: Program, equation: Equation) -> str:
     if _first_of_index(equation) == 1:
         return index_text(_index_texts(program, equation.operands[1:]))
     operator = operator_of(primitive, len(equation.operands))
-    return shortened(name_of(primitive)) if operator is None else operator.symbol
+    return shortened(name_of(primitive), LONGEST) if operator is None else operator.symbol
 
 
 def keywords_text(equation: Equation) -> str:
@@ -182,7 +146,7 @@ def keywords_text(equation: Equation) -> str:
     if isinstance(equation.primitive, Write) or equation.primitive is PART:
         return ""
     told = [f"{name}={value}" for name, value in keywords(equation.static).items() if name not in _TOLD_BY_SHAPE]
-    return shortened(", ".join(told))
+    return shortened(", ".join(told), LONGEST)
 
 
 def is_view(equation: Equation) -> bool:
@@ -219,7 +183,7 @@ def operand_text(program: Program, made: Mapping[int, Equation], number: int) ->
         elif function not in _SHAPED_ANEW:
             prefix, suffix = f"{prefix}{name_of(equation.primitive)}(", ")" + suffix
         number = equation.operands[0]
-    return shortened(prefix + program.name_of(number) + suffix)
+    return shortened(prefix + program.name_of(number) + suffix, LONGEST)
 
 
 #: views that go without saying
@@ -227,6 +191,6 @@ _SHAPED_ANEW = frozenset((shapes.RESHAPE.function, np.broadcast_to))
 
 
 __all__ = [
-    "drawn", "escaped", "inline", "is_commutative", "is_view", "keywords_text", "magnitude_text",
-    "number_text", "operand_text", "operation_text", "printable", "quoted", "row_text", "shape_text", "shortened",
+    "LONGEST", "drawn", "inline", "is_commutative", "is_view", "keywords_text", "magnitude_text",
+    "number_text", "operand_text", "operation_text", "row_text", "shape_text",
 ]  # fmt: skip

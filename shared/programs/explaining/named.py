@@ -13,6 +13,7 @@ import numpy as np
 from shared.errors import user_line
 from shared.programs.explaining.evaluation import value_text
 from shared.programs.program import Program
+from shared.visible import one_line
 
 
 class Values(list[Any]):
@@ -34,9 +35,14 @@ def number_of(program: Program, which: Any) -> int:
     count = len(program.types)
     hint = ""
     if isinstance(which, str):
-        for k, name in program.names.items():
-            if name == which:
-                return k
+        called = [k for k, name in program.names.items() if name == which]
+        if len(called) > 1:
+            raise KeyError(
+                f"{program.name} calls several values {which!r}{user_line()}, since keys of a container print alike; "
+                f"take them by number: {', '.join(map(str, called))}"
+            )
+        if called:
+            return called[0]
         if which[:1] == "v" and which[1:].isascii() and which[1:].isdigit():
             if int(which[1:]) < count:
                 return int(which[1:])
@@ -62,7 +68,7 @@ def shown(what: str, program: Program, values: Sequence[Any]) -> str:
     ]
     if len(numbers) > _SHOWN:
         rows.append(f"  and {len(numbers) - _SHOWN} more")
-    return "\n".join([f"<{what} of {program.name}:", *rows]) + ">"
+    return "\n".join(map(one_line, [f"<{what} of {program.name}:", *rows])) + ">"
 
 
 __all__ = ["Values", "number_of", "shown"]

@@ -22,6 +22,7 @@ from shared.programs.parts import AS_KIND, Equation, Write, nested_index
 from shared.programs.program import Program
 from shared.registry import REGISTRY
 from shared.tracer import SETITEM, located
+from shared.visible import one_line
 
 
 def _functions(*names: str) -> frozenset[Any]:
@@ -146,7 +147,7 @@ class LineError:
         self.where = equation.where
 
     def __repr__(self) -> str:
-        return f"LineError({self.text}: {self.amount:.2g}, {100 * self.share:.0f} %)"
+        return one_line(f"LineError({self.text}: {self.amount:.2g}, {100 * self.share:.0f} %)")
 
 
 class RoundingError:
@@ -190,7 +191,7 @@ class RoundingError:
             rows.append(f"  and {others} more lines")
         if self.nominal:
             rows.append(f"  counted as one rounding each, which may be too little: {', '.join(self.nominal)}")
-        return "\n".join(rows)
+        return "\n".join(map(one_line, rows))
 
     __repr__ = __str__
 

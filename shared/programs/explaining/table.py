@@ -9,7 +9,6 @@ into lines, and the lines into text, Markdown, LaTeX and HTML.
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,12 +18,14 @@ import numpy as np
 from shared.errors import ShapeError, user_line
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, value_text
-from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, width
+from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, theirs, width
 from shared.programs.explaining.forward import pushed_tangents
 from shared.programs.explaining.rounding import error_of
+from shared.programs.markup import html_text, latex_name, latex_text
 from shared.programs.parts import Equation
 from shared.programs.program import Program
-from shared.programs.tabulation import latex_tabular, latex_text, markdown_table
+from shared.programs.tabulation import latex_tabular, markdown_table
+from shared.visible import one_line, shortened
 
 #: Of more lines than this an error lists the first and the last.
 _LISTED = 30
@@ -137,7 +138,13 @@ class TraceTable:
         )
         found = [line for line in self.lines if line.name == label]
         if isinstance(name, str):
-            found += [line for line in self.lines if line.argument == name]
+            named = [line for line in self.lines if line.argument == name]
+            if not found and len(named) > 1:
+                raise KeyError(
+                    f"the trace has several lines of {name!r}{user_line()}, since keys of a container print alike; "
+                    f"take one by what stands on its left: {', '.join(line.name for line in named)}"
+                )
+            found += named
         if found:
             return found[0]
         known = [line.name if line.argument is None else f"{line.name} ({line.argument})" for line in self.lines]
@@ -176,7 +183,7 @@ class TraceTable:
         texts.insert(1, "  ".join("-" * n for n in widths))
         if note:
             texts.insert(2 + place, note)
-        return "\n".join([self.title, *texts])
+        return "\n".join([one_line(self.title), *texts])
 
     __repr__ = __str__
 
@@ -195,7 +202,7 @@ class TraceTable:
         heads = self._heads()
         texts = [[f"${as_latex(cell)}$" if cell else "" for cell in row] for row in rows]
         notes = {place: latex_text(note)} if note else {}
-        return latex_tabular(f"${as_latex(self.title)}$", "l" * len(heads), heads, texts, notes)
+        return latex_tabular(f"${latex_name(self.title)}$", "l" * len(heads), heads, texts, notes)
 
     def html(self) -> str:
         """The table as an HTML `table`, with everything escaped that the function's names bring in."""
@@ -208,8 +215,8 @@ class TraceTable:
         )
         if note:
             span = len(self._heads())
-            texts.insert(place, f'<tr><td style="text-align: left" colspan="{span}">{html.escape(note)}</td></tr>')
-        caption = f"<caption>{html.escape(self.title)}</caption>"
+            texts.insert(place, f'<tr><td style="text-align: left" colspan="{span}">{html_text(note)}</td></tr>')
+        caption = f"<caption>{html_text(self.title)}</caption>"
         return "\n".join(
             ["<table>", caption, f"<thead><tr>{heads}</tr></thead>", "<tbody>", *texts, "</tbody>", "</table>"]
         )
@@ -319,14 +326,14 @@ class _Lines:
         numbers = {k: place + 1 - count for place, k in enumerate(program.inputs)}
         equations = program.equations
         numbers |= {equation.result: place + 1 for place, equation in enumerate(equations)}
-        names = {k: program.name_of(k).replace("⟨", "<").replace("⟩", ">") for k in range(len(program.types))}
-        self.marks = Marks(numbers, names, evaluation.values)
+        texts = {k: _text(program, k) for k in range(len(program.types))}
+        self.marks = Marks(numbers, texts, evaluation.values)
         values = evaluation.values
         self.by_number: dict[int, TraceLine] = {}
         for k in program.captured:
-            self.by_number[k] = TraceLine(names[k], k, names[k], "read from outside", values[k])
+            self.by_number[k] = TraceLine(program.name_of(k), k, texts[k], "read from outside", values[k])
         for k in program.inputs:
-            self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), names[k], values[k])
+            self.by_number[k] = TraceLine(f"v{numbers[k]}", k, self.marks.value(k), texts[k], values[k])
             self.by_number[k].argument = program.names[k]
         for equation in equations:
             k, text = equation.result, self.marks.primal(equation)
@@ -379,6 +386,20 @@ class _Lines:
             self.by_number[line_error.equation.result].rounding = line_error.amount
         if len(self.outputs) == 1:
             self.outputs[0].rounding = error.bound
+
+
+#: Names are cut in the middle beyond this.
+_LONGEST_NAME = 60
+_FORMULAS = frozenset((int, float, complex, bool, slice, type(Ellipsis), type(None)))
+
+
+def _text(program: Program, k: int) -> str:
+    """How a value is written that has no index: a number as part of the formula, anything else as it is named."""
+    literal = program.literals.get(k)
+    is_formula = k in program.literals and (
+        literal.__class__ in _FORMULAS or isinstance(literal, (np.ndarray, np.number))
+    )
+    return program.name_of(k) if is_formula else theirs(shortened(program.name_of(k), _LONGEST_NAME))
 
 
 def _zero_like(value: Any) -> Any:

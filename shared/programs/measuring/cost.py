@@ -25,7 +25,10 @@ from shared.rules import indexing
 from shared.rules.counts import KINDS, NOTHING, Count, elements_written, undeclared
 from shared.rules.sharing import is_view
 from shared.tracer import SETITEM
+from shared.visible import kind_of, one_line, shortened, shown
 
+#: Longer names are cut in the middle in a table.
+_LONGEST = 60
 _HEADERS = ("primitive", "calls", *KINDS, "operations", "read", "written", "alive at peak")
 
 
@@ -62,7 +65,7 @@ class PrimitiveCost:
     def _row(self) -> list[Any]:
         kinds = [getattr(self.count, kind) for kind in KINDS]
         moved = [self.bytes_read, self.bytes_written, self.bytes_alive]
-        return [self.name, self.calls, *kinds, self.operations, *moved]
+        return [shortened(self.name, _LONGEST), self.calls, *kinds, self.operations, *moved]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ class Cost(Tabulated):
         return any(found.name == name for found in self.primitives)
 
     def _caption(self) -> str:
-        return f"{self.name}: {self.operations:,} operations, {self.peak_bytes:,} bytes at the peak{self.peak_at}"
+        peak = f"{self.peak_bytes:,} bytes at the peak{self.peak_at}"
+        return one_line(f"{self.name}: {self.operations:,} operations, {peak}")
 
     def _rows(self) -> list[list[Any]]:
         return [row._row() for row in (*self.primitives, self.total)]
@@ -153,7 +157,7 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
             f.bound(args, kwargs)
         return _Reading(f).cost()
     if not callable(f):
-        raise TypeError(f"cost: expected a function or a program, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"cost: expected a function or a program, not {shown(f)} (type {kind_of(f)}){user_line()}")
     return _Reading(trace(f, *args, **kwargs)).cost()
 
 

@@ -23,10 +23,13 @@ from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.tabulation import Tabulated
 from shared.rules import indexing
+from shared.visible import kind_of, one_line, shortened, shown
 
 #: Graphs of more intermediate vertices than this are not searched for the best order.
 MOST_VERTICES = 15
 
+#: Longer names of vertices are cut in the middle in a table.
+_LONGEST = 40
 _HEADERS = ("order", "multiplications", "additions", "operations", "eliminates")
 
 
@@ -68,8 +71,8 @@ class LinearGraph:
         for i, j in self.edges:
             if j in first or i in last:
                 raise ValueError(
-                    f"LinearGraph: the edge from {i!r} to {j!r} enters an input or leaves an output{user_line()}; "
-                    "put a vertex of its own in between, with an edge of partial derivative 1"
+                    f"LinearGraph: the edge from {shown(i)} to {shown(j)} enters an input or leaves an output"
+                    f"{user_line()}; put a vertex of its own in between, with an edge of partial derivative 1"
                 )
         self.intermediate = self._sorted(ends)
 
@@ -80,7 +83,7 @@ class LinearGraph:
         for v in vertices:
             if v not in into or v not in out:
                 raise ValueError(
-                    f"LinearGraph: {v!r} is between no input and no output{user_line()}; leave it out, or name it "
+                    f"LinearGraph: {shown(v)} is between no input and no output{user_line()}; leave it out, or name it "
                     "among the inputs or outputs"
                 )
         place = {v: k for k, v in enumerate(vertices)}
@@ -96,7 +99,7 @@ class LinearGraph:
                     heapq.heappush(ready, k)
         if len(done) < len(vertices):
             waiting = [v for v, count in zip(vertices, missing, strict=True) if count]
-            raise ValueError(f"LinearGraph: the edges make a cycle among {waiting}{user_line()}")
+            raise ValueError(f"LinearGraph: the edges make a cycle among {shown(waiting)}{user_line()}")
         return done
 
     def jacobian(self, order: Sequence[Hashable] | None = None) -> np.ndarray:
@@ -118,7 +121,8 @@ class LinearGraph:
     def _eliminated(self, order: Sequence[Any]) -> tuple[np.ndarray, int, int]:
         if len(order) != len(self.intermediate) or set(order) != set(self.intermediate):
             raise ValueError(
-                f"an elimination order names each of {self.intermediate} once, unlike {list(order)}{user_line()}"
+                f"an elimination order names each of {shown(self.intermediate)} once, unlike {shown(list(order))}"
+                f"{user_line()}"
             )
         into, out = _neighbours(self.edges)
         multiplications = additions = 0
@@ -192,7 +196,14 @@ class EliminationOrders(Tabulated):
 
     def _rows(self) -> list[list[Any]]:
         return [
-            [o.name, o.multiplications, o.additions, o.operations, " ".join(map(str, o.order))] for o in self.orders
+            [
+                o.name,
+                o.multiplications,
+                o.additions,
+                o.operations,
+                " ".join(shortened(str(v), _LONGEST) for v in o.order),
+            ]
+            for o in self.orders
         ]
 
 
@@ -341,7 +352,7 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
     """
     if not callable(f):
         raise TypeError(
-            f"elimination_orders: expected a function, a program or a LinearGraph, not {f!r} (type {type(f).__name__})"
+            f"elimination_orders: expected a function, a program or a LinearGraph, not {shown(f)} (type {kind_of(f)})"
             f"{user_line()}"
         )
     program, args = program_of("elimination_orders", f, args)
@@ -359,17 +370,26 @@ class _Linearisation:
         #: the vertices of values that depend on an input
         self.vertex: dict[int, str] = {}
         self.inputs: list[str] = []
+        self.taken = {f"output {position + 1}" for position in range(len(program.outputs))}
         #: of an argument that is an array, the vertices of its elements
         self.elements: dict[int, np.ndarray] = {}
         for k in program.inputs:
             name, type_ = program.name_of(k), program.types[k]
             if type_.is_array:
-                elements = [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(type_.shape)]
+                places = [", ".join(map(str, place)) for place in np.ndindex(type_.shape)]
+                elements = [self._vertex(f"{name}[{place}]") for place in places]
                 self.inputs += elements
                 self.elements[k] = np.array(elements, object).reshape(type_.shape)
             elif type_.kind in (float, complex) or (type_.dtype is not None and type_.dtype.kind in "fc"):
-                self.vertex[k] = name
-                self.inputs.append(name)
+                self.vertex[k] = self._vertex(name)
+                self.inputs.append(self.vertex[k])
+
+    def _vertex(self, name: str) -> str:
+        """A vertex of this name, with primes if another has it: an argument may be called v3, two keys print alike."""
+        while name in self.taken:
+            name += "'"
+        self.taken.add(name)
+        return name
 
     def graph(self) -> LinearGraph:
         program = self.program
@@ -405,7 +425,6 @@ class _Linearisation:
             raise self._refused(f"it computes with arrays in {step!r}", "write it for numbers", step.where)
         if out.is_complex or any(types[k].is_complex for k in step.operands):
             raise self._refused(f"it computes with complex numbers in {step!r}", "write it for real ones", step.where)
-        name = program.name_of(step.result)
         values = [self.values[k] for k in step.operands]
         seen: dict[str, Any] = {}
         for position, k in enumerate(step.operands):
@@ -416,7 +435,7 @@ class _Linearisation:
                 vertex = self.vertex[k]
                 seen[vertex] = seen[vertex] + partial if vertex in seen else partial
         if seen:
-            self.vertex[step.result] = name
+            self.vertex[step.result] = name = self._vertex(program.name_of(step.result))
             for vertex, partial in seen.items():
                 self.edges[vertex, name] = float(np.reshape(partial, ()))
 
@@ -449,6 +468,7 @@ class _Linearisation:
         return LinearGraph(edges, self.inputs, outputs)
 
     def _refused(self, what: str, instead: str, where: str) -> TypeError:
+        where = where or user_line()
         return TypeError(
-            f"elimination_orders: {self.program.name} is no program of numbers{where or user_line()}: {what}; {instead}"
+            one_line(f"elimination_orders: {self.program.name} is no program of numbers{where}: {what}; {instead}")
         )

@@ -22,6 +22,7 @@ from shared.errors import user_line
 from shared.leaves import like_leaf
 from shared.programs.tabulation import Tabulated
 from shared.transformed import readable_name
+from shared.visible import kind_of, shown
 
 #: The bounds on the measure, in evaluations of the function: value and gradient in reverse, value and one direction.
 REVERSE, FORWARD = 5, 4
@@ -126,7 +127,7 @@ def derivative_costs(
     [2.17, 225.17]
     """
     if not callable(f):
-        raise TypeError(f"derivative_costs: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"derivative_costs: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
     selection = Selection("derivative_costs", f, args, {}, argnums)
     inputs = sum(int(np.size(leaf)) for leaf in selection.leaves)
     if direction is None:
