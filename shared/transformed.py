@@ -81,7 +81,7 @@ def readable_name(f: Any) -> str:
         return f"{f.transform.__name__.lstrip('_')} of {readable_name(f.arguments[0])}"
     if isinstance(f, partial) and not hasattr(f, "__name__"):
         return readable_name(f.func)
-    return one_line(str(getattr(f, "__name__", type(f).__name__)))
+    return one_line(str(getattr(f, "__name__", "") or type(f).__name__))
 
 
 def _made(transform: Function, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -79,10 +79,10 @@ _LATEX_SIGN = re.compile(r"""\.\.\.|[\\~^`"<>|#$%&_{}]|[^ -~]|([-',])(?=\1)|^( *
 
 
 def latex_text(text: str) -> str:
-    r"""Text for LaTeX, in ASCII: letters that it has no command for stand as their codes.
+    r"""Text for LaTeX, in ASCII: letters that it has no command for stand as Python would escape them.
 
     >>> print(latex_text("f_1: 50 %, größe, 名"))
-    f\_1: 50 \%, gr\"{o}U+00DFe, U+540D
+    f\_1: 50 \%, gr\"{o}\textbackslash{}xdfe, \textbackslash{}u540d
     """
     return _LATEX_SIGN.sub(_latex_sign, one_line(text))
 
@@ -93,7 +93,9 @@ def _latex_sign(found: re.Match[str]) -> str:
         return f"{doubled}{{}}"
     if at_first:
         return f"{before}{{{at_first}}}"
-    return _LATEX.get(sign) or (f"$\\{_GREEK[sign]}$" if sign in _GREEK else _latex_letter(sign, _ACCENTS))
+    return _LATEX.get(sign) or (
+        f"$\\{_GREEK[sign]}$" if sign in _GREEK else _latex_letter(sign, _ACCENTS, _LATEX["\\"])
+    )
 
 
 def latex_name(text: str) -> str:
@@ -117,18 +119,19 @@ def _latex_word(word: str) -> str:
         return _LATEX_IN_FORMULA.get(word, word)
     if word in _GREEK:
         return f"\\{_GREEK[word]} "
-    letters = [f"\\{_GREEK[c]} " if c in _GREEK else _latex_letter(c, _ACCENTS_IN_FORMULA) for c in word]
+    accents, backslash = _ACCENTS_IN_FORMULA, _LATEX_IN_FORMULA["\\"]
+    letters = [f"\\{_GREEK[c]} " if c in _GREEK else _latex_letter(c, accents, backslash) for c in word]
     return f"\\mathrm{{{''.join(letters)}}}"
 
 
-def _latex_letter(letter: str, accents: dict[str, str]) -> str:
-    """A letter with its accent, if there is a command for that; otherwise its code."""
+def _latex_letter(letter: str, accents: dict[str, str], backslash: str) -> str:
+    """A letter with its accent, if there is a command for that; otherwise its escape."""
     if letter.isascii():
         return f"\\{letter}" if letter == "_" else letter
     parts = unicodedata.normalize("NFD", letter)
     if len(parts) == 2 and parts[0].isascii() and parts[1] in accents:
         return f"{accents[parts[1]]}{{{parts[0]}}}"
-    return f"U+{ord(letter):04X}"
+    return letter.encode("unicode_escape").decode().replace("\\", backslash)
 
 
 #: An accent by its combining character: the commands for it in text and in formulas.

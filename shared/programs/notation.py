@@ -126,8 +126,8 @@ def call_name(primitive: Any) -> str:
     >>> call_name(SimpleNamespace(name="_tri")), call_name(SimpleNamespace(name="x * 2 + sin"))
     ('tri', "'x * 2 + sin'")
     """
-    name = name_of(primitive)
-    return name if _CALLABLE.fullmatch(name) else repr(name)
+    name = one_line(name_of(primitive))
+    return name if _CALLABLE.fullmatch(name) else "'" + name.replace("'", r"\'") + "'"
 
 
 #: What NumPy takes by itself for keywords that are not given.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.notation import index_text, keywords, literal_text, name_of, operator_of
+from shared.programs.notation import call_name, index_text, keywords, literal_text, name_of, operator_of
 from shared.programs.parts import PART, Equation, ValueType, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
@@ -138,7 +138,7 @@ def operation_text(program: Program, equation: Equation) -> str:
     if _first_of_index(equation) == 1:
         return index_text(_index_texts(program, equation.operands[1:]))
     operator = operator_of(primitive, len(equation.operands))
-    return shortened(name_of(primitive), LONGEST) if operator is None else operator.symbol
+    return shortened(call_name(primitive), LONGEST) if operator is None else operator.symbol
 
 
 def keywords_text(equation: Equation) -> str:
