@@ -86,8 +86,8 @@ def read_svg(text: str) -> Document:
 _MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("text_join")
 # CommonMark itself knows no address that would not do.
 _MARKDOWN.validateLink = lambda url: True  # type: ignore[method-assign]
-#: What GitHub makes a link of, in text without an escape; and what it looks for in the text that results.
-_ADDRESS, _REFERENCE = re.compile(r"(https?|ftp)://|www\.", re.IGNORECASE), re.compile(r"@\w|#\d|\$\S")
+#: What links are made of without brackets, in text without an escape; and what GitHub looks for in what results.
+_ADDRESS, _REFERENCE = re.compile(r"(https?|ftp)://|\w\.[^\W\d]", re.IGNORECASE), re.compile(r"@\w|#\d")
 
 
 def read_markdown(text: str) -> Document:
@@ -104,7 +104,7 @@ def read_markdown(text: str) -> Document:
                 parts.append(token.type)
             seen += token.content
         seen += "\n" if block.children else ""
-    parts += ["reference"] * len(re.findall(r"@\w|#\d", seen))
+    parts += ["reference"] * len(_REFERENCE.findall(seen))
     return Document(parts, seen.replace("\u200b", ""))
 
 

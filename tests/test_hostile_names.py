@@ -292,6 +292,30 @@ def test_keywords_stay_text(name: str) -> None:
             program.draw(argnums="kwargs")
 
 
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_vertices_of_a_graph_made_by_hand_stay_text(name: str) -> None:
+    def table(vertex: Any) -> Any:
+        return elimination_orders(LinearGraph({("x", vertex): 2.0, (vertex, "y"): 3.0}, ["x"], ["y"]))
+
+    for vertex in (name, Key(name)):
+        found, expected = table(vertex), table("name")
+        assert [found.jacobian(order).item() for order in found] == [6.0] * 4
+        for language in ("plain", "markdown", "html", "latex"):
+            written = str if language == "plain" else lambda table, language=language: getattr(table, language)()
+            document = read(language, written(found))
+            assert document.parts == read(language, written(expected)).parts
+            assert shows(language, document.text, visible(name))
+
+
+@pytest.mark.parametrize("number_format", ["|<12.3f", "<<12", "\n>12", "$^12", "_>12.1e", "\\>12", "\ud800>12", "⟨>12"])
+def test_what_numbers_are_filled_with_stays_text(number_format: str) -> None:
+    f = _called("f")
+    table, expected = (trace_table(f, 2.0, direction=1.0, number_format=text) for text in (number_format, "x>12"))
+    for language in ("plain", "markdown", "html", "latex"):
+        texts = [str(t) if language == "plain" else getattr(t, language)() for t in (table, expected)]
+        assert read(language, texts[0]).parts == read(language, texts[1]).parts
+
+
 def test_what_a_value_is_called_in_print_is_what_it_is_found_by() -> None:
     for name in NAMES.values():
         f, args, _ = PLACES["a key"](name)
@@ -306,7 +330,7 @@ def test_what_a_value_is_called_in_print_is_what_it_is_found_by() -> None:
 
 
 def test_an_argument_that_is_called_as_a_value_is_another_vertex() -> None:
-    """Vertices were told apart by what is printed, so v2 * x was taken for v2."""
+    """Vertices were told apart by what is printed, so v2 had an edge to itself, and all was refused."""
 
     def f(v2: Any, x: Any) -> Any:
         y = np.sin(v2 * x)
@@ -321,7 +345,7 @@ def test_an_argument_that_is_called_as_a_value_is_another_vertex() -> None:
 
 
 def test_keys_that_print_alike_are_told_apart_or_refused() -> None:
-    """Two keys of one repr were one vertex, and the second of them could not be found."""
+    """Two keys of one repr were one vertex, which was refused; and by its name the first of two was found, unsaid."""
 
     def f(p: Any) -> Any:
         x, y = p.values()

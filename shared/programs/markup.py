@@ -51,8 +51,8 @@ def dot_string(text: str) -> str:
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 _MARKDOWN = {ord(sign): f"\\{sign}" for sign in r"\`*_{}[]|~$&"} | {ord("<"): "&lt;"}
-#: What makes a link without brackets: the colon of an address, and a dot.
-_ADDRESS = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
+#: What makes a link without brackets: the colon of an address, and a dot as in www.x, or in model.py for some.
+_ADDRESS = re.compile(r":(?=//)|(?<=\w)\.(?=[^\W\d])")
 #: What is looked for after Markdown has been read, where no escape helps: mail addresses, people and issues on GitHub.
 _REFERENCE = re.compile(r"@|#(?=\d)")
 
