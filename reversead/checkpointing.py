@@ -10,8 +10,8 @@ it.  This module knows tapes; it knows no calculus, and nothing of how a sweep c
 
 from __future__ import annotations
 
-import threading
 from _thread import get_ident
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 
 from reversead.junction import OUTPUT
 from reversead.records import detached
-from reversead.sweep import DEPENDS, LOCKS, RECOMPUTE
-from reversead.tape import UNPLACED, Tape, escaped
+from reversead.reopening import Placements, Reopened
+from reversead.sweep import DEPENDS, RECOMPUTE
+from reversead.tape import Tape
 from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
 from reversead.variable import Variable
 from shared.checkpointing import split
@@ -135,7 +136,7 @@ class _Segment:
     ) -> tuple[list[Any], Structure] | None:
         """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
         if tape.reopening is None:
-            tape.reopening = threading.RLock()
+            tape.reopening = deque()
         used: set[int] = set()
         done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         if done.changed:
@@ -192,10 +193,15 @@ class _Segment:
 
     def replay(self, tape: Tape, records: list[Any], count: int, placements: Placements) -> tuple[list[int], int]:
         """Append the records of the segment, its nodes counted from `count` on: the outputs' nodes, the next count."""
-        leaves, structure, _ = self.arguments_on(tape)
-        with _Reopened(tape, records, count, placements, known=count) as reopened:
-            leaves, structure = flatten(self.run(tape, unflatten(structure, leaves)))
-            self._require_same(tape, leaves, structure)
+        given, structure, _ = self.arguments_on(tape)
+        reopened = Reopened(tape, records, count, placements, known=count)
+
+        def part() -> list[Any]:
+            leaves, returned = flatten(self.run(tape, unflatten(structure, given)))
+            self._require_same(tape, leaves, returned)
+            return leaves
+
+        leaves = reopened.recorded(part)
         self._require_used(reopened.used)
         return [reopened.placed(leaves[place].index) for place in self.outputs], reopened.end
 
@@ -221,10 +227,15 @@ class _Segment:
             Variable(tape, leaf.primal, node) if is_of(tape, leaf) else leaf
             for leaf, node in zip(leaves, nodes, strict=True)
         ]
-        with _Reopened(tape, records, count, placements, known, nodes) as reopened:
-            leaves, structure = flatten(self.stage(unflatten(structure, given), k))
+        reopened = Reopened(tape, records, count, placements, known, nodes)
+
+        def part() -> tuple[list[Any], Structure]:
+            found, returned = flatten(self.stage(unflatten(structure, given), k))
             if k == self.stages[-1]:
-                self._require_same(tape, leaves, structure)
+                self._require_same(tape, found, returned)
+            return found, returned
+
+        leaves, structure = reopened.recorded(part)
         used |= reopened.used
         if k == self.stages[-1]:
             self._require_used(used)
@@ -331,131 +342,3 @@ class _Steps(_Segment):
                 f"{self.name} changed in place a state of which parts share memory{user_line()}; copy these parts "
                 "(np.copy), or return a new state"
             )
-
-
-# --- recording again --------------------------------------------------------------------------------------------------
-
-
-#: Of the parts that a sweep has recorded and not passed yet, in the order of their places: from where and to where
-#: their nodes were counted at first, and by how much they have been moved.
-Placements = list[tuple[int, int, int]]
-
-
-class _Reopened:
-    """While a part of a tape is recorded again, by whatever thread sweeps: into other records, from node `count` on.
-
-    Meanwhile its nodes are counted from where no others are, and moved to their place at the end.  So a variable that
-    is not the program's as it was the first time is never taken for another one: it was bound or assigned to after the
-    segment, or computed in a segment and stored elsewhere.  What existed before are nodes below `known`, and arguments.
-    """
-
-    __slots__ = (
-        "_arguments",
-        "_before",
-        "_count",
-        "_first",
-        "_known",
-        "_last",
-        "_placements",
-        "_records",
-        "_settings",
-        "_shift",
-        "_start",
-        "_tape",
-        "used",
-    )
-
-    def __init__(
-        self,
-        tape: Tape,
-        records: list[Any],
-        count: int,
-        placements: Placements,
-        known: int,
-        arguments: Sequence[int] = (),
-    ):
-        self._tape = tape
-        self._records = records
-        self._start = len(records)
-        self._count = count
-        self._placements = placements
-        self._known = known
-        self._arguments = arguments
-        #: the nodes below `known` that are used
-        self.used: set[int] = set()
-
-    def __enter__(self) -> _Reopened:
-        tape, placements = self._tape, self._placements
-        if not tape.closed and tape.thread != get_ident():
-            raise tape.refusal()
-        while placements and placements[-1][0] - placements[-1][2] >= self._count:
-            placements.pop()
-        if placements:
-            first, last, shift = placements[-1]
-            placements[-1] = first, min(last, self._count + shift), shift
-        tape.reopening.acquire()
-        self._before = tape.closed, tape.thread, tape.count, tape.record, tape.guard, tape.settings
-        self._first = tape.replayed
-        self._shift = self._first - self._count
-        tape.closed, tape.thread = False, get_ident()
-        self._settings = tape.settings = error_settings()
-        tape.count, tape.record, tape.guard = self._first + 1, self._records.extend, tape.guard.another()
-        # The constants of this part are needed until its first record is taken.
-        tape.record((LOCKS, tape.guard, ~0))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        tape = self._tape
-        if tape.settings is not self._settings:
-            # An np.errstate that ends with the segment.
-            tape.note_settings(self._settings)
-        self._last = tape.replayed = tape.count
-        tape.closed, tape.thread, tape.count, tape.record, tape.guard, tape.settings = self._before
-        tape.reopening.release()
-        if exception[0] is None:
-            self._place()
-            # Functions that this part has checkpointed may refer to its variables.
-            self._placements.append((self._first, self._last, self._shift))
-
-    @property
-    def end(self) -> int:
-        """The number of the node after the last one."""
-        return self._last - self._shift
-
-    def _place(self) -> None:
-        records, first, last, shift = self._records, self._first, self._last, self._shift
-        for k in range(self._start + 2, len(records), 3):
-            parent = records[k]
-            if parent >= 0:
-                records[k] = parent - shift if first <= parent < last else self.placed(parent)
-            else:
-                node = ~parent
-                records[k] = ~(node - shift if first <= node < last else self.placed(node))
-                if records[k - 2] is RECOMPUTE:
-                    self._place_segment(records[k - 1])
-
-    def _place_segment(self, segment: _Segment) -> None:
-        segment.arguments = [(value, node if node is None else self.placed(node)) for value, node in segment.arguments]
-        segment.used = {self.placed(node) for node in segment.used}
-
-    def placed(self, node: int) -> int:
-        """Where a node is that was used or made meanwhile; negative for a constant."""
-        if self._first <= node < self._last:
-            return node - self._shift
-        if node >= UNPLACED:
-            node = self._placed_before(node)
-        if node >= self._known and node not in self._arguments:
-            raise ImpureFunctionError(
-                "a checkpointed function was evaluated again, and used a traced value that the program computed, or "
-                f"assigned to, only after its first evaluation{user_line()}; pass as an argument what is bound again "
-                "later, such as a loop's variable, and do not change the arrays that it uses"
-            )
-        if 0 <= node < self._known:
-            self.used.add(node)
-        return node
-
-    def _placed_before(self, node: int) -> int:
-        for first, last, shift in reversed(self._placements):
-            if first <= node < last:
-                return node - shift
-        raise escaped()

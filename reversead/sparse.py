@@ -50,7 +50,7 @@ def sparse_jacobian(
     @transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
-        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, by, report)
+        return _sparse_matrix(name, selection, argnums, has_aux, pattern, by, report)
 
     return matrix
 
@@ -83,11 +83,22 @@ def sparse_hessian(
     @transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
     def matrix(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, gradient, args, kwargs, argnums)
-        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "symmetric", report)
+        return _sparse_matrix(name, selection, argnums, has_aux, pattern, "symmetric", report)
 
     return matrix
 
 
-def _products(name: str, selection: Selection, has_aux: bool) -> Products:
-    run = Run(name, selection, has_aux)
-    return Products(run.outputs, run.aux, run.push, run.pull)
+def _sparse_matrix(name: str, selection: Selection, argnums: Argnums, has_aux: bool, *options: Any) -> Any:
+    runs: list[Run] = []
+
+    def products(name: str, selection: Selection, has_aux: bool) -> Products:
+        runs.append(Run(name, selection, has_aux))
+        run = runs[-1]
+        return Products(run.outputs, run.aux, run.push, run.pull)
+
+    try:
+        return sparse_matrix(name, selection, argnums, has_aux, products, *options)
+    except BaseException:
+        for run in runs:
+            run.release()
+        raise

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from reversead.junction import Parts
+from shared.errors import stopped_halfway
 from shared.floating_errors import switch
 from shared.primitive import Edge
 from shared.references import ALONE_AS_LOCAL, getrefcount
@@ -40,71 +41,85 @@ SETTINGS = Edge(None, None, _NOTHING)
 _SWITCH = object()
 
 
-def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: Any) -> None:
+def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: Any, placements: list[Any]) -> None:
     """Consume `records` of `tape` from the end, and leave the cotangent of leaf k in `leaves[k]`.
 
     `cotangents[node]` holds the seed of each node of an output and None elsewhere; it is consumed as well, so every
     value is freed as the sweep passes it.  Seeds are never written to: the sweep adds in place only into arrays that
-    it made itself, whose nodes are in `owned`.
+    it made itself, whose nodes are in `owned`.  `placements` is empty at first, and tells of parts that were recorded.
     """
+    last = True
     pop, take = records.pop, cotangents.pop
     owned: set[int] = set()
-    placements: list[Any] = []
     alone = ALONE_AS_LOCAL
-    while cotangents:
-        c = take()
-        while True:
-            parent = pop()
-            kept = pop()
-            edge = pop()
-            last = parent < 0
-            if last:
-                parent = ~parent
-            if c is not None:
-                pull = edge.pull
-                if edge is LEAF:
-                    leaves[kept] = c
-                elif pull is None:
-                    if edge is RECOMPUTE:
-                        _splice(kept, c, records, cotangents, owned, tape, placements)
-                    elif edge is SETTINGS:
-                        switch(kept[0])
-                    elif edge is not DEPENDS:
-                        deposit(edge, c, kept, parent, cotangents, owned)
-                else:
-                    if (
-                        pull is mul
-                        and last
-                        and c.__class__ is _ndarray is kept.__class__
-                        and c.nbytes >= _LARGE
-                        and getrefcount(c) <= alone
-                        and _may_hold_product(c, kept)
-                    ):
-                        # The last use of a large cotangent that nobody else holds: no new array is needed.
-                        term = np.multiply(c, kept, out=c)
+    try:
+        while cotangents:
+            c = take()
+            while True:
+                parent = pop()
+                kept = pop()
+                edge = pop()
+                last = parent < 0
+                if last:
+                    parent = ~parent
+                if c is not None:
+                    pull = edge.pull
+                    if edge is LEAF:
+                        leaves[kept] = c
+                    elif pull is None:
+                        if edge is RECOMPUTE:
+                            _splice(kept, c, records, cotangents, owned, tape, placements)
+                        elif edge is SETTINGS:
+                            switch(kept[0])
+                        elif edge is not DEPENDS:
+                            deposit(edge, c, kept, parent, cotangents, owned)
                     else:
-                        term = pull(c, kept)
-                    old = cotangents[parent]
-                    if old is None:
-                        cotangents[parent] = term
-                    elif old.__class__ is not _ndarray or term.__class__ is not _ndarray:
-                        cotangents[parent] = old + term
-                    elif parent in owned:
-                        old += term
-                    else:
-                        cotangents[parent] = old + term
-                        owned.add(parent)
-            if last:
-                break
+                        if (
+                            pull is mul
+                            and last
+                            and c.__class__ is _ndarray is kept.__class__
+                            and c.nbytes >= _LARGE
+                            and getrefcount(c) <= alone
+                            and _may_hold_product(c, kept)
+                        ):
+                            # The last use of a large cotangent that nobody else holds: no new array is needed.
+                            term = np.multiply(c, kept, out=c)
+                        else:
+                            term = pull(c, kept)
+                        old = cotangents[parent]
+                        if old is None:
+                            cotangents[parent] = term
+                        elif old.__class__ is not _ndarray or term.__class__ is not _ndarray:
+                            cotangents[parent] = old + term
+                        elif parent in owned:
+                            old += term
+                        else:
+                            cotangents[parent] = old + term
+                            owned.add(parent)
+                if last:
+                    break
+    except MemoryError:
+        raise
+    except Exception as error:
+        if _nodes(records) != len(cotangents) + (not last):
+            raise stopped_halfway("an operation of the function") from error
+        raise
+    if records:
+        raise stopped_halfway("an operation of the function")
 
 
 def mark_switches(records: list[Any], start: int, node: int, cotangents: list[Any]) -> None:
     """Mark the nodes at which a sweep has to change NumPy's error handling: of the records from `start` on."""
+    marked = []
     for edge, parent in zip(records[start::3], records[start + 2 :: 3], strict=True):
         if edge is SETTINGS:
-            cotangents[node] = _SWITCH
+            marked.append(node)
         # The node of a record ends where the next one begins.
         node += parent < 0
+    if node != len(cotangents):
+        raise stopped_halfway("an operation of the function")
+    for node in marked:
+        cotangents[node] = _SWITCH
 
 
 #: From this many bytes on, a new array costs the operating system's fresh pages, many times a call's overhead.
@@ -113,6 +128,11 @@ _LARGE = 1 << 17
 
 def _may_hold_product(c: np.ndarray, kept: np.ndarray) -> bool:
     return c.base is None and c.flags.writeable and c.dtype is kept.dtype and (kept.shape == c.shape or not kept.shape)
+
+
+def _nodes(records: list[Any]) -> int:
+    """How many nodes these records are of: more than the tape has counted, if an operation was interrupted."""
+    return sum([parent < 0 for parent in records[2::3]])
 
 
 def _splice(
@@ -139,7 +159,9 @@ def _splice(
             cotangents[node] = cotangent if old is None else old + cotangent
 
 
-def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[int], tape: Any) -> list[Any]:
+def forward(
+    records: list[Any], count: int, tangents: list[Any], wanted: list[int], tape: Any, placements: list[Any]
+) -> list[Any]:
     """The tangents of the nodes `wanted`, from those of the leaves; None where no leaf with a tangent reaches.
 
     A node's tangent is freed after its last use, and written in place by an assignment that is its last use.
@@ -147,7 +169,14 @@ def forward(records: list[Any], count: int, tangents: list[Any], wanted: list[in
     values: list[Any] = [None] * count
     last_use = [-1] * count
     _note_last_uses(records, 0, last_use, 0, wanted)
-    _advance(records, 0, -1, values, last_use, set(), tangents, tape, [])
+    try:
+        last = _advance(records, 0, -1, values, last_use, set(), tangents, tape, placements)
+    except Exception as error:
+        if _nodes(records) != count:
+            raise stopped_halfway("an operation of the function") from error
+        raise
+    if last != count - 1:
+        raise stopped_halfway("an operation of the function")
     return [values[node] for node in wanted]
 
 
@@ -161,8 +190,11 @@ def _advance(
     tangents: list[Any],
     tape: Any,
     placements: list[Any],
-) -> None:
-    """Push tangents through records, of which the first begins node `node + 1`; positions are counted from `origin`."""
+) -> int:
+    """Push tangents through records, of which the first begins node `node + 1`; positions are counted from `origin`.
+
+    Returns the last node.
+    """
     items = iter(records)
     for position, edge, kept, parent in zip(range(origin, origin + len(records), 3), items, items, items, strict=True):
         if parent < 0:
@@ -207,6 +239,7 @@ def _advance(
                 values[node] = term if values[node] is None else values[node] + term
         if last_use[parent] == position:
             values[parent] = None
+    return node
 
 
 def _through(

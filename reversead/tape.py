@@ -14,9 +14,10 @@ form of the registry's edges, no calculus, and nothing of forward mode.
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import sleep
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,23 +26,27 @@ from reversead.sweep import LEAF, SETTINGS, forward, mark_switches, reverse
 from reversead.variable import Variable
 from shared.arguments import as_leaf, differentiable, same_structure
 from shared.errors import ClosedLevelError, ShapeError, closed, user_line
-from shared.floating_errors import error_settings, settings_beyond, switch, switching
+from shared.floating_errors import error_settings, restoring, settings_beyond, switch
 from shared.levels import Level, current_recording
 from shared.tracer import DuckArray
 from shared.tree import LEAF as SINGLE
 
 _ndarray = np.ndarray
+T = TypeVar("T")
 
 #: Where the numbers begin of nodes that a sweep records, as long as they are not in their place; beyond every other.
 UNPLACED = 1 << 60
 #: Where they begin of nodes that are not recorded at all.
 DISCARDED = 1 << 61
+#: Another thread may evaluate a checkpointed function; after so many seconds it is asked again whether it still does.
+_PAUSE = 0.001
 
 
 class Tape(Level):
     """The record of one differentiation; also the level that its variables belong to.
 
-    By hand: make variables, compute, ask for gradients.  A tape belongs to the thread that made it.
+    By hand: make variables, compute, ask for gradients.  A tape belongs to the thread that made it.  An exception that
+    leaves its with block releases it.
 
     >>> with Tape() as tape:
     ...     x = tape.variable(3.0)
@@ -51,6 +56,7 @@ class Tape(Level):
     """
 
     __slots__ = (
+        "before",
         "constant",
         "count",
         "discarded",
@@ -82,7 +88,7 @@ class Tape(Level):
         #: whether an np.errstate lies between operations
         self.switches = False
         recording = current_recording()
-        self.guard = Guard() if recording is None else recording.constants()
+        self.guard = Guard(self.thread) if recording is None else recording.constants()
         # The rest is for checkpoints (`reversead.checkpointing`).
         #: the number that a constant made by the program gets
         self.constant = -1
@@ -93,8 +99,10 @@ class Tape(Level):
         self.replayed = UNPLACED
         #: the first node that may be assigned to: a checkpointed function may not change what it did not make
         self.floor = -DISCARDED
-        #: held by whoever records a part of this tape again; None as long as there is none
+        #: who records a part of this tape again, one after the other; None as long as there is no such part
         self.reopening: Any = None
+        #: while somebody does, what this tape was like before
+        self.before: tuple[Any, ...] | None = None
 
     def variable(self, value: Any) -> Variable:
         """A new independent variable on this tape.  A gradient with respect to it can be asked for.
@@ -114,9 +122,9 @@ class Tape(Level):
             elif isinstance(value, DuckArray):
                 self.guard = value.constants() or self.guard
             node = self.count
-            self.count = node + 1
             self.record((LEAF, len(self.variables), ~0))
             self.variables[node] = len(self.variables)
+            self.count = node + 1
             variables.append(Variable(self, value, node))
         return variables
 
@@ -131,14 +139,26 @@ class Tape(Level):
                 cotangents[node] = seed if cotangents[node] is None else cotangents[node] + seed
         leaves: list[Any] = [None] * len(self.variables)
         records = self.records.copy() if keep else self.records
-        if not self._may_switch():
-            reverse(records, cotangents, leaves, self)
-            return leaves
-        mark_switches(records, 0, 0, cotangents)
-        with switching():
-            switch(settings_beyond(self.settings, self.outside))
-            reverse(records, cotangents, leaves, self)
+        placements: list[Any] = []
+        try:
+            if self._may_switch():
+                mark_switches(records, 0, 0, cotangents)
+                self._switching(lambda: reverse(records, cotangents, leaves, self, placements), self.settings)
+            else:
+                reverse(records, cotangents, leaves, self, placements)
+        except BaseException:
+            _release(placements)
+            raise
         return leaves
+
+    def _switching(self, sweep: Callable[[], T], settings: Any) -> T:
+        """The result of a sweep that begins with those settings, and may meet others."""
+
+        def call() -> T:
+            switch(settings_beyond(settings, self.outside))
+            return sweep()
+
+        return restoring(call)
 
     def _may_switch(self) -> bool:
         """Whether a sweep may have to change NumPy's error handling; what it records itself may have an np.errstate."""
@@ -148,17 +168,40 @@ class Tape(Level):
         """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
         if self.reopening is None:
             return self.count
-        with self.reopening:
-            parents = self.records[2::3]
-            if max(max(parents, default=0), ~min(parents, default=0), max(wanted, default=0)) >= UNPLACED:
-                raise escaped()
-            return self.count
+        parents = self.records[2::3]
+        if max(max(parents, default=0), ~min(parents, default=0), max(wanted, default=0)) >= UNPLACED:
+            raise escaped()
+        return self.settled()
+
+    def settled(self) -> int:
+        """The number of nodes as it is while nobody records a part of this tape again."""
+        while True:
+            count, before = self.count, self.before
+            if count < UNPLACED:
+                return count
+            if before is not None:
+                settled: int = before[0]
+                return settled
+            if self.inner is not None and self.thread == get_ident():
+                raise ClosedLevelError(
+                    f"a gradient was asked for{user_line()} inside of a checkpointed function, on whose tape nothing "
+                    "is recorded meanwhile; ask for it outside, and pass it as an argument"
+                )
+            sleep(_PAUSE)
 
     def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
         wanted = [node for node in nodes if node >= 0]
-        with switching() if self._may_switch() else nullcontext():
-            reached = forward(self.records, self.size(wanted), tangents, wanted, self)
+        count, placements = self.size(wanted), list[Any]()
+        try:
+            if self._may_switch():
+                sweep = partial(forward, self.records, count, tangents, wanted, self, placements)
+                reached = self._switching(sweep, self.outside)
+            else:
+                reached = forward(self.records, count, tangents, wanted, self, placements)
+        except BaseException:
+            _release(placements)
+            raise
         found = iter(reached)
         return [next(found) if node >= 0 else None for node in nodes]
 
@@ -171,7 +214,15 @@ class Tape(Level):
         if not isinstance(output, Variable) or output.level is not self:
             raise ShapeError(f"gradient: the output {output!r} was not computed on this tape")
         if self.count and not self.records:
-            raise ClosedLevelError(f"gradient: this tape was released{user_line()}; ask for gradients before that")
+            raise ClosedLevelError(
+                f"gradient: this tape was released{user_line()}, by release() or by an exception that left its with "
+                "block; ask for gradients before that"
+            )
+        if getattr(self.guard, "owner", 0) < 0:
+            raise ClosedLevelError(
+                f"gradient: the thread that wrote this tape was lost{user_line()} when the process forked; "
+                "differentiate in this process instead"
+            )
         if cotangent is None:
             if output.shape:
                 raise ShapeError(f"gradient: give the cotangent of an output of shape {output.shape}")
@@ -192,29 +243,44 @@ class Tape(Level):
     def __enter__(self) -> Tape:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: Any, *exception: object) -> None:
+        try:
+            if kind is None:
+                self.close()
+            else:
+                self.release()
+        except BaseException:
+            # An interrupt leaves the block as any exception does.
+            self.release()
+            raise
 
     def note_settings(self, settings: Any = None) -> None:
         """Record that NumPy's error handling is another one from the next operation on: the present one by default."""
-        before, self.settings = self.settings, settings or error_settings()
-        kept = (settings_beyond(before, self.outside), settings_beyond(self.settings, self.outside))
+        settings = settings or error_settings()
+        kept = (settings_beyond(self.settings, self.outside), settings_beyond(settings, self.outside))
         if kept[0] != kept[1]:
+            self.switches = True
             # A node that nothing leads to: it refers to itself.
             self.record((SETTINGS, kept, ~self.count))
             self.count += 1
-            self.switches = True
+        self.settings = settings
 
     def close(self) -> None:
         """Stop recording: from now on a use of this tape's variables is an error.  Gradients may still be asked."""
+        self.end()
+        if isinstance(self.guard, Guard):
+            self.guard.owner = 0
+
+    def end(self) -> None:
+        """The same for a tape that nobody but the call in progress will sweep."""
         self.closed = True
         self.thread = -1
 
     def release(self) -> None:
         """Drop everything recorded, and give large constants back to their owners for writing."""
-        self.close()
-        self.records.clear()
+        self.end()
         self.guard.release()
+        self.records.clear()
 
     def refusal(self) -> Exception:
         """Why a variable of this tape cannot be used here and now."""
@@ -234,6 +300,14 @@ def escaped() -> Exception:
         "a traced value that a checkpointed function computed was stored outside of it, and used there"
         f"{user_line()}; it is not recorded. Return it from the function instead"
     )
+
+
+def _release(placements: list[Any]) -> None:
+    """Give back what the parts hold that a sweep has recorded (`reversead.reopening`), which an exception has left."""
+    for *_, guard in placements:
+        held = guard()
+        if held is not None:
+            held.release()
 
 
 class _Ended:

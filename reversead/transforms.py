@@ -46,10 +46,14 @@ _REAL = frozenset((float, np.float64, np.float32))
 class Run:
     """One evaluation of a function on a tape, kept for sweeps."""
 
-    __slots__ = ("aux", "nodes", "outputs", "selection", "structure", "tape")
+    __slots__ = ("__del__", "aux", "nodes", "outputs", "selection", "structure", "tape")
+    #: what the interpreter calls when this is freed; written in C, so that no interrupt can come in it
+    __del__: Callable[[], None]
 
     def __init__(self, name: str, selection: Selection, has_aux: bool = False):
         self.tape = tape = Tape(name)
+        # What a checkpoint keeps may refer to variables, and so to the tape.
+        self.__del__ = tape.records.clear
         self.selection = selection
         try:
             variables = tape.inputs(selection.leaves, copy=True)
@@ -59,14 +63,14 @@ class Run:
             self.nodes = [o.index if isinstance(o, Variable) and o.level is tape else -1 for o in leaves]
             self.outputs = [primal_of(o, tape) for o in leaves]
             self.aux = strip(aux, tape)
+            tape.close()
         except BaseException:
             tape.release()
             raise
-        tape.close()
 
-    def __del__(self) -> None:
-        # What a checkpoint keeps may refer to variables, and so to the tape.
-        self.tape.records.clear()
+    def release(self) -> None:
+        """Give up the tape: for a transform that an exception leaves, whose frame may be kept, and this with it."""
+        self.tape.release()
 
     def output(self) -> Any:
         return unflatten(self.structure, self.outputs)
@@ -132,12 +136,15 @@ def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, name: str) -> 
                 seed = out.primal.seed(seed)
             if has_aux:
                 aux = strip(aux, tape)
-            tape.close()
+            tape.end()
             found = tape.sweep([out.index if traced else -1], [seed], keep=False)
             value = primal_of(out, tape)
             gradient = selection.pack(as_leaves(found, selection.leaves))
-        finally:
             tape.release()
+        except BaseException:
+            # Again, if that was interrupted.
+            tape.release()
+            raise
         return ((value, aux) if has_aux else value), gradient
 
     return value_and_gradient
@@ -196,7 +203,11 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
         """The cotangents of the primals that vary, for a cotangent of the output."""
         return selection.pack(run.pull(same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)))
 
-    return (run.output(), pullback, run.aux) if has_aux else (run.output(), pullback)
+    try:
+        return (run.output(), pullback, run.aux) if has_aux else (run.output(), pullback)
+    except BaseException:
+        run.release()
+        raise
 
 
 def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | None = None) -> tuple[Any, ...]:
@@ -221,7 +232,11 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
         return unflatten(run.structure, run.push(selection.unpack("linearize", given)))
 
-    return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)
+    try:
+        return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)
+    except BaseException:
+        run.release()
+        raise
 
 
 def jvp(
@@ -244,8 +259,12 @@ def jvp(
     """
     selection = Selection("jvp", f, tuple(primals), {}, argnums)
     run = Run("jvp", selection, has_aux)
-    tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
-    return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
+    try:
+        tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
+        return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
+    except BaseException:
+        run.release()
+        raise
 
 
 def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -267,10 +286,14 @@ def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Func
         for argument in selection.arguments():
             scalar_input("derivative", argument)
         run = Run("derivative", selection, has_aux)
-        ones = [one_of(leaf) for leaf in selection.leaves]
-        tangents = [unflatten(run.structure, run.push_one(k, one)) for k, one in enumerate(ones)]
-        result = tangents[0] if selection.single else tuple(tangents)
-        return (result, run.aux) if has_aux else result
+        try:
+            ones = [one_of(leaf) for leaf in selection.leaves]
+            tangents = [unflatten(run.structure, run.push_one(k, one)) for k, one in enumerate(ones)]
+            result = tangents[0] if selection.single else tuple(tangents)
+            return (result, run.aux) if has_aux else result
+        except BaseException:
+            run.release()
+            raise
 
     return df
 
@@ -294,16 +317,20 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
         selection = Selection(name, f, args, kwargs, argnums)
         arguments = [require_same_shape(name, leaves) for leaves in selection.leaves_by_argument()]
         run = Run(name, selection, has_aux)
-        tangents = []
-        for k, leaf in enumerate(arguments):
-            require_same_shape(name, [leaf], run.outputs)
-            shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
-            found = run.push_one(k, np.ones(shape, dtype)[()])[0]
-            direction = scattered_powers(shape, dtype)
-            require_elementwise(name, run.push_one(k, direction)[0], found, direction)
-            tangents.append(found)
-        result = tangents[0] if selection.single else tuple(tangents)
-        return (result, run.aux) if has_aux else result
+        try:
+            tangents = []
+            for k, leaf in enumerate(arguments):
+                require_same_shape(name, [leaf], run.outputs)
+                shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
+                found = run.push_one(k, np.ones(shape, dtype)[()])[0]
+                direction = scattered_powers(shape, dtype)
+                require_elementwise(name, run.push_one(k, direction)[0], found, direction)
+                tangents.append(found)
+            result = tangents[0] if selection.single else tuple(tangents)
+            return (result, run.aux) if has_aux else result
+        except BaseException:
+            run.release()
+            raise
 
     return df
 
@@ -311,25 +338,34 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
 def _rows(
     name: str, selection: Selection, has_aux: bool, chunk_size: int | None, executor: Executor | None = None
 ) -> tuple[Run, list[Any]]:
-    """One run, and for each input the cotangents along all directions of the outputs."""
+    """One run, whose tape is released, and for each input the cotangents along all directions of the outputs."""
     if executor is not None:
         refuse_traced(name, [selection.args, selection.kwargs])
     run = Run(name, selection, has_aux)
-    if executor is None:
-        rows = along_directions(name, run.outputs, run.pull, chunk_size)
-        return run, rows or [np.zeros((0, *Like(leaf).shape)) for leaf in selection.leaves]
-    # A tape belongs to the thread that made it, so every span makes its own.
-    job = partial(_span_of_rows, name, selection, has_aux)
-    spans = spans_of(number_of_directions(run.outputs), chunk_size)
-    parts = list(on_executor(name, executor, job, [(span,) for span in spans]))
-    if not parts:
-        return run, [np.zeros((0, *Like(leaf).shape)) for leaf in selection.leaves]
-    return run, [np.concatenate(column) for column in zip(*parts, strict=True)]
+    try:
+        if executor is None:
+            rows = along_directions(name, run.outputs, run.pull, chunk_size)
+        else:
+            # A tape belongs to the thread that made it, so every span makes its own.
+            job = partial(_span_of_rows, name, selection, has_aux)
+            spans = spans_of(number_of_directions(run.outputs), chunk_size)
+            parts = list(on_executor(name, executor, job, [(span,) for span in spans]))
+            rows = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        run.release()
+    except BaseException:
+        # Again, if that was interrupted.
+        run.release()
+        raise
+    return run, rows or [np.zeros((0, *Like(leaf).shape)) for leaf in selection.leaves]
 
 
 def _span_of_rows(name: str, selection: Selection, has_aux: bool, span: tuple[int, int]) -> list[Any]:
     run = Run(name, selection, has_aux)
-    return along_directions(name, run.outputs, run.pull, None, span)
+    try:
+        return along_directions(name, run.outputs, run.pull, None, span)
+    except BaseException:
+        run.release()
+        raise
 
 
 def value_and_jacobian(
@@ -512,10 +548,14 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
         # The derivative of f along v.  Its gradient is the product, and unlike a derivative of the gradient of f does
         # not need that gradient's value, in a network a product of matrices a layer.
         run = Run("hvp", Selection("hvp", f, args, {}, chosen), has_aux)
-        for output in run.outputs:
-            scalar_output("hvp", output)
-        tangent = unflatten(run.structure, run.push(run.selection.unpack("hvp", v)))
-        return (tangent, run.aux) if has_aux else tangent
+        try:
+            for output in run.outputs:
+                scalar_output("hvp", output)
+            tangent = unflatten(run.structure, run.push(run.selection.unpack("hvp", v)))
+            return (tangent, run.aux) if has_aux else tangent
+        except BaseException:
+            run.release()
+            raise
 
     value, product = _value_and_grad(slope, chosen, has_aux, "hvp")(*primals)
     return (product, value[1]) if has_aux else product

@@ -17,7 +17,6 @@ from reversead.records import detached
 from reversead.tape import DISCARDED, Tape
 from reversead.variable import LOCAL, Variable, new_view
 from shared.levels import Tracer
-from shared.references import ALONE_AS_ITEM, getrefcount
 from shared.tracer import DuckArray, ViewOf
 from shared.tree import Structure, flatten, unflatten
 
@@ -57,8 +56,10 @@ class Unrecorded:
             if inner.guard.held:
                 own = [value for _, value, _ in twins] + [self._below(leaf) for leaf in self._found]
                 _hand_over(inner.guard, tape.guard, own)
-        finally:
             inner.release()
+        except BaseException:
+            inner.release()
+            raise
         #: for the arguments that were not changed in place, what stands for them on the tape
         self._originals = {id(twin): leaf for twin, value, leaf in twins if twin.primal is value}
         self.changed = len(self._originals) < len(twins)
@@ -145,13 +146,21 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
                 used.add(node)
 
     before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings
-    tape.count, tape.floor, tape.constant, tape.guard, tape.inner = first, first, LOCAL, inner.guard, inner
-    tape.record = note  # type: ignore[assignment]
-    try:
-        return call()
-    finally:
-        tape.discarded = tape.count
+
+    def resume() -> None:
+        tape.discarded = max(tape.discarded, tape.count)
         tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings = before
+
+    try:
+        tape.count, tape.floor, tape.constant, tape.guard, tape.inner = first, first, LOCAL, inner.guard, inner
+        tape.record = note  # type: ignore[assignment]
+        result = call()
+        resume()
+    except BaseException:
+        # Again, if it was interrupted.
+        resume()
+        raise
+    return result
 
 
 def _hand_over(guard: Guard, to: Guard, own: Sequence[Any]) -> None:
@@ -160,7 +169,7 @@ def _hand_over(guard: Guard, to: Guard, own: Sequence[Any]) -> None:
     The values of variables, `own`, are constants as well where they meet variables that were not given.
     """
     variables = {id(owner) for value in own for owner in (value, getattr(value, "base", None))}
-    for key in guard.held:
-        # What the function made itself and dropped is known to the guard and its register alone.
-        if key not in variables and getrefcount(guard.held[key]) > ALONE_AS_ITEM + 1:
-            to.constant(guard.held[key])
+    # What the function made itself and dropped is wanted by nobody.
+    for array in guard.wanted():
+        if id(array) not in variables:
+            to.constant(array)

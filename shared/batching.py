@@ -412,11 +412,15 @@ def report_loops() -> Iterator[Counter[str]]:
     Counter({'allclose': 1})
     """
     found: Counter[str] = Counter()
-    token = _loops.set(found)
+    before = _loops.get()
     try:
+        _loops.set(found)
         yield found
-    finally:
-        _loops.reset(token)
+        _loops.set(before)
+    except BaseException:
+        # Again, if it was interrupted.
+        _loops.set(before)
+        raise
 
 
 def _lifted_for(index: Any, buffer: Any, level: Batch) -> Any:

@@ -150,6 +150,13 @@ def not_a_number(wanted: str, instead: str) -> TracerConversionError:
     )
 
 
+def stopped_halfway(what: str) -> DifferentiationError:
+    return DifferentiationError(
+        f"{what} was stopped halfway by an exception, such as an interrupt, and the function caught that and went on"
+        f"{user_line()}; catch it outside of what is differentiated"
+    )
+
+
 def closed(tracer: Any) -> ClosedLevelError:
     return ClosedLevelError(
         f"a traced value was used after its differentiation ({tracer.level.transform}) had ended{user_line()}. "

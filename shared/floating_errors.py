@@ -6,14 +6,14 @@ them has to treat an overflow as the program did that the operation stands in.  
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 Settings = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def _all_settings() -> Any:
@@ -40,7 +40,7 @@ _variable = _find_variable()
 #: What stands for the settings in effect: an object that stays the same as long as they do.
 error_settings: Callable[[], Any] = _all_settings if _variable is None else _variable.get
 
-#: The settings where a sweep began that sets others in between.
+#: The settings where `restoring` began.
 _OUTSIDE: ContextVar[Settings | None] = ContextVar("settings outside of a sweep", default=None)
 
 
@@ -59,26 +59,45 @@ def settings_beyond(token: Any, outside: Any) -> Settings:
 def _settings_of(token: Any) -> dict[str, Any]:
     if _variable is None:
         return dict(token)
-    reset = _variable.set(token)
+    before = _variable.get()
     try:
-        return dict(_all_settings())
-    finally:
-        _variable.reset(reset)
+        _variable.set(token)
+        found = dict(_all_settings())
+        _variable.set(before)
+    except BaseException:
+        # Again, if it was interrupted.
+        _variable.set(before)
+        raise
+    return found
 
 
-@contextmanager
-def switching() -> Iterator[None]:
-    """Within it, `switch` may change NumPy's settings; afterwards they are what they were."""
-    token = _OUTSIDE.set(dict(_all_settings()))
+def restoring(call: Callable[[], T]) -> T:
+    """The value of `call()`, within which `switch` may change NumPy's settings; afterwards they are what they were."""
+    before, outside = error_settings(), _OUTSIDE.get()
+
+    def restore() -> None:
+        _OUTSIDE.set(outside)
+        if _variable is not None:
+            _variable.set(before)
+        else:
+            _set(dict(before))
+
     try:
-        with np.errstate():
-            yield
-    finally:
-        _OUTSIDE.reset(token)
+        _OUTSIDE.set(dict(_all_settings()))
+        found = call()
+        restore()
+    except BaseException:
+        # Again, if it was interrupted.
+        restore()
+        raise
+    return found
 
 
 def switch(settings: Settings) -> None:
-    """Set NumPy's settings to what they were where `switching` began, but for these."""
-    found = {**(_OUTSIDE.get() or {}), **settings}
-    np.seterrcall(found.pop("call", None))
-    np.seterr(**found)
+    """Set NumPy's settings to what they were where `restoring` began, but for these."""
+    _set({**(_OUTSIDE.get() or {}), **settings})
+
+
+def _set(settings: dict[str, Any]) -> None:
+    np.seterrcall(settings.pop("call", None))
+    np.seterr(**settings)

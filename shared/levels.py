@@ -24,7 +24,18 @@ RECORDING: ContextVar[Any] = ContextVar("recording", default=None)
 def current_recording() -> Any:
     """The record that this thread writes; None also where a copied context outlives the record, or is another's."""
     found = RECORDING.get()
-    return found if found is None or found.thread == get_ident() else None
+    return found if found is None or found.thread == get_ident() else _around(found)
+
+
+def _around(found: Any) -> Any:
+    """The record in effect, where one was found that has ended, or is another thread's.
+
+    An interrupt may come before an ended record is put away, which is done here then.
+    """
+    while found is not None and found.closed:
+        found = found.outer
+        RECORDING.set(found)
+    return found if found is not None and found.thread == get_ident() else None
 
 
 class Level:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from traceback import format_exception
 from typing import Any, NoReturn, TypeVar
@@ -47,7 +47,7 @@ def checked_executor(name: str, executor: Any) -> None:
 
 def on_executor(
     name: str, executor: Executor, job: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """`job(*task)` for each task, run by the executor, in the order of the tasks.
 
     What the job itself raises is raised here as it is, with the worker's traceback in a note if that was another
@@ -305,16 +305,21 @@ def sum_over_shards(
         """The sum of the values, and the sum of the gradients."""
         tasks = [(parameters, *shard) for shard in parts]
         if executor is None:
-            results: Iterator[Any] = (value_and_grad(*task) for task in tasks)
+            results: Generator[Any, None, None] = (value_and_grad(*task) for task in tasks)
         else:
             refuse_traced(name, tasks)
             results = on_executor(name, executor, value_and_grad, tasks)
         total, gradient, extras = None, None, []
-        for result in results:
-            value, slope, aux = _parts(name, result, has_aux)
-            extras.append(aux)
-            total = value if total is None else as_leaf(total + value, value)
-            gradient = slope if gradient is None else tree_map(lambda a, b: as_leaf(a + b, b), gradient, slope)
+        try:
+            for result in results:
+                value, slope, aux = _parts(name, result, has_aux)
+                extras.append(aux)
+                total = value if total is None else as_leaf(total + value, value)
+                gradient = slope if gradient is None else tree_map(lambda a, b: as_leaf(a + b, b), gradient, slope)
+        except BaseException:
+            # Cancels what is waiting; the exception may be kept, and with it this frame.
+            results.close()
+            raise
         return ((total, extras) if has_aux else total), gradient
 
     return of_parameters

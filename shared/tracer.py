@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from shared.errors import StaleViewError, no_rule, not_a_number, unsupported_keyword, user_line
+from shared.errors import StaleViewError, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.references import ALONE_IN_SLOT, getrefcount
@@ -253,7 +253,11 @@ class DuckArray(Tracer):
                 self.join(inner.level)
         if not self.is_array:
             raise TypeError("a traced scalar does not support item assignment")
-        self.update(SETITEM, value, index)
+        try:
+            self.update(SETITEM, value, index)
+        except BaseException as error:
+            _spoil_if_stopped(self, error)
+            raise
 
     def replace(self, result: Any) -> Any:
         """The end of `x += v`: an array takes the result as its new contents, a number becomes a new number."""
@@ -273,7 +277,11 @@ class DuckArray(Tracer):
             if not np.can_cast(result.dtype, self.dtype, "same_kind"):
                 raise TypeError(f"cannot assign a result of dtype {result.dtype} in place to {self.dtype}")
             result = result.astype(self.dtype)
-        self.become(result)
+        try:
+            self.become(result)
+        except BaseException as error:
+            _spoil_if_stopped(self, error)
+            raise
         for name in ("primal", "tangent"):
             # NumPy's sum of two arrays without axes is a scalar, but in place it stays an array.
             if isinstance(getattr(self, name, None), np.generic):
@@ -333,6 +341,30 @@ def captured(value: Any, by: Any) -> Any:
         return value
     constants = by.constants()
     return value if constants is None else constants.constant(value)
+
+
+class _Stopped:
+    """Stands in place of the level of an array to which an assignment was made in part."""
+
+    def __getattribute__(self, name: str) -> NoReturn:
+        raise stopped_halfway("an assignment")
+
+
+def _spoil_if_stopped(array: Any, error: BaseException) -> None:
+    """Let nobody use an array, or the base of a view, of which an interrupted assignment may have changed a part.
+
+    What raises otherwise (an index that does not fit) has changed nothing.
+    """
+    if isinstance(error, Exception) and not isinstance(error, MemoryError):
+        return
+    while isinstance(array, ViewOf):
+        array.level = _STOPPED  # type: ignore[attr-defined]
+        array = array.base
+    if isinstance(array, DuckArray):
+        array.level = _STOPPED
+
+
+_STOPPED: Any = _Stopped()
 
 
 # --- writing in place -------------------------------------------------------------------------------------------------

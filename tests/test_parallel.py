@@ -788,23 +788,3 @@ def test_work_that_kills_every_dask_worker_is_told(
     with pytest.raises(ExecutorError, match=r"a worker of the executor was lost, .*\(KilledWorker") as caught:
         in_time(lambda: ad.jacobian(functions.kill_always, executor=dask)(X, os.getpid()))
     assert type(caught.value.__cause__).__name__ == "KilledWorker"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_process_forked_while_a_thread_locks_a_constant_does_not_hang() -> None:
-    # The child has the lock as it was, but not the thread that would release it.
-    script = """
-import faulthandler, os
-import numpy as np
-import reversead, reversead.guard
-reversead.guard._lock.acquire()
-child = os.fork()
-if not child:
-    faulthandler.dump_traceback_later(30, exit=True)
-    constant = np.ones(5000)
-    print(reversead.grad(lambda x: np.sum(x * constant))(np.ones(5000))[0], flush=True)
-    os._exit(0)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.stdout.split() == ["1.0", "0"], done.stderr[-2000:]

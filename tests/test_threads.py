@@ -220,17 +220,17 @@ def test_argument_locked_during_a_gradient_is_writable_afterwards() -> None:
 
 def test_collector_that_frees_a_tape_while_the_guard_works_does_not_hang() -> None:
     # A pullback in a user's own reference cycle is freed by the cyclic collector, which may run between any two
-    # steps, also those that the guard takes under its lock.  Here it does; in a process that can be stopped.
+    # steps, also those in which an array is being locked.  Here it does; in a process that can be stopped.
     script = """
 import faulthandler, gc
 import numpy as np
-import reversead, reversead.guard
-faulthandler.dump_traceback_later(5, exit=True)
+import reversead, shared.locks
+faulthandler.dump_traceback_later(30, exit=True)
 class Collecting(dict):
     def get(self, *key):
         gc.collect()
         return super().get(*key)
-reversead.guard._locked = Collecting()
+shared.locks._tokens = Collecting()
 class Holder: pass
 def cycle():
     holder, constant = Holder(), np.ones(5000)
@@ -239,7 +239,7 @@ def cycle():
 cycle()
 constant = np.ones(5000)
 reversead.grad(lambda x: np.sum(x * constant))(np.ones(5000))
-print("done", constant.flags.writeable, len(reversead.guard._locked))
+print("done", constant.flags.writeable, len(shared.locks._tokens))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ["done", "True", "0"], done.stderr[-2000:]

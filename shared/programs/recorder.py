@@ -25,7 +25,8 @@ from shared.errors import (
     user_line,
 )
 from shared.floating_errors import error_settings, settings_beyond
-from shared.levels import Level, Tracer
+from shared.levels import Level, Tracer, current_recording
+from shared.locks import Locks
 from shared.primitive import Primitive
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
 from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
@@ -68,12 +69,14 @@ class Recording(Level):
 
     __slots__ = (
         "arrays", "contents", "custom", "errors", "guarded", "lines", "literals", "locked", "longest", "lowered",
-        "numbers", "outside", "raised", "steps", "thread", "types",
+        "numbers", "outer", "outside", "raised", "steps", "thread", "types",
     )  # fmt: skip
 
     def __init__(self, transform: str = "trace", lowered: frozenset[Any] = frozenset(), longest: int | None = None):
         super().__init__(transform)
         self.thread = get_ident()
+        #: the record that this thread wrote before, if any
+        self.outer = current_recording()
         #: after so many values the record is given up
         self.longest = LONGEST_RECORD if longest is None else longest
         #: what an operation raised, with the user's line, where the function has caught it
@@ -91,7 +94,7 @@ class Recording(Level):
         self.arrays: dict[int, np.ndarray] = {}
         #: what small arrays held when they were read, and the large ones that are locked
         self.contents: dict[int, bytes] = {}
-        self.locked: list[np.ndarray] = []
+        self.locked = Locks(self.thread)
         #: the users' lines by place in the code; None for this library's own code
         self.lines: dict[Any, str | None] = {}
         self.guarded: dict[Any, None] = {}
@@ -118,8 +121,9 @@ class Recording(Level):
             key = (value.__class__, getattr(value, "dtype", None), repr(value))
         number = self.numbers.get(key)
         if number is None:
-            number = self.numbers[key] = self.new(value)
+            number = self.new(value)
             self.literals[number] = value
+            self.numbers[key] = number
         return number
 
     def _array(self, array: np.ndarray) -> int:
@@ -130,14 +134,13 @@ class Recording(Level):
             contents = self.contents.get(number)
             if contents is None or contents_of(array) == contents:
                 return number
-        number = self.numbers[key] = self.new(array)
+        number = self.new(array)
         self.arrays[number] = array
         owner: Any = array if array.base is None else array.base
-        if array.nbytes <= LARGEST_COMPARED or owner.__class__ is not np.ndarray:
+        if array.nbytes <= LARGEST_COMPARED or owner.__class__ is not np.ndarray or not self.locked.lock(owner):
             self.contents[number] = contents_of(array)
-        elif owner.flags.writeable:
-            owner.flags.writeable = False
-            self.locked.append(owner)
+        # Last, so that an interrupt leaves no number without an array.
+        self.numbers[key] = number
         return number
 
     def lifted(self, value: Any) -> Any:
@@ -292,8 +295,7 @@ class Recording(Level):
         """Stop recording, and give the arrays that were locked back for writing."""
         self.closed = True
         self.thread = -1
-        while self.locked:
-            self.locked.pop().flags.writeable = True
+        self.locked.release()
         self.lines.clear()
 
     def settle(self) -> tuple[dict[int, Any], dict[int, np.ndarray]]:
@@ -323,7 +325,7 @@ class Recording(Level):
 class Constants:
     """What stands in place of a tape's guard while a program is recorded: a constant is recorded, and not copied."""
 
-    __slots__ = ("held", "recording")
+    __slots__ = ("__weakref__", "held", "recording")
 
     def __init__(self, recording: Recording):
         self.recording = recording

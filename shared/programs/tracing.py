@@ -73,6 +73,16 @@ def record(
     if not callable(f):
         raise TypeError(f"{transform}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
     recording = Recording(transform, lowered, longest)
+    try:
+        return _recorded(recording, f, args, kwargs)
+    except BaseException:
+        # Again, if it was interrupted.
+        _end(recording)
+        raise
+
+
+def _recorded(recording: Recording, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    transform = recording.transform
     name = readable_name(f)
     leaves, structure = flatten([list(args), kwargs])
     names, static_leaves, traced = _recorded_leaves(recording, leaves, list(argument_paths(f, args, kwargs)))
@@ -80,8 +90,8 @@ def record(
     given, keywords = unflatten(structure, traced)
     watched = [leaf for leaf in traced if isinstance(leaf, Recorded)]
     leaf = leaves = traced = None  # type: ignore[assignment]
-    token = RECORDING.set(recording)
     try:
+        RECORDING.set(recording)
         result, out_structure = flatten(f(*given, **keywords))
         outputs = [_output(recording, name, leaf) for leaf in result]
         for leaf, number in zip(watched, inputs, strict=True):
@@ -99,8 +109,7 @@ def record(
             )
         raise
     finally:
-        RECORDING.reset(token)
-        recording.end()
+        _end(recording)
     if recording.raised is not None:
         raise CaughtExceptionError(f"{name} caught {recording.raised}")
     layouts = _layouts(recording, inputs, [leaf.primal for leaf in watched])
@@ -117,6 +126,11 @@ def record(
         name, recording.types, inputs, _named_captures(names, captured), structure, static_leaves, literals, captured,
         recording.steps, outputs, out_structure, tuple(recording.custom), layouts,
     )  # fmt: skip
+
+
+def _end(recording: Recording) -> None:
+    recording.end()
+    RECORDING.set(recording.outer)
 
 
 def _recorded_leaves(

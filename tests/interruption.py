@@ -1,0 +1,151 @@
+"""Interrupts at every place of a call: the exception that Ctrl-C raises, before each bytecode of this library's own.
+
+A call that does the same each time is run once to number the places, and then once for each place, where the tracing
+function of the interpreter raises (`sys.settrace`, `f_trace_opcodes`).  Signals come in fewer places: CPython looks for
+them where functions begin and loops go round.  To make the whole linear in the places, only the one frame is traced by
+bytecodes that the place lies in.
+"""
+
+from __future__ import annotations
+
+import dis
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import CO_GENERATOR
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import dualad
+import reversead
+import shared
+
+_ROOTS = tuple(
+    os.path.dirname(os.path.abspath(str(package.__file__))) + os.sep for package in (dualad, reversead, shared)
+)
+
+
+class Place(NamedTuple):
+    """Before bytecode `step` of the frame that is the library's `call`-th; step 0 is where the frame begins."""
+
+    call: int
+    step: int
+    line: str
+
+    def __str__(self) -> str:
+        return f"call {self.call}, bytecode {self.step} ({self.line})"
+
+
+@cache
+def is_ours(code: CodeType) -> bool:
+    """Whether code is this library's."""
+    return code.co_filename.startswith(_ROOTS)
+
+
+@cache
+def _handling(code: CodeType) -> frozenset[int]:
+    """Where the handling of exceptions begins and ends: CPython would never forget one that is raised there."""
+    found: set[int] = set()
+    before: list[int] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE"):
+            found.add(instruction.offset)
+            if instruction.opname == "POP_EXCEPT":
+                found.update(before[-1:])
+        before = [instruction.offset] if instruction.opname == "COPY" else []
+    return frozenset(found)
+
+
+def places(run: Callable[[], Any], among: Callable[[CodeType], bool] = is_ours, signals: bool = False) -> list[Place]:
+    """The places of a call in code that is `among` what is asked for; with `signals`, where CPython looks for these."""
+    found: list[Place] = []
+    calls = 0
+
+    def on_call(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal calls
+        if not among(frame.f_code):
+            return None
+        call, step, last = calls, 0, ""
+        calls += 1
+
+        def note(frame: FrameType) -> None:
+            name = os.path.relpath(frame.f_code.co_filename)
+            found.append(Place(call, step, f"{name}:{frame.f_lineno} in {frame.f_code.co_name}"))
+
+        def on_bytecode(frame: FrameType, event: str, arg: Any) -> Any:
+            nonlocal step, last
+            if event == "opcode":
+                step += 1
+                looked = last.startswith(("RESUME", "CALL", "JUMP_BACKWARD"))
+                last = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+                if frame.f_lasti not in _handling(frame.f_code) and (looked or not signals):
+                    note(frame)
+            return on_bytecode
+
+        if not frame.f_code.co_flags & CO_GENERATOR:
+            note(frame)
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return on_bytecode
+
+    _traced(run, on_call)
+    return found
+
+
+def interrupted(
+    run: Callable[[], Any],
+    place: Place,
+    error: type[BaseException] = KeyboardInterrupt,
+    among: Callable[[CodeType], bool] = is_ours,
+) -> BaseException | None:
+    """The exception that leaves a call that is interrupted at a place, if one does."""
+    calls = 0
+
+    def on_call(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal calls
+        if not among(frame.f_code):
+            return None
+        calls += 1
+        if calls <= place.call:
+            return None
+        if calls > place.call + 1:
+            return None
+        if not place.step:
+            raise error
+        steps = 0
+
+        def on_bytecode(frame: FrameType, event: str, arg: Any) -> Any:
+            nonlocal steps
+            if event == "opcode":
+                steps += 1
+                if steps == place.step:
+                    raise error
+            return on_bytecode
+
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return on_bytecode
+
+    try:
+        _traced(run, on_call)
+    except error as raised:
+        return raised
+    return None
+
+
+def _traced(run: Callable[[], Any], on_call: Any) -> None:
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+
+
+def unraisable() -> Iterator[list[Any]]:
+    """What is printed as "Exception ignored in" meanwhile: for use as a context manager."""
+    found: list[Any] = []
+    before, sys.unraisablehook = sys.unraisablehook, found.append
+    try:
+        yield found
+    finally:
+        sys.unraisablehook = before
