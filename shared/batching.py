@@ -243,6 +243,10 @@ class Batched(DuckArray):
     def twin(self) -> Batched:
         return Batched(self.level, self.primal)
 
+    def conformed(self, derivative: Any, leaf: Any) -> Any:
+        # The examples of numbers are an array.
+        return derivative
+
     def become(self, other: Any) -> None:
         self.primal = other.primal
 

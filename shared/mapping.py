@@ -157,6 +157,10 @@ def _result(leaf: Any, level: Batch, axis: int | None) -> Any:
             f"vmap: the function returned a {type(leaf).__name__}{user_line()}; return numbers or arrays, in nested "
             "lists, tuples, dicts or named tuples"
         )
+    recording = current_recording()
+    if recording is not None:
+        # An array from outside, whose contents may be others in the next run
+        leaf = recording.lifted(leaf)
     if axis is None:
         return np.copy(leaf) if isinstance(leaf, (np.ndarray, DuckArray)) else leaf
     return _placed(np.broadcast_to(leaf, (level.size, *np.shape(leaf))), axis)

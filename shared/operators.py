@@ -143,7 +143,9 @@ def _item(self: Any, *index: Any) -> Any:
 
 
 def _copy(self: Any, order: str = "C") -> Any:
-    """As `ndarray.copy`."""
+    """As `ndarray.copy`; a number, which nobody can change, is its own."""
+    if not self.is_array:
+        return self.twin()
     return bind(shapes.COPY_C if order == "C" else shapes.COPY, (self,), {})
 
 

@@ -1,8 +1,9 @@
-"""Python numbers met by arrays: a cache that spares NumPy the conversion.
+"""Numbers: Python's, NumPy's scalars and arrays without axes, which promote and can be written to otherwise.
 
-`array + 1.5` takes NumPy nearly twice as long as `array + np.array(1.5)`, so the constants of a program are kept as
-0-d arrays.  A 0-d array is strongly typed and a Python number is weak, so the cache serves float64 arrays only, where
-both give the same dtype.  This module knows nothing of tracers or derivatives.
+Python numbers are met by arrays through a cache that spares NumPy the conversion: `array + 1.5` takes NumPy nearly
+twice as long as `array + np.array(1.5)`, so the constants of a program are kept as 0-d arrays.  A 0-d array is strongly
+typed and a Python number is weak, so the cache serves float64 arrays only, where both give the same dtype.  This module
+knows nothing of tracers or derivatives.
 """
 
 from __future__ import annotations
@@ -37,3 +38,14 @@ def constant_operand(number: Any, other: np.ndarray) -> Any:
         found.flags.writeable = False
         _cache[number] = found
     return found
+
+
+#: The kinds of number there are
+KINDS = frozenset((float, complex, np.float64, np.float32, np.complex128, np.complex64, np.ndarray))
+
+
+def as_kind(x: Any, *, kind: type) -> Any:
+    """A number as one of another kind: a Python float or complex, a NumPy scalar, or an array without axes."""
+    if kind is np.ndarray:
+        return np.asarray(x)
+    return kind(x.real if kind is float else x) if kind in (float, complex) else np.asarray(x)[()]

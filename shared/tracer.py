@@ -19,6 +19,7 @@ from shared.levels import Tracer, bind
 from shared.primitive import Primitive
 from shared.references import ALONE_IN_SLOT, getrefcount
 from shared.registry import REGISTRY
+from shared.scalars import KINDS, as_kind
 from shared.visible import kind_of, shown
 
 #: Entries for ufunc methods: METHODS[np.add, "reduce"]
@@ -28,6 +29,7 @@ METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
 
 _NUMBERS = (int, float, complex, np.generic)
+_WITHOUT_AXES = np.zeros(())
 _PLAIN = (*_NUMBERS, np.ndarray)
 
 #: The types that the hot paths accept as constants without asking further.
@@ -62,7 +64,7 @@ class DuckArray(Tracer):
 
     def conformed(self, derivative: Any, leaf: Any) -> Any:
         """The derivative of a leaf, one of which is this, as the kind of number (Python's or NumPy's) the leaf is."""
-        return derivative
+        return conformed(derivative, leaf)
 
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
@@ -142,10 +144,12 @@ class DuckArray(Tracer):
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A new array at this level, with derivative zero, so that it can be assigned to."""
+        if function is np.full:
+            fill_value = args[1] if len(args) > 1 else kwargs.get("fill_value")
+            if isinstance(fill_value, DuckArray):
+                return highest((self, fill_value))._filled(*args, **kwargs)
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
-        if function is np.full and isinstance(args[1] if len(args) > 1 else kwargs.get("fill_value"), DuckArray):
-            return self._filled(*args, **kwargs)
         new = function(*args, **kwargs)
         return self.lift(new) if new.dtype.kind in "fc" else new
 
@@ -277,15 +281,14 @@ class DuckArray(Tracer):
             if not np.can_cast(result.dtype, self.dtype, "same_kind"):
                 raise TypeError(f"cannot assign a result of dtype {result.dtype} in place to {self.dtype}")
             result = result.astype(self.dtype)
+        if not result.shape:
+            # NumPy's sum of two arrays without axes is a scalar, but in place it stays an array.
+            result = result.conformed(result, _WITHOUT_AXES)
         try:
             self.become(result)
         except BaseException as error:
             _spoil_if_stopped(self, error)
             raise
-        for name in ("primal", "tangent"):
-            # NumPy's sum of two arrays without axes is a scalar, but in place it stays an array.
-            if isinstance(getattr(self, name, None), np.generic):
-                setattr(self, name, np.asarray(getattr(self, name)))
         return self
 
     def __repr__(self) -> str:
@@ -296,6 +299,30 @@ class DuckArray(Tracer):
 
     def __format__(self, spec: str) -> str:
         return format(self.primal, spec) if spec else str(self)
+
+
+def conformed(derivative: Any, leaf: Any) -> Any:
+    """The derivative of a leaf as the kind of number that the leaf is, below every level that differentiates.
+
+    Kinds promote in different ways, and a derivative may be computed with in turn: that of a Python float beside
+    single precision is a Python float, inside of another differentiation, too.
+    """
+    if isinstance(derivative, DuckArray):
+        while isinstance(leaf, DuckArray) and leaf.level.number >= derivative.level.number:
+            leaf = leaf.primal
+        made = derivative.twin()
+        for name in ("primal", "tangent"):
+            part = getattr(made, name, None)
+            if part is not None:
+                # A level below may have its own way: a record notes it, a batch has no kind of number.
+                setattr(
+                    made, name, part.conformed(part, leaf) if isinstance(part, DuckArray) else conformed(part, leaf)
+                )
+        return made
+    while isinstance(leaf, DuckArray):
+        leaf = leaf.primal
+    kind = leaf.__class__
+    return derivative if kind not in KINDS or np.ndim(derivative) else as_kind(derivative, kind=kind)
 
 
 def inner_into_outer() -> StaleViewError:
@@ -492,6 +519,9 @@ def writable(tracer: DuckArray, slot: str) -> Any:
     elif isinstance(buffer, ViewOf):
         # Written in place it would write through to its base, which this tracer's base writes by itself.
         shared = True
+    elif isinstance(buffer, np.generic):
+        # NumPy makes numbers of arrays without axes when it computes with them.
+        shared = True
     if shared:
         return duplicate(buffer)
     return buffer
@@ -580,15 +610,16 @@ def view_class(engine: type[DuckArray]) -> type:
         else:
             _write_through(self, SETITEM, other, Ellipsis)
 
-    def _is_free(view: Any) -> bool:
-        """Whether nobody can see the base change; if somebody can and it cannot be written, raise."""
+    def _is_free(view: Any, below: int = 0) -> bool:
+        """Whether nobody can see the base change but views below it, so many; if somebody can, and it cannot be
+        written, raise."""
         read(view)
         if view.base is _NOBODY:
             return True
         if view.path is None:
             link, visited = view, 1
             # Besides `base` of one view, the root is referred to by `root` of every view on the way.
-            while getrefcount(link.base) <= ALONE_IN_SLOT + (visited if link.base is view.root else 0):
+            while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
                 # The base was an intermediate value, such as what a transpose was taken of.
                 link = link.base
                 visited += 1
@@ -603,11 +634,13 @@ def view_class(engine: type[DuckArray]) -> type:
 
     def _write_through(view: Any, primitive: Updating, value: Any, index: Any) -> None:
         links: list[Any] = []
-        while isinstance(view, ViewOf) and not _is_free(view):
+        while isinstance(view, ViewOf) and not _is_free(view, len(links)):
             index = Through(view.path, index)
             links.append(view)
             view = view.base
         for link in links:
+            # The last one may have been a view until now, of what nobody else sees.
+            link.root = view
             # A view that held the root's buffer would make the root move to another one.
             link.seen = None
             slot.__set__(link, None)

@@ -37,6 +37,13 @@ def add_to_result(f, *args):
     return [*args, result]
 
 
+def add_to_part_of_result(f, *args):
+    """The result may be a view of an array that nobody else sees, and is written to by a view of it."""
+    result = f(*independent(args))
+    result[...] += 0.25
+    return [result]
+
+
 def write_to_argument(f, *args):
     args = independent(args)
     result = f(*args)
@@ -52,7 +59,7 @@ def write_elsewhere_in_argument(f, *args):
     return [*args, result]
 
 
-PROGRAMS = [write_to_result, add_to_result, write_to_argument, write_elsewhere_in_argument]
+PROGRAMS = [write_to_result, add_to_result, add_to_part_of_result, write_to_argument, write_elsewhere_in_argument]
 
 
 def is_array_to_array(sample):

@@ -674,3 +674,23 @@ def test_a_float32_network_is_float32_all_through(engine):
     value, gradient = engine.value_and_grad(loss)(weights)
     assert {value.dtype, gradient.dtype, *seen} == {np.dtype(np.float32)}
     assert engine.hvp(loss, weights, np.ones_like(weights)).dtype == np.float32
+
+
+# --- what NumPy makes of nothing, and of infinities -----------------------------------------------------------------
+
+
+@each_engine
+@pytest.mark.parametrize("order", [np.inf, 1, 2, None])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_norms_of_no_numbers_are_zero(engine, order, shape):
+    value, gradient = engine.value_and_grad(lambda x: np.linalg.norm(x, order))(np.zeros(shape))
+    assert value == 0.0
+    assert gradient.shape == shape
+
+
+@each_engine
+def test_the_fraction_of_an_infinity_is_zero(engine):
+    x = np.array([INF, -INF, 2.75, -0.5])
+    out, tangent = engine.jvp(lambda x: np.modf(x)[0], (x,), (np.ones(4),))
+    np.testing.assert_array_equal(out, np.modf(x)[0])
+    np.testing.assert_array_equal(tangent[2:], 1.0)

@@ -553,3 +553,80 @@ def test_value_of_another_thread_is_refused_or_right(outer: ModuleType, inner: M
             outer.derivative(f)(3.0)
     else:
         assert outer.derivative(f)(3.0) == 6.0
+
+
+# --- kinds of numbers -------------------------------------------------------------------------------------------------
+
+
+@two_engines
+@pytest.mark.parametrize("x", [1.5, np.float64(1.5), np.float32(1.5), np.array(1.5), 1.5 + 0.5j])
+def test_a_derivative_is_the_kind_of_number_that_it_is_outside(outer: ModuleType, inner: ModuleType, x: Any) -> None:
+    """A Python float that became a float64 inside would make float64 of the single precision beside it."""
+    seen = []
+
+    def f(x: Any, unused: Any) -> Any:
+        slopes = inner.grad(lambda x, unused: np.real(x * x), argnums=(0, 1))(x, unused)
+        seen.extend(slope.primal for slope in slopes)
+        return slopes
+
+    out, tangent = outer.jvp(f, (x, x), (x, x))
+    for found in (*out, *tangent, *seen):
+        assert type(found) is type(x)
+        assert getattr(found, "dtype", None) == getattr(x, "dtype", None)
+    assert out == (2 * x, 0)
+
+
+@two_engines
+def test_single_precision_stays_beside_the_slope_of_a_python_float(outer: ModuleType, inner: ModuleType) -> None:
+    samples = np.ones(3, np.float32)
+
+    def f(rate: float) -> Any:
+        return inner.derivative(lambda r: r * r)(rate) * samples
+
+    assert f(1.5).dtype == np.float32
+    out, tangent = outer.jvp(f, (1.5,), (1.0,))
+    assert out.dtype == tangent.dtype == np.float32
+
+
+def test_hessian_vector_products_of_a_python_float_are_python_floats() -> None:
+    for engine in ENGINES:
+        product = engine.hvp(lambda x, y: x**3 * np.sum(y), (2.0, np.ones(2)), (1.0, np.ones(2)), argnums=(0, 1))
+        assert type(product[0]) is float
+        assert product[0] == 48.0
+
+
+# --- arrays without axes, and arrays filled with a traced number ------------------------------------------------------
+
+
+@two_engines
+def test_an_array_is_filled_with_a_number_of_two_levels(outer: ModuleType, inner: ModuleType) -> None:
+    """np.full asks its `like` alone, which may be of a lower level than the number."""
+    f = lambda x: inner.grad(lambda y: np.sum(np.full(2, y[0] ** 3, like=y)))(x)[0]  # noqa: E731 - the formula
+    np.testing.assert_allclose(outer.grad(f)(np.array([2.0, 5.0])), [24.0, 0.0])
+    g = lambda x: inner.derivative(lambda y: np.sum(np.full(2, x * y * y, like=x)))(x)  # noqa: E731
+    assert outer.derivative(g)(3.0) == 24.0
+    h = lambda x: inner.derivative(lambda y: np.sum(np.full(2, x * x, like=y) * y))(x)  # noqa: E731
+    assert outer.derivative(h)(3.0) == 12.0
+
+
+@two_engines
+def test_an_array_without_axes_is_written_to_at_two_levels(outer: ModuleType, inner: ModuleType) -> None:
+    """NumPy makes numbers of such arrays when it computes with them, and numbers cannot be written to."""
+
+    def f(y: Any) -> Any:
+        total = np.zeros_like(y[0])
+        total += y[0]
+        total[...] = total * y[1]
+        part = np.where(y[0] > 0, y[0], 1.0)
+        part[np.abs(part) < 9.0] *= part
+        total[()] += part
+        total.fill(total * total)
+        return total
+
+    # (a b + a a)^2 = a^2 (a + b)^2, of which the inner derivative is by a and b, and the outer one by a.
+    x = np.array([2.0, 3.0])
+    hessian = outer.jacobian(inner.grad(f))(x)
+    a, b = x
+    s = a + b
+    np.testing.assert_allclose(hessian, [[2 * s * s + 8 * a * s + 2 * a * a, 4 * a * s + 2 * a * a],
+                                         [4 * a * s + 2 * a * a, 2 * a * a]])  # fmt: skip

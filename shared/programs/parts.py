@@ -16,6 +16,7 @@ import numpy as np
 from shared.primitive import Edge, Primitive, fitted
 from shared.rules.counts import FREE, written
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
+from shared.scalars import as_kind
 from shared.tracer import ADD_AT, SETITEM, Through, Updating, duplicate, write
 from shared.visible import one_line
 
@@ -223,13 +224,6 @@ _part.__name__ = "part"
 #: One of the several results of a primitive, such as `np.nonzero`.
 PART = Primitive(_part, "constant", [])
 PART.count = FREE
-
-
-def as_kind(x: Any, *, kind: type) -> Any:
-    """A number as one of another kind: a Python float or complex, a NumPy scalar, or an array without axes."""
-    if kind is np.ndarray:
-        return np.asarray(x)
-    return kind(x.real if kind is float else x) if kind in (float, complex) else np.asarray(x)[()]
 
 
 #: One number as one of another kind: Python's, NumPy's, or an array without axes.

@@ -30,8 +30,9 @@ from shared.locks import Locks
 from shared.primitive import Primitive
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
 from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
-from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType, as_kind
+from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType
 from shared.rules import shapes
+from shared.scalars import KINDS, as_kind
 from shared.tracer import (
     DuckArray,
     Through,
@@ -60,7 +61,6 @@ _NUMBERS = (float, complex, int, bool)
 LARGEST_COMPARED = 1 << 20
 #: Records of more values are given up: they take about half a kilobyte a value.
 LONGEST_RECORD = 4_000_000
-_KINDS = frozenset((float, complex, np.float64, np.float32, np.complex128, np.complex64, np.ndarray))
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
@@ -440,8 +440,8 @@ class Recorded(DuckArray):
         # One kind of number promotes otherwise than another, and a gradient may be computed with in turn.
         kind = (leaf.primal if isinstance(leaf, Recorded) else leaf).__class__
         if not isinstance(derivative, Tracer):
-            return as_kind(derivative, kind=kind) if kind in _KINDS else derivative
-        if not isinstance(derivative, Recorded) or kind not in _KINDS or derivative.primal.__class__ is kind:
+            return as_kind(derivative, kind=kind) if kind in KINDS else derivative
+        if not isinstance(derivative, Recorded) or kind not in KINDS or derivative.primal.__class__ is kind:
             return derivative
         return AS_KIND(derivative, kind=kind)
 

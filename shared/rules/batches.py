@@ -168,7 +168,7 @@ def _along_first(primitive: Primitive, x: Any) -> Any:
 
 @of_array(special.log_softmax)
 def _normalised(primitive: Primitive, x: Any, *, axis: int) -> Any:
-    return primitive(x, axis=later(axis, x.ndim))
+    return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim))
 
 
 @of_array(fourier.FFT, fourier.INVERSE_FFT, fourier.REAL_FFT, fourier.INVERSE_REAL_FFT)

@@ -307,7 +307,8 @@ def _divmod(x: Any, y: Any) -> Any:
 @composite(np.modf)
 def _modf(x: Any) -> Any:
     whole = np.trunc(x)
-    return x - whole, whole
+    infinite = np.isinf(x)
+    return np.where(infinite, 0, x) - np.where(infinite, 0, whole), whole
 
 
 @composite(np.clip)
@@ -317,6 +318,8 @@ def _clip(
 ) -> Any:  # fmt: skip
     a = strong(a)
     low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if low is None and high is None:
+        return np.positive(a)  # a new array, as NumPy's
     if low is not None:
         a = np.maximum(a, low)
     return a if high is None else np.minimum(a, high)

@@ -282,7 +282,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return norm_sqrt(np.sum(_squares(x), axis=axis, keepdims=keepdims))
     size = np.absolute(x)
     if ord == np.inf:
-        return np.max(size, axis=axis, keepdims=keepdims)
+        return _largest(size, axis, keepdims)
     if ord == -np.inf:
         return np.min(size, axis=axis, keepdims=keepdims)
     if ord == 0:
@@ -298,23 +298,32 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     return result if keepdims else unwrapped(np.squeeze(result, axis))
 
 
+def _largest(sizes: Any, axis: int, keepdims: bool) -> Any:
+    """The largest of some sizes; zero where there is none."""
+    return (np.max if np.shape(sizes)[axis] else np.sum)(sizes, axis=axis, keepdims=keepdims)
+
+
+def _smallest(sizes: Any, axis: int, keepdims: bool) -> Any:
+    return np.min(sizes, axis=axis, keepdims=keepdims)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     row, column = (k % np.ndim(x) for k in axes)
     if row == column:
         raise ValueError("Duplicate axes given.")
     reduce: dict[Any, tuple[Callable[..., Any], int, int]] = {
-        1: (np.max, row, column), -1: (np.min, row, column),
-        np.inf: (np.max, column, row), -np.inf: (np.min, column, row),
+        1: (_largest, row, column), -1: (_smallest, row, column),
+        np.inf: (_largest, column, row), -np.inf: (_smallest, column, row),
     }  # fmt: skip
     if ord is None or ord == "fro":
         return norm_sqrt(np.sum(_squares(x), axis=(row, column), keepdims=keepdims))
     if ord in reduce:
         extreme, summed, rest = reduce[ord]
-        result = extreme(np.sum(np.absolute(x), axis=summed, keepdims=True), axis=rest, keepdims=True)
+        result = extreme(np.sum(np.absolute(x), axis=summed, keepdims=True), rest, True)
     elif ord in (2, -2, "nuc"):
         values = SINGULAR_VALUES(np.moveaxis(x, (row, column), (-2, -1)))
-        extreme = np.sum if ord == "nuc" else np.max if ord == 2 else np.min
-        result = np.expand_dims(extreme(values, axis=-1), (min(row, column), max(row, column)))
+        reduced = np.sum(values, axis=-1) if ord == "nuc" else (_largest if ord == 2 else _smallest)(values, -1, False)
+        result = np.expand_dims(reduced, (min(row, column), max(row, column)))
     else:
         raise ValueError("Invalid norm order for matrices.")
     return result if keepdims else unwrapped(np.squeeze(result, (row, column)))

@@ -282,6 +282,8 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
         return starts, member == 1, np.maximum(np.stack(counts), 1)
 
     def vjp(c: Any, out: Any, x: Any) -> Any:
+        if not x.shape[0]:
+            return c
         starts, member, count = members(out, x)
         shares, sums = _divided(c, count), []
         total: Any = 0
@@ -292,6 +294,8 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
         return np.where(member, np.stack(sums[::-1]), 0)
 
     def jvp(t: Any, out: Any, x: Any) -> Any:
+        if not x.shape[0]:
+            return t
         starts, member, count = members(out, x)
         chosen = np.where(member, t, 0)
         sums: list[Any] = []

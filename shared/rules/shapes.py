@@ -93,6 +93,8 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values:
             f"mode='constant', {', '.join(map(repr, _REPEATING))}, or np.concatenate"
         )
     shape = np.shape(array)
+    if not shape:
+        return np.copy(array)
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width), (len(shape), 2)))
     if mode != "constant":
         for axis, (n, width) in enumerate(zip(shape, widths, strict=True)):
@@ -375,6 +377,8 @@ composite(np.atleast_3d)(_at_least(3))
 @composite(np.flip)
 def _flip(m: Any, axis: Axes | None = None) -> Any:
     ndim = np.ndim(m)
+    if not ndim:
+        return np.positive(m)
     axes = range(ndim) if axis is None else _several(axis)
     turned = {_normal(k, ndim) for k in axes}
     return m[tuple(slice(None, None, -1) if k in turned else slice(None) for k in range(ndim))]
@@ -413,7 +417,7 @@ def _tile(A: Any, reps: Any) -> Any:
 
 @composite(np.repeat)
 def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    if axis is None:
+    if axis is None or (not np.ndim(a) and axis in (0, -1)):
         a, axis = np.ravel(a), 0
     return np.take(a, np.repeat(np.arange(np.shape(a)[axis]), repeats), axis=axis)
 

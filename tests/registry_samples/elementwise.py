@@ -99,6 +99,7 @@ ELEMENTWISE = [
     Sample("np.clip(x, -1.0, 1.0)", x=(2, 3)),
     Sample("np.clip(x, 0.1, None)", x=(2, 3)),
     Sample("np.clip(x, None, 0.1)", x=(2, 3)),
+    *over(["np.clip(x, None, None)"], [(2, 3), (), float]),
     Sample("np.clip(x, y, 1.0)", x=(2, 3), y=(3,)),
     Sample("np.clip(x, a_min=-1.0, a_max=y)", x=(2, 3), y=float),
     Sample("np.clip(x, min=-1.0, max=1.0)", x=(2, 3)),

@@ -69,6 +69,7 @@ REDUCTIONS_AND_SCANS = [
     Sample("np.var(x, mean=np.mean(x, axis=0, keepdims=True), axis=0)", x=(3, 2)),
     *(sample for name in ("cumsum", "cumprod") for sample in _scans(name)),
     *(sample for name in ("add", "multiply", "maximum", "minimum") for sample in _methods(name)),
+    *over(["np.maximum.accumulate(x)", "np.minimum.accumulate(x, axis=-1)"], [(0,), (0, 3), (2, 0), (1,)]),
     *(
         sample
         for name in (

@@ -16,6 +16,7 @@ SPECIAL = [
     *over(["logsumexp(x)"], [(), (4,), float]),
     *over(["special.logsumexp(x, axis=(-1, 0), keepdims=True)"], [(2, 1, 3)]),
     *over(["softmax(x)", "softmax(x, axis=0)", "log_softmax(x)", "log_softmax(x, 0)"], [(2, 3), (4,)]),
+    *over(["softmax(x)", "log_softmax(x, 0)"], [(), float]),
     *over([f"special.spherical_bessel(x, order={n})" for n in range(4)], [(2, 3), ()]),
     *over(["np.sinc(0.1 * x)", "np.sinc(4 * x)", "np.sinc(1e-6 * x)"], [(2, 3)]),
 ]  # fmt: skip
