@@ -10,14 +10,12 @@ module knows patterns and integers, and nothing of derivatives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from shared.errors import NotRecoverableError, ShapeError, user_line
 from shared.pattern import Pattern, as_pattern
-from shared.relation import unique
 
 #: What `colour` can be asked for.
 STRATEGIES = ("best", "columns", "rows", "both", "symmetric")
@@ -57,10 +55,11 @@ class Colouring:
         (m, n), i, j = self.pattern.shape, self.pattern.rows, self.pattern.columns
         places = np.full(i.size, -1)
         if self.columns is not None:
+            alone = _alone(i, self.columns[j])
             if self.symmetric:
                 # The mirror image of entry (i, j) is in row j, with the colour of column i.
-                places = np.where(_alone(i, self.columns[j])[_mirror(self.pattern)], self.columns[i] * m + j, places)
-            places = np.where(_alone(i, self.columns[j]), self.columns[j] * m + i, places)
+                places = np.where(alone[_mirror(self.pattern)], self.columns[i] * m + j, places)
+            places = np.where(alone, self.columns[j] * m + i, places)
         if self.rows is not None:
             alone = _alone(j, self.rows[i]) & (places < 0)
             places = np.where(alone, self.jvps * m + self.rows[i] * n + j, places)
@@ -124,19 +123,26 @@ def _colours(name: str, given: Any, count: int) -> np.ndarray | None:
 
 def _mirror(pattern: Pattern) -> Any:
     """For each entry (i, j), the number of entry (j, i); ShapeError if there is one that has none."""
-    mirrored = pattern.columns * pattern.shape[1] + pattern.rows
-    if pattern.shape[0] != pattern.shape[1] or not np.array_equal(unique(mirrored), pattern.keys):
+    # In the order of columns, then rows, the entries of a symmetric matrix are mirror images of those in their own.
+    order = np.argsort(pattern.columns, kind="stable")
+    rows, columns = pattern.columns[order], pattern.rows[order]
+    if pattern.shape[0] != pattern.shape[1] or not (
+        np.array_equal(rows, pattern.rows) and np.array_equal(columns, pattern.columns)
+    ):
         raise ShapeError(f"{pattern!r} is not symmetric{user_line()}; use pattern.symmetrised()")
-    return np.searchsorted(pattern.keys, mirrored)
+    return order
 
 
 def _alone(lines: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Whether each entry is the only one of its colour in its line (and has a colour at all)."""
-    if not colours.size:
-        return np.zeros(0, bool)
-    keys = lines * (int(colours.max()) + 2) + colours + 1
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    alone: np.ndarray = (counts[inverse] == 1) & (colours >= 0)
+    alone: np.ndarray = colours >= 0
+    if colours.size:
+        keys = lines * (int(colours.max()) + 2) + colours + 1
+        ordered = np.sort(keys)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if repeated.size:
+            nearest = np.minimum(np.searchsorted(repeated, keys), repeated.size - 1)
+            alone &= repeated[nearest] != keys
     return alone
 
 
@@ -194,7 +200,7 @@ def colour(pattern: Any, by: str = "best") -> Colouring:
         return result
     tried = [colour_columns(pattern), colour_rows(pattern)]
     if min(c.jvps + c.vjps for c in tried) > 2:
-        tried.append(colour_both(pattern))
+        tried += _peeled(pattern)
     result = _fewest(tried)
     dearer = [(c.jvps, c.vjps) for c in tried[:2] if c.jvps + c.vjps > result.jvps + result.vjps]
     result.alternatives = tuple(dearer) or ((n, 0), (0, m))
@@ -204,8 +210,10 @@ def colour(pattern: Any, by: str = "best") -> Colouring:
 def colour_columns(pattern: Pattern) -> Colouring:
     """Columns that share a row get different colours: products J s alone.
 
-    Greedily, in the order of the columns and, if that is more than the fullest row needs, by decreasing numbers of
-    conflicts; the better of the two (Curtis, Powell & Reid 1974; Coleman & More 1983, sections 3 and 4).
+    In turns, as suits a band, if that is a colouring: it has as many colours as the fullest row has entries, and there
+    is none with fewer.  Else greedily, in the order of the columns and, if that is more than the fullest row needs, by
+    decreasing numbers of conflicts; the better of the two (Curtis, Powell & Reid 1974; Coleman & More 1983, sections 3
+    and 4).
     """
     return Colouring(pattern, columns=_apart(pattern.rows, pattern.columns, pattern.shape))
 
@@ -223,11 +231,19 @@ def colour_both(pattern: Pattern) -> Colouring:
     the same is tried with columns and rows exchanged.  (Row-column determination: Hossain & Steihaug 1998; Coleman &
     Verma 1998.)  At worst it is the colouring by columns or by rows alone.
     """
-    rows, columns = _peel(pattern.rows, pattern.columns, pattern.shape)
-    few_rows = Colouring(pattern, columns=columns, rows=rows)
-    columns, rows = _peel(pattern.columns, pattern.rows, pattern.shape[::-1])
-    few_columns = Colouring(pattern, columns=columns, rows=rows)
-    return _fewest([colour_columns(pattern), colour_rows(pattern), few_rows, few_columns])
+    return _fewest([colour_columns(pattern), colour_rows(pattern), *_peeled(pattern)])
+
+
+def _peeled(pattern: Pattern) -> list[Colouring]:
+    """The colourings by products of both kinds, where they save any."""
+    found = []
+    few = _peel(pattern.rows, pattern.columns, pattern.shape)
+    if few is not None:
+        found.append(Colouring(pattern, rows=few[0], columns=few[1]))
+    few = _peel(pattern.columns, pattern.rows, pattern.shape[::-1])
+    if few is not None:
+        found.append(Colouring(pattern, columns=few[0], rows=few[1]))
+    return found
 
 
 def _fewest(colourings: Sequence[Colouring]) -> Colouring:
@@ -244,24 +260,38 @@ def colour_symmetric(pattern: Pattern) -> Colouring:
     """
     _mirror(pattern)
     n = pattern.shape[1]
-    degrees = np.bincount(pattern.rows, minlength=n)
-    orders: list[Sequence[int]] = [range(n), np.argsort(-degrees, kind="stable").tolist()]
-    found = [_star(pattern, order) for order in orders]
-    found.append(_apart(pattern.rows, pattern.columns, pattern.shape))
-    return Colouring(pattern, columns=min(found, key=lambda c: int(c.max(initial=-1))), symmetric=True)
+    best = _apart(pattern.rows, pattern.columns, pattern.shape)
+    beside = pattern.rows != pattern.columns
+    neighbours = _Lines(pattern.rows[beside], pattern.columns[beside], n)
+    entries = np.bincount(pattern.columns, minlength=n)
+    used = np.flatnonzero(entries)
+    for order in (used, used[np.argsort(-entries[used], kind="stable")]):
+        found = _star(neighbours, order.tolist(), n, _count(best))
+        best = best if found is None else found
+    return Colouring(pattern, columns=best, symmetric=True)
 
 
-# --- greedy colouring -------------------------------------------------------------------------------------------------
+# --- finding colours --------------------------------------------------------------------------------------------------
 #
 # The colours that a line must avoid are the bits of one integer, so looking for a free colour is one operation on it.
+# A greedy search gives up as soon as it has as many colours as are known to do.
 
 
-def _lists(groups: np.ndarray, members: np.ndarray, count: int) -> list[list[int]]:
-    """The members of each group, as lists."""
-    order = np.argsort(groups, kind="stable")
-    ends = np.cumsum(np.bincount(groups, minlength=count)).tolist()
-    flat = members[order].tolist()
-    return [flat[start:end] for start, end in pairwise([0, *ends])]
+class _Lines:
+    """The members of groups, one list of all: a list for each would keep Python's cyclic collector busy."""
+
+    __slots__ = ("members", "starts")
+
+    def __init__(self, groups: np.ndarray, members: np.ndarray, count: int):
+        self.members: list[int] = members[np.argsort(groups, kind="stable")].tolist()
+        self.starts: list[int] = [0, *np.cumsum(np.bincount(groups, minlength=count)).tolist()]
+
+    def __getitem__(self, group: int) -> list[int]:
+        return self.members[self.starts[group] : self.starts[group + 1]]
+
+
+def _count(colours: np.ndarray) -> int:
+    return int(colours.max(initial=-1)) + 1
 
 
 def _lowest_free(taken: int) -> int:
@@ -274,21 +304,24 @@ def _apart(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.
     lengths = np.bincount(rows, minlength=m)
     used = np.bincount(columns, minlength=n) > 0
     fullest = int(lengths.max(initial=0))
-    if fullest == used.sum():
-        # Some row has them all, so there is nothing to find.
-        return np.where(used, np.cumsum(used) - 1, -1)
-    of_columns = _lists(columns, rows, n)
-    best = _greedy(of_columns, range(n), m)
-    if best.max(initial=-1) + 1 > fullest:
+    in_turns = np.where(used, (np.cumsum(used) - 1) % max(fullest, 1), -1)
+    if _alone(rows, in_turns[columns]).all():
+        return in_turns
+    of_columns = _Lines(columns, rows, n)
+    best = _greedy(of_columns, range(n), shape, n + 1)
+    assert best is not None
+    if _count(best) > fullest:
         conflicts = np.bincount(columns, weights=lengths[rows], minlength=n)
-        other = _greedy(of_columns, np.argsort(-conflicts, kind="stable").tolist(), m)
-        best = other if other.max() < best.max() else best
+        other = _greedy(of_columns, np.argsort(-conflicts, kind="stable").tolist(), shape, _count(best))
+        best = best if other is None else other
     return best
 
 
-def _greedy(of_columns: list[list[int]], order: Sequence[int], count: int) -> np.ndarray:
-    colours = np.full(len(of_columns), -1)
-    taken = [0] * count
+def _greedy(of_columns: _Lines, order: Sequence[int], shape: tuple[int, int], fewer_than: int) -> np.ndarray | None:
+    """Colours that differ for columns which share a row, found in the given order; None if they become too many."""
+    m, n = shape
+    colours = [-1] * n
+    taken = [0] * m
     for column in order:
         forbidden = 0
         rows = of_columns[column]
@@ -296,22 +329,29 @@ def _greedy(of_columns: list[list[int]], order: Sequence[int], count: int) -> np
             forbidden |= taken[row]
         if rows:
             free = _lowest_free(forbidden)
+            if free + 1 >= fewer_than:
+                return None
             colours[column] = free
             bit = 1 << free
             for row in rows:
                 taken[row] |= bit
-    return colours
+    return np.array(colours, np.int64)
 
 
-def _peel(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """Colours of the densest rows, and of the columns without regard to these; None where there are none."""
+def _peel(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tuple[Any, Any] | None:
+    """Colours of the densest rows, and of the columns without regard to these; None if none is worth a colour."""
     m, n = shape
     lengths = np.bincount(rows, minlength=m)
     order = np.argsort(-lengths, kind="stable")
-    of_rows = _lists(rows, columns, m)
-    # Given that the k densest rows have g colours, the columns need at least as many as the next row has entries.
+    best, chosen = int(lengths.max(initial=0)), 0
+    # Given that the k densest rows have g colours, the columns need at least as many as the next row has entries; and
+    # rows of one colour have no more entries than there are columns.
+    given = lengths[order]
+    if not (-(-np.cumsum(given) // max(n, 1)) + np.append(given[1:], 0) < best).any():
+        return None
+    of_rows = _Lines(rows, columns, m)
     row_colours = np.full(m, -1)
-    taken, used, best, chosen = [0] * n, 0, int(lengths.max(initial=0)), 0
+    taken, used = [0] * n, 0
     for k, row in enumerate(order.tolist()):
         if used >= best or not lengths[row]:
             break
@@ -325,50 +365,48 @@ def _peel(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tupl
         bound = used + (int(lengths[order[k + 1]]) if k + 1 < m else 0)
         if bound < best:
             best, chosen = bound, k + 1
+    if not chosen:
+        return None
     row_colours[order[chosen:]] = -1
     rest = row_colours[rows] < 0
     column_colours = _apart(rows[rest], columns[rest], shape)
-    return (row_colours if chosen else None), (column_colours if column_colours.max(initial=-1) >= 0 else None)
+    return row_colours, (column_colours if _count(column_colours) else None)
 
 
-def _star(pattern: Pattern, order: Sequence[int]) -> np.ndarray:
-    """A star colouring of the graph whose edges are the entries beside the diagonal, greedily in the given order.
+def _star(neighbours: _Lines, order: Sequence[int], n: int, fewer_than: int) -> np.ndarray | None:
+    """A star colouring of a graph of n vertices, greedily in the given order; None if the colours become too many.
 
     An edge (v, w) can be read off if v is the only neighbour of w with v's colour, or w the only one of v with w's:
     then no path on four has two colours.  For each vertex w, `near[w]` holds its neighbours' colours as bits,
     `twice[w]` those that occur twice or more, and `barred[w]` those that must not come to occur twice, since the
     neighbour that has such a colour sees w's colour twice already.
     """
-    n = pattern.shape[1]
-    beside = pattern.rows != pattern.columns
-    neighbours = _lists(pattern.rows[beside], pattern.columns[beside], n)
-    on_diagonal = np.zeros(n, bool)
-    on_diagonal[pattern.rows[~beside]] = True
     colours = [-1] * n
     near, twice, barred = [0] * n, [0] * n, [0] * n
-    # The one neighbour of w that has a colour, while there is one only.
-    only: list[dict[int, int]] = [{} for _ in range(n)]
+    # The one neighbour of w that has a colour, while there is one only, at w * n + colour.
+    only: dict[int, int] = {}
     for v in order:
-        if not neighbours[v] and not on_diagonal[v]:
-            continue
+        own = neighbours[v]
         forbidden, double = near[v], twice[v]
-        for w in neighbours[v]:
+        for w in own:
             c = colours[w]
             if c >= 0:
                 # Where v sees w's colour twice, w must not see v's twice.
                 forbidden |= near[w] if double >> c & 1 else barred[w]
         colours[v] = mine = _lowest_free(forbidden)
+        if mine + 1 >= fewer_than:
+            return None
         bit = 1 << mine
-        for w in neighbours[v]:
+        for w in own:
             c = colours[w]
             if not near[w] & bit:
                 near[w] |= bit
-                only[w][mine] = v
+                only[w * n + mine] = v
             else:
                 if not twice[w] & bit:
                     twice[w] |= bit
                     if c >= 0:
-                        barred[only[w][mine]] |= 1 << c
+                        barred[only[w * n + mine]] |= 1 << c
                 if c >= 0:
                     barred[v] |= 1 << c
             if c >= 0 and double >> c & 1:

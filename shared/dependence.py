@@ -221,8 +221,13 @@ def undecided_axes(index: Sequence[Operand], ndim: int) -> list[int]:
 
 
 def is_undecided(part: Operand) -> bool:
-    """Whether the point decides a part of an index; an integer or a slice of Python's is the program's, as a branch."""
-    return not part.settled and hasattr(part.value, "dtype")
+    """Whether the point decides a part of an index; an integer of Python's is the program's, as a branch."""
+    return not part.settled and (hasattr(part.value, "dtype") or part.value.__class__ is slice)
+
+
+def decides_length(part: Any) -> bool:
+    """Whether the value of a part of an index decides how many elements it names, as that of a mask or a slice does."""
+    return part.__class__ is slice or part.dtype.kind == "b"
 
 
 def width_of(part: Any) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from shared.errors import LeafTypeError, ShapeError, user_line
 from shared.functions import stop_gradient
 from shared.levels import Tracer
+from shared.relation import unique
 from shared.visible import kind_of, shown
 
 
@@ -43,7 +44,7 @@ class Pattern:
                 f"pattern: {first.size} row indices but {second.size} column indices{user_line()}; give one of each "
                 "for every entry"
             )
-        self._set(np.unique(first * checked[1] + second), checked)
+        self._set(unique(first * checked[1] + second), checked)
 
     def _set(self, keys: np.ndarray, shape: tuple[int, int]) -> None:
         rows, columns = np.divmod(keys, max(shape[1], 1))
@@ -103,7 +104,7 @@ class Pattern:
             return NotImplemented
         if self.shape != other.shape:
             raise ShapeError(f"{self!r} and {other!r} differ in shape{user_line()}")
-        return Pattern.of_keys(np.union1d(self.keys, other.keys), self.shape)
+        return Pattern.of_keys(unique(np.concatenate([self.keys, other.keys])), self.shape)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Pattern):

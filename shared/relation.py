@@ -35,6 +35,10 @@ class Relation:
     def taken(self, source: np.ndarray) -> Relation:
         """The relation whose row r is row `source[r]` of this; a negative source gives an empty row."""
         columns = self.columns
+        if source.size and source[0] >= 0 and source[-1] - source[0] + 1 == source.size and ascends(source):
+            # A run of rows is cut out.
+            start, stop = np.searchsorted(self.keys, (source[0] * columns, (source[-1] + 1) * columns))
+            return Relation(self.keys[start:stop] - source[0] * columns, source.size, columns)
         first = source * columns
         starts = np.searchsorted(self.keys, first)
         counts = np.searchsorted(self.keys, first + columns) - starts
@@ -97,6 +101,11 @@ def _affordable(entries: int) -> int:
     return entries
 
 
+def ascends(numbers: np.ndarray) -> bool:
+    """Whether each of some numbers is greater than the one before."""
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
 def unique(keys: np.ndarray) -> np.ndarray:
     """The different numbers among some, in ascending order."""
     # Mostly these are a few ascending runs, which a merging sort merges.
@@ -135,8 +144,10 @@ def stacked(relations: Sequence[Relation | None], sizes: Sequence[int]) -> Relat
 
 def without_rows(relation: Relation | None, rows: np.ndarray, instead: Relation | None) -> Relation | None:
     """A relation with other entries in some rows, which ascend: those of `instead`, which has no other rows."""
-    if relation is None or not rows.size:
-        return relation if instead is None else instead
+    if relation is None:
+        return instead
+    if not rows.size:
+        return relation
     columns = relation.columns
     if rows[-1] - rows[0] + 1 == rows.size:
         # A run of rows is cut out and pasted in, which costs no more than copying the entries.

@@ -11,7 +11,7 @@ This module knows no engine.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,13 @@ import numpy as np
 from shared.arguments import Argnums, Selection
 from shared.assembly import require_numbers
 from shared.custom import Evaluation, has_derivative
-from shared.dependence import Application, Operand, depend, everything, is_undecided, width_of
+from shared.dependence import Application, Operand, decides_length, depend, everything, is_undecided, width_of
 from shared.errors import TracerConversionError, closed, user_line
 from shared.levels import Level, Tracer, bind
 from shared.pattern import Pattern
 from shared.primitive import Like, Primitive
 from shared.registry import REGISTRY
-from shared.relation import Relation, stacked, union, without_rows
+from shared.relation import Relation, ascends, stacked, union, without_rows
 from shared.rules.shapes import QUESTIONS
 from shared.tracer import (
     SETITEM,
@@ -45,6 +45,9 @@ from shared.tree import flatten, tree_map
 #: Functions that ask for types, memory and shape, none of which the point decides.
 _OF_NO_VALUE = frozenset((np.shape, np.ndim, np.size, *QUESTIONS))
 
+#: The names of functions and methods whose results have as many elements as the values decide.
+_OF_ANY_LENGTH = frozenset(("nonzero", "flatnonzero", "argwhere", "extract", "compress", "unique", "bincount"))
+
 #: How many shapes a detection keeps the numbers of: a loop reads from a few arrays, but may make any number of them.
 _KEPT_NUMBERS = 16
 
@@ -53,9 +56,9 @@ class Detection(Level):
     """The level of one detection.
 
     `escaped` says that a value which the point decides has become a plain number or array, so that from then on no
-    plain value is known to be constant in the program.  `vanishing` says that there has been an array that has no
-    element at this point only, such as what a mask chooses; what such arrays depend on is `lost`, and added to every
-    output.
+    plain value is known to be constant in the program.  `vanishing` says that there has been an array as long as the
+    point decides, such as what a mask chooses, so that from then on an array without an element may have some at other
+    points; what such arrays depend on is `lost`, and added to every output.
     """
 
     __slots__ = ("_numbers", "escaped", "lost", "vanishing")
@@ -82,14 +85,14 @@ class Detection(Level):
             primal = value.primal
             plain = primal if hasattr(primal, "dtype") else np.asarray(primal)
             return Operand(plain, False, value.relation, value.zero)
+        if value.__class__ is slice:
+            # It is the program's, as a branch is, unless one of its ends is a value that the point decides.
+            return Operand(_plain(value, self), not _is_decided(value, self))
         return Operand(value, not (self.escaped or isinstance(value, Tracer)))
 
-    def lose(self, primitive: Primitive, operands: list[Operand]) -> None:
-        """Note that the result of a primitive has no element, though at other points it may have some."""
-        if primitive.is_index and any(is_undecided(part) for part in operands[1:]):
-            self.vanishing = True
-        if self.vanishing or self.escaped:
-            self.lost = union([self.lost, *[x.relation.whole() for x in operands if x.relation is not None]])
+    def lose(self, relations: Iterable[Relation | None]) -> None:
+        """Note that an array has no element, though at other points it may have some, which depend on all of these."""
+        self.lost = union([self.lost, *[relation.whole() for relation in relations if relation is not None]])
 
 
 class Traced(DuckArray):
@@ -115,19 +118,24 @@ class Traced(DuckArray):
                 values.append(a.primal)
                 varies = varies or not isinstance(a, PointValue)
             else:
-                values.append(a if primitive.constant else operand(a))
+                values.append(_plain(a, level) if a.__class__ is slice else a if primitive.constant else operand(a))
         settled = _plain_keywords(static, level) if static else static
         out = bind(primitive, tuple(values), settled)
         if primitive.constant:
+            level.vanishing = level.vanishing or primitive.name in _OF_ANY_LENGTH
             return out if primitive.function in QUESTIONS else point_value(level, out)
         like = Like(out)
+        operands = [
+            level.operand(a if isinstance(a, (Tracer, slice)) else value) for a, value in zip(args, values, strict=True)
+        ]
+        if primitive.is_index and not level.vanishing:
+            level.vanishing = any(is_undecided(part) and decides_length(part.value) for part in operands[1:])
         if not varies and like.dtype is not None and like.dtype.kind not in "fc":
             return point_value(level, out)
-        operands = [level.operand(a if isinstance(a, Tracer) else value) for a, value in zip(args, values, strict=True)]
         application = Application(primitive, operands, settled, like.shape, level.numbers)
         relation, zero = depend(application) if settled is static else everything(application)
-        if 0 in like.shape:
-            level.lose(primitive, operands)
+        if 0 in like.shape and (level.vanishing or level.escaped):
+            level.lose([x.relation for x in operands])
         if zero is not None and not zero.any():
             zero = None
         if not varies and zero is None:
@@ -148,6 +156,8 @@ class Traced(DuckArray):
         relations = _of_custom_rule(level, evaluation, [
             a.relation if mine and has_derivative(a) else None for a, mine in zip(leaves, own, strict=True)
         ])  # fmt: skip
+        if any(0 in Like(out).shape for out in outputs):
+            level.lose([a.relation for a, mine in zip(leaves, own, strict=True) if mine])
         return evaluation.output(
             [
                 Traced(level, out, relation) if has_derivative(out) else point_value(level, out)
@@ -182,7 +192,7 @@ class Traced(DuckArray):
         dtype = Like(value).dtype
         if dtype is not None and dtype.kind not in "fc":
             return PointValue(self.level, value)
-        return Traced(self.level, value, None, self.level.operand(value).zero)
+        return Traced(self.level, _plain(value, self.level), None, self.level.operand(value).zero)
 
     def twin(self) -> Traced:
         return Traced(self.level, self.primal, self.relation, self.zero)
@@ -216,7 +226,7 @@ class Traced(DuckArray):
         sources = sources.reshape(sources.shape[max(sources.ndim - rows.ndim, 0) :])
         sources, rows = np.broadcast_to(sources, rows.shape).reshape(-1), rows.reshape(-1)
         size = numbers(shape).size
-        if replaced and rows.size > 1:
+        if replaced and not ascends(rows):
             # Of several values for one element, the last stays.
             rows, first = np.unique(rows[::-1], return_index=True)
             sources = sources[::-1][first]
@@ -336,22 +346,30 @@ class PointValue(Traced):
         """What a function makes of the plain values, traced again."""
         if self.level.closed:
             raise closed(self)
-        if any(isinstance(leaf, np.ndarray) for leaf in flatten(kwargs.get("out"))[0]):
-            self._escaped()
+        arrays = [leaf for leaf in flatten([list(args), dict(kwargs)])[0] if isinstance(leaf, np.ndarray)]
         args, kwargs = tree_map(lambda leaf: _plain(leaf, self.level), [list(args), dict(kwargs)])
         result = function(*args, **kwargs)
+        if arrays and (result is None or any(result is array for array in arrays)):
+            # It has written to a plain array, as np.add.at, np.copyto and all that take `out` do.
+            self._escaped()
+        if function.__name__ in _OF_ANY_LENGTH or (function is np.where and len(args) == 1):
+            self.level.vanishing = True
         return result if function in _OF_NO_VALUE else point_value(self.level, result)
 
     @property
     def plain_memory(self) -> Any:
         return self.primal if isinstance(self.primal, np.ndarray) else None
 
+    def can_hold(self, value: DuckArray) -> bool:
+        # A sweep adds up cotangents of which only some depend on an input.
+        return DuckArray.can_hold(self, value) and not _depends(value, self.level)
+
     def twin(self) -> Traced:
         primal = self.primal
         return PointValue(self.level, np.array(primal) if isinstance(primal, np.ndarray) else primal)
 
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
-        if isinstance(value, Traced) and value.level is self.level and not isinstance(value, PointValue):
+        if _depends(value, self.level):
             raise TracerConversionError(
                 f"a traced value was assigned into an array that has no derivative{user_line()}; make the array with "
                 "np.zeros_like(x) or np.zeros(n, like=x)"
@@ -366,7 +384,8 @@ class PointValue(Traced):
         return point_value(self.level, round(self.primal, digits))
 
     def __hash__(self) -> int:  # type: ignore[override]
-        return hash(self.primal)
+        # A dictionary that is read by it gives a plain value.
+        return hash(self._escaped())
 
 
 def point_value(level: Detection, value: Any) -> Any:
@@ -379,13 +398,22 @@ def point_value(level: Detection, value: Any) -> Any:
 
 
 def _is_decided(value: Any, level: Detection) -> bool:
+    """Whether the point decides a value, or where a slice begins or ends."""
+    if value.__class__ is slice:
+        return any(_is_decided(part, level) for part in (value.start, value.stop, value.step))
     return isinstance(value, PointValue) and value.level is level
 
 
+def _depends(value: Any, level: Detection) -> bool:
+    return isinstance(value, Traced) and value.level is level and value.relation is not None
+
+
 def _plain(value: Any, level: Detection) -> Any:
-    if isinstance(value, slice):
+    """The plain value of what depends on no input."""
+    if value.__class__ is slice:
         return slice(*[_plain(part, level) for part in (value.start, value.stop, value.step)])
-    return value.primal if _is_decided(value, level) else value
+    constant = isinstance(value, Traced) and value.level is level and value.relation is None
+    return value.primal if constant else value
 
 
 def _meets_others(values: Any, level: Detection) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from shared.errors import StaleViewError, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
 from shared.levels import Tracer, bind
 from shared.primitive import Primitive
-from shared.references import ALONE_IN_SLOT, getrefcount
+from shared.references import ALONE_AS_LOCAL, ALONE_IN_SLOT, getrefcount
 from shared.registry import REGISTRY
 from shared.scalars import KINDS, as_kind
 from shared.visible import kind_of, shown
@@ -69,6 +69,11 @@ class DuckArray(Tracer):
     def update(self, primitive: Updating, value: Any, index: Any) -> None:
         """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
         raise NotImplementedError
+
+    def can_hold(self, value: DuckArray) -> bool:
+        """Whether `value` can be written into this as it is, and not only into what `value.lift` makes of this."""
+        held: bool = value.level.number <= self.level.number
+        return held
 
     def twin(self) -> DuckArray:
         """Another tracer that stands for the same value."""
@@ -522,6 +527,11 @@ def writable(tracer: DuckArray, slot: str) -> Any:
     elif isinstance(buffer, np.generic):
         # NumPy makes numbers of arrays without axes when it computes with them.
         shared = True
+    elif isinstance(buffer, DuckArray) and buffer.plain_memory is not None:
+        memory = buffer.plain_memory
+        # One reference is the buffer's own.
+        alone = getrefcount(memory) <= ALONE_AS_LOCAL + 1
+        shared = shared or not alone or memory.base is not None or not memory.flags.writeable
     if shared:
         return duplicate(buffer)
     return buffer
@@ -529,7 +539,7 @@ def writable(tracer: DuckArray, slot: str) -> Any:
 
 def write(buffer: Any, primitive: Updating, index: Any, value: Any) -> Any:
     """Write into a buffer that the caller owns; returns it, lifted if the value or the index is of a higher level."""
-    if isinstance(value, DuckArray) and (not isinstance(buffer, DuckArray) or buffer.level.number < value.level.number):
+    if isinstance(value, DuckArray) and not (isinstance(buffer, DuckArray) and buffer.can_hold(value)):
         buffer = value.lift(buffer)
     last = index
     while last.__class__ is Through:

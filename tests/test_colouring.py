@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import dualad
 import reversead
 from shared import ShapeError
+from shared import colouring as colouring_module
 from shared.assembly import seeded
 from shared.colouring import (
     Colouring,
@@ -160,13 +161,53 @@ def test_numbers_of_products_of_symmetric_matrices(pattern: Pattern, expected: i
     assert_recovers(colouring, matrix + matrix.T)
 
 
+def laplacian(side: int) -> Pattern:
+    line, eye = band(side, 1).to_dense(), np.eye(side, dtype=bool)
+    return as_pattern(np.kron(line, eye) | np.kron(eye, line))
+
+
 def test_a_two_dimensional_laplacian_takes_fewer_products_by_symmetry() -> None:
-    side = 12
-    line = band(side, 1).to_dense()
-    grid = as_pattern(np.kron(line, np.eye(side, dtype=bool)) | np.kron(np.eye(side, dtype=bool), line))
+    grid = laplacian(11)
     assert colour_columns(grid).jvps > colour_symmetric(grid).jvps
     matrix = random_matrix(grid)
     assert_recovers(colour_symmetric(grid), matrix + matrix.T)
+
+
+def test_columns_get_their_colours_in_turns_only_where_that_is_a_colouring() -> None:
+    # Neighbours in a grid are 1 and the side apart, which five colours in turns tell apart if the side is 5 k + 2 or 3.
+    assert [colour_columns(laplacian(side)).jvps for side in (7, 8, 12, 13)] == [5] * 4
+    for side in (9, 10, 11):
+        assert_recovers(colour_columns(laplacian(side)), random_matrix(laplacian(side)))
+    # A band some of whose columns have no entry
+    gaps = Pattern(band(20, 1).rows, np.array([*range(9), *range(40, 51)])[band(20, 1).columns], (20, 60))
+    assert colour_columns(gaps).jvps == 3
+    assert_recovers(colour_columns(gaps), random_matrix(gaps))
+    # A single entry beside the band, which three colours in turns would add to another: two others still do.
+    for away in (3, 6, 28):
+        beside = band(30, 1) | Pattern([0], [away], (30, 30))
+        assert_recovers(colour_columns(beside), random_matrix(beside))
+        assert_recovers(colour_rows(beside), random_matrix(beside))
+        matrix = random_matrix(beside.symmetrised())
+        assert_recovers(colour_symmetric(beside.symmetrised()), matrix + matrix.T)
+
+
+def test_the_search_for_colours_of_a_band_does_not_go_through_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    lowest_free = colouring_module._lowest_free
+
+    def counted(taken: int) -> int:
+        nonlocal steps
+        steps += 1
+        return lowest_free(taken)
+
+    monkeypatch.setattr(colouring_module, "_lowest_free", counted)
+    for by in ("best", "symmetric"):
+        taken = []
+        for n in (50, 2000):
+            steps = 0
+            colour(band(n, 2), by)
+            taken.append(steps)
+        assert taken[0] == taken[1] < 50
 
 
 def is_star_colouring(pattern: Pattern, colours: np.ndarray) -> bool:

@@ -146,6 +146,7 @@ each_statement = pytest.mark.parametrize("f", STATEMENTS, ids=lambda f: f.__name
 
 #: What belongs to a tracer and not to ndarray, and what an array of numbers refuses: see `test_refused`
 OWN = {
+    "can_hold",
     "level",
     "conformed",
     "constants",

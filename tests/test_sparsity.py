@@ -22,6 +22,7 @@ from shared import ClosedLevelError, LeafTypeError, ShapeError, elementwise, mul
 from shared import dependence as rules_of_dependence
 from shared.custom import custom_derivative
 from shared.errors import DensePatternError
+from shared.mapping import vmap
 from shared.pattern import Pattern, as_pattern, as_sparse
 from shared.registry import REGISTRY
 from shared.sparsity import jacobian_pattern
@@ -318,6 +319,57 @@ def rounded(x: Any) -> Any:
     return whole * x
 
 
+def into_a_plain_array(write: Callable[[np.ndarray, Any], Any]) -> Callable[[Any], Any]:
+    """A factor that NumPy writes into a plain array, where or what the point decides."""
+
+    def f(x: Any) -> Any:
+        factor = np.zeros(N)
+        write(factor, x)
+        return x * factor
+
+    return f
+
+
+def overwritten_up_to_a_count(x: Any) -> Any:
+    y = x * 1.0
+    y[: np.count_nonzero(x > 0)] = x[0]
+    return y
+
+
+def added_from_the_largest_on(x: Any) -> Any:
+    y = x * 1.0
+    part = y[np.argmax(x) :]
+    part += x[0]
+    return y
+
+
+def around_the_largest(x: Any) -> Any:
+    k = np.argmax(x[1:-1]) + 1
+    return x * np.sum(x[k - 1 : k + 2] ** 2)
+
+
+def examples(f: Callable[[Any], Any], x: Any) -> Any:
+    """The results of the two halves of an array as examples, one after the other."""
+    return np.reshape(vmap(f)(np.reshape(x, (2, 3))), -1)
+
+
+def examples_cut_by_the_point(x: Any) -> Any:
+    k = np.argmax(x) % 2
+
+    def f(r: Any) -> Any:
+        y = r * r
+        y[:k] = r[2] * r[0]
+        y[3:] = r[0]
+        return np.concatenate([y[:1], r[k : k + 2] * r[0]])
+
+    return examples(f, x)
+
+
+def gradients_of_examples(x: Any) -> Any:
+    kinked = reversead.grad(lambda r: np.sum(np.abs(r)) + np.sum(r[1:] * r[:-1]) * r[0] + np.max(r))
+    return examples(kinked, x)
+
+
 #: Programs of N numbers whose Jacobian has other zeros at other points.
 DECIDED_BY_THE_POINT: dict[str, Callable[[Any], Any]] = {
     "a mask as a factor": lambda x: x * (x > 0),
@@ -355,6 +407,29 @@ DECIDED_BY_THE_POINT: dict[str, Callable[[Any], Any]] = {
     "read by a mask that is mostly empty": rare_reading,
     "assigned in order": ordered_assignment,
     "a mask edited": edited_mask,
+    "added at a place of a plain array": into_a_plain_array(lambda w, x: np.add.at(w, np.argmax(x), 1.0)),
+    "added to a part of a plain array": into_a_plain_array(lambda w, x: np.add.at(w[1:], np.argmax(x[1:]), 1.0)),
+    "put into a plain array": into_a_plain_array(lambda w, x: np.put(w, np.argsort(x)[:2], 1.0)),
+    "put by the array's method": into_a_plain_array(lambda w, x: w.put(np.argsort(x)[:2], 1.0)),
+    "put along an axis": into_a_plain_array(lambda w, x: np.put_along_axis(w, np.argsort(x)[:2], 1.0, 0)),
+    "copied into a plain array": into_a_plain_array(lambda w, x: np.copyto(w, x > 0)),
+    "copied where a mask says": into_a_plain_array(lambda w, x: np.copyto(w, 1.0, where=x > 0)),
+    "put where a mask says": into_a_plain_array(lambda w, x: np.putmask(w, x > 0, 1.0)),
+    "placed where a mask says": into_a_plain_array(lambda w, x: np.place(w, x > 0, [1.0])),
+    "the output of a function": into_a_plain_array(lambda w, x: np.clip(np.floor(x), 0, 1, w)),
+    "the output of a scan": into_a_plain_array(lambda w, x: np.cumsum(x > 0, 0, None, w)),
+    "the output of a ufunc": into_a_plain_array(lambda w, x: np.add(np.floor(x), 0, w)),
+    "read from a dictionary": lambda x: x * {-1.0: 0.0, 0.0: 1.0, 1.0: 2.0}[np.sign(x)[0]],
+    "assigned up to a count": overwritten_up_to_a_count,
+    "added to a view that the point begins": added_from_the_largest_on,
+    "a window that the point places": around_the_largest,
+    "split at a count": lambda x: x[:1] * np.sum(np.split(x, [np.count_nonzero(x > 0)])[0]),
+    "the fourth that a mask chooses": lambda x: x[:2] * np.sum(x[x > 0][3:]),
+    "the fourth place that a mask chooses": lambda x: x[:2] * np.sum(x[np.flatnonzero(x > 0)][3:]),
+    "the fourth place by where": lambda x: x[:2] * np.sum(x[np.where(x > 0)[0]][3:]),
+    "examples cut by the point": examples_cut_by_the_point,
+    "gradients of examples": gradients_of_examples,
+    "the fourth place by a method": lambda x: x[:2] * np.sum(x[(x > 0).nonzero()[0]][3:]),
 }
 
 POINTS = [RANDOM.normal(size=N) * scale for scale in (0.1, 1.0, 1.0, 2.0, 4.0)]
@@ -378,6 +453,18 @@ def test_a_pattern_found_at_one_point_holds_at_the_others(name: str, through: st
         for pattern in patterns:
             if pattern.shape == jacobian.shape:
                 assert_contains(pattern, jacobian)
+
+
+def test_slices_and_ends_of_python_integers_cost_no_entry() -> None:
+    # After np.sort, which the point decides, slices are still the program's, and those without an element too.
+    def f(x: Any) -> Any:
+        y = np.concatenate([np.sort(x[:2]), x[2:], x[N:]])
+        y[N:] = x[0]
+        return y
+
+    expected = np.eye(N, dtype=bool)
+    expected[:2, :2] = True
+    np.testing.assert_array_equal(detected(f, [POINTS[1]]), expected)
 
 
 def test_a_factor_that_the_point_decides_costs_no_entry() -> None:
