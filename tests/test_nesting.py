@@ -461,6 +461,15 @@ def test_generator_resumed_after_its_transform_is_refused(engine: ModuleType) ->
 
 
 @two_engines
+def test_arrays_filled_with_a_value_of_the_inner_level(outer: ModuleType, inner: ModuleType) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.full(2, x[0] * x[1], like=x) * x) + np.sum(np.full((3, 2), fill_value=x[0], like=x))
+
+    # x0 x1 (x0 + x1) + 6 x0
+    np.testing.assert_array_equal(outer.jacobian(inner.grad(f))(np.array([2.0, 3.0])), [[6.0, 10.0], [10.0, 4.0]])
+
+
+@two_engines
 def test_iteration_over_an_outer_array_inside_an_inner_function(outer: ModuleType, inner: ModuleType) -> None:
     # Horner's rule: d/dy (c0 + c1 y + c2 y^2) at y = 3 is c1 + 6 c2.
     def slope(coefficients: Any) -> Any:
