@@ -352,7 +352,11 @@ class PointValue(Traced):
         if arrays and (result is None or any(result is array for array in arrays)):
             # It has written to a plain array, as np.add.at, np.copyto and all that take `out` do.
             self._escaped()
-        if function.__name__ in _OF_ANY_LENGTH or (function is np.where and len(args) == 1):
+        if (
+            function.__name__ in _OF_ANY_LENGTH
+            or (function is np.where and len(args) == 1)
+            or (_has_empty(result) and not _has_empty([args, kwargs]))
+        ):
             self.level.vanishing = True
         return result if function in _OF_NO_VALUE else point_value(self.level, result)
 
@@ -391,10 +395,13 @@ class PointValue(Traced):
 def point_value(level: Detection, value: Any) -> Any:
     """A result without a derivative, traced wherever it is a number or an array, also inside a container."""
     if isinstance(value, (np.ndarray, np.generic, bool, int, float, complex, DuckArray)):
-        if 0 in getattr(value, "shape", ()):
-            level.vanishing = True
         return PointValue(level, value)
     return tree_map(lambda leaf: point_value(level, leaf), value) if isinstance(value, (list, tuple)) else value
+
+
+def _has_empty(values: Any) -> bool:
+    """Whether there is an array without an element among some values."""
+    return any(0 in getattr(leaf, "shape", ()) for leaf in flatten(values)[0])
 
 
 def _is_decided(value: Any, level: Detection) -> bool:

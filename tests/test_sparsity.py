@@ -7,6 +7,7 @@ contains every nonzero, at the point of detection and at others; that it has no 
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -107,6 +108,52 @@ def test_pattern_of_moves_elementwise_functions_reductions_and_products_is_exact
             break
         seen |= dense_jacobian(sample.function, point) != 0
     np.testing.assert_array_equal(pattern, seen)
+
+
+#: Python's own `max` takes a branch, and what a mask reads is as long as it says.
+OTHER_BRANCHES_AND_SHAPES = ("max(x) - min(x)", "x[x > 0]", "x[np.nonzero(x > 0)]", "np.extract(x > 0, x)")
+
+
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if s.domain == "spread" and s.expression not in OTHER_BRANCHES_AND_SHAPES], ids=str
+)
+def test_patterns_of_samples_hold_at_zeros_and_ties_and_those_found_there_elsewhere(sample: Sample) -> None:
+    args = sample.arguments()
+    # Not Python's own numbers, of which the reciprocal of zero is an error.
+    rounded = [np.round(a) if hasattr(a, "dtype") else a for a in args]
+    with np.errstate(all="ignore"):
+        try:
+            kinked = dense_jacobian(sample.function, rounded)
+        except np.linalg.LinAlgError:
+            return  # a singular matrix has no derivative
+        jacobians = [dense_jacobian(sample.function, args), np.where(np.isfinite(kinked), kinked, 0.0)]
+        for pattern in (detected(sample.function, args), detected(sample.function, rounded)):
+            for jacobian in jacobians:
+                assert_contains(pattern, jacobian)
+
+
+def test_samples_of_nothing_leave_the_pattern_of_everything_else_as_it_is() -> None:
+    tried = 0
+    for sample in WITH_JACOBIAN:
+        args = sample.arguments()
+
+        def f(*args: Any, sample: Sample = sample) -> Any:
+            return [sample.function(*[a[:0] if np.ndim(a) else a for a in args]), [a * 2.0 for a in args]]
+
+        if not any(np.size(a) > 1 for a in args):
+            continue
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            # NumPy says that a mean of nothing is one.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                dualad.jvp(f, tuple(args), tuple(args))
+            except Exception:
+                continue  # it needs an element, a square, weights that add up to something, ...
+            pattern = detected(f, args)
+        count = pattern.shape[1]
+        assert np.array_equal(pattern[-count:], np.eye(count, dtype=bool)), sample
+        tried += 1
+    assert tried > 1000
 
 
 def test_a_rule_that_loses_an_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

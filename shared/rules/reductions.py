@@ -313,7 +313,9 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
 
 def _accumulate(scan: Callable[[Any], Any]) -> Composite:
     def accumulate(x: Any, axis: int = 0, dtype: None = None, out: None = None) -> Any:
-        return np.moveaxis(scan(np.moveaxis(x, axis, 0)), 0, axis)
+        moved = np.moveaxis(x, axis, 0)
+        # A scan of nothing has no first element to start from.
+        return np.moveaxis(scan(moved) if len(moved) else np.copy(moved), 0, axis)
 
     return Composite(accumulate, accumulate)
 

@@ -46,6 +46,8 @@ def _methods(name: str) -> list[Sample]:
         Sample(f"np.{name}.reduce(x)", x=(3,)),
         *accumulate,
         Sample(f"np.{name}.accumulate(x)", x=(5,)),
+        Sample(f"np.{name}.accumulate(x)", x=(0, 2)),
+        Sample(f"np.{name}.accumulate(x, 1)", x=(2, 0)),
     ]
 
 
