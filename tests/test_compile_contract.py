@@ -20,6 +20,7 @@ import dualad
 import reversead
 import shared
 from shared import CompilationError, StaleProgramError, compile
+from shared.programs import escapes
 from shared.programs.compiling import compiled as compiling
 
 X = np.array([1.0, 2.0, 3.0])
@@ -406,6 +407,15 @@ def test_what_the_function_stores_of_its_own_numbers_is_no_matter():
 
     compiled = compile(reversead.grad(f))
     assert np.array_equal(compiled(X), [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_where_nothing_is_stored_no_garbage_is_collected(transform, monkeypatch):
+    collections_ = []
+    monkeypatch.setattr(escapes.gc, "collect", lambda: collections_.append(1))
+    g = TRANSFORMS[transform](lambda x: np.sum(np.sin(x) * x))
+    assert np.allclose(compile(g)(X), g(X), rtol=1e-14)
+    assert collections_ == []
 
 
 # --- exceptions as control flow ---------------------------------------------------------------------------------------

@@ -16,15 +16,16 @@ from shared.references import ALONE_AS_ITEM, ALONE_AS_LOCAL, getrefcount
 _DEEPEST = 8
 
 
-def place_of_escaped(recording: Level) -> str | None:
+def place_of_escaped(recording: Level, frames: int) -> str | None:
     """Where a value of a record that has ended is still referred to; None if there is no such value.
 
-    Whoever calls this may refer to the record by one variable, and so does the parameter.
+    Besides the parameter, `frames` variables of those who call this may refer to the record.  Cost: the time of a
+    collection of garbage where there is such a value, or garbage that was one; otherwise nothing.
     """
-    if getrefcount(recording) <= ALONE_AS_LOCAL + 1:
+    if getrefcount(recording) <= ALONE_AS_LOCAL + frames:
         return None
     gc.collect()
-    if getrefcount(recording) <= ALONE_AS_LOCAL + 1:
+    if getrefcount(recording) <= ALONE_AS_LOCAL + frames:
         return None  # garbage, which only the collector could free
     values: list[Any] = [found for found in gc.get_referrers(recording) if isinstance(found, Tracer)]
     if not values:

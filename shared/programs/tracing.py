@@ -115,7 +115,8 @@ def _recorded(recording: Recording, f: Callable[..., Any], args: tuple[Any, ...]
     layouts = _layouts(recording, inputs, [leaf.primal for leaf in watched])
     del result, given, keywords, watched, leaf
     if transform == "compile":
-        stored = place_of_escaped(recording)
+        # Here, and in the function that called this.
+        stored = place_of_escaped(recording, frames=2)
         if stored is not None:
             raise CompilationError(
                 f"compile: {name} stores a value of the record in {stored}{user_line()}, where it would mean "
