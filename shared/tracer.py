@@ -378,7 +378,7 @@ def captured(value: Any, by: Any) -> Any:
 class _Stopped:
     """Stands in place of the level of an array to which an assignment was made in part."""
 
-    def __getattribute__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> NoReturn:
         raise stopped_halfway("an assignment")
 
 

@@ -92,6 +92,13 @@ def test_it_is_one_operation_and_counted_as_opaque():
     assert gradient["the vjp of solve (opaque)"].calls == 1
 
 
+def test_the_operations_around_it_are_counted_while_it_runs():
+    counted = shared.count_operations(compliance, K, B)
+    assert counted == shared.cost(compliance, K, B).operations == 6 * 10 + 6 + 6
+    gradient = reversead.grad(compliance)
+    assert shared.count_operations(gradient, K, B) >= shared.cost(gradient, K, B).operations > counted
+
+
 def test_numbers_and_containers():
     for g in (root, dualad.derivative(root), reversead.grad(root)):
         compiled, program = compile(g), trace(g, 4.0)
