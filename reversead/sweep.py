@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reversead.junction import Parts
-from shared.errors import stopped_halfway
+from shared.errors import DifferentiationError, stopped_halfway
 from shared.floating_errors import switch
 from shared.primitive import Edge
 from shared.references import ALONE_AS_LOCAL, getrefcount
@@ -98,7 +98,7 @@ def reverse(records: list[Any], cotangents: list[Any], leaves: list[Any], tape: 
                             owned.add(parent)
                 if last:
                     break
-    except MemoryError:
+    except (MemoryError, DifferentiationError):
         raise
     except Exception as error:
         if _nodes(records) != len(cotangents) + (not last):

@@ -360,12 +360,17 @@ def _rows(
 
 
 def _span_of_rows(name: str, selection: Selection, has_aux: bool, span: tuple[int, int]) -> list[Any]:
-    run = Run(name, selection, has_aux)
+    run = None
     try:
-        return along_directions(name, run.outputs, run.pull, None, span)
-    except BaseException:
+        run = Run(name, selection, has_aux)
+        rows = along_directions(name, run.outputs, run.pull, None, span)
         run.release()
+    except BaseException:
+        # Again, if that was interrupted.
+        if run is not None:
+            run.release()
         raise
+    return rows
 
 
 def value_and_jacobian(

@@ -32,6 +32,7 @@ from shared.errors import (
     SomeExamplesError,
     StaleProgramError,
     StaleViewError,
+    StoppedHalfwayError,
     TracerConversionError,
 )
 from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
@@ -85,6 +86,7 @@ __all__ = [
     "SomeExamplesError",
     "StaleProgramError",
     "StaleViewError",
+    "StoppedHalfwayError",
     "TracerConversionError",
     "alias",
     "check_grads",

@@ -89,6 +89,13 @@ class SomeExamplesError(DifferentiationError, RuntimeError):
     """An operation on the examples of `vmap` raised for some of them, and not for the others."""
 
 
+class StoppedHalfwayError(DifferentiationError, AttributeError):
+    """An operation was stopped halfway by an exception, which the function that is differentiated caught.
+
+    An AttributeError, because what stands for an array is without attributes then.
+    """
+
+
 class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 
@@ -150,8 +157,8 @@ def not_a_number(wanted: str, instead: str) -> TracerConversionError:
     )
 
 
-def stopped_halfway(what: str) -> DifferentiationError:
-    return DifferentiationError(
+def stopped_halfway(what: str) -> StoppedHalfwayError:
+    return StoppedHalfwayError(
         f"{what} was stopped halfway by an exception, such as an interrupt, and the function caught that and went on"
         f"{user_line()}; catch it outside of what is differentiated"
     )

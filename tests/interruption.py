@@ -1,17 +1,19 @@
-"""Interrupts at every place of a call: the exception that Ctrl-C raises, before each bytecode of this library's own.
+"""Interrupts at every place of a call: an exception such as Ctrl-C raises, before each bytecode of this library's own.
 
 A call that does the same each time is run once to number the places, and then once for each place, where the tracing
-function of the interpreter raises (`sys.settrace`, `f_trace_opcodes`).  Signals come in fewer places: CPython looks for
-them where functions begin and loops go round.  To make the whole linear in the places, only the one frame is traced by
-bytecodes that the place lies in.
+function of the interpreter raises (`sys.settrace`, `f_trace_opcodes`).  To make the whole linear in the places, only
+that frame is traced by bytecodes that the place lies in.  Signals come in fewer places: CPython looks for them where
+functions begin, after calls, and where loops go round.
 """
 
 from __future__ import annotations
 
 import dis
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from inspect import CO_GENERATOR
 from types import CodeType, FrameType
@@ -24,17 +26,18 @@ import shared
 _ROOTS = tuple(
     os.path.dirname(os.path.abspath(str(package.__file__))) + os.sep for package in (dualad, reversead, shared)
 )
+_LOOKS = ("RESUME", "CALL", "JUMP_BACKWARD")
 
 
 class Place(NamedTuple):
-    """Before bytecode `step` of the frame that is the library's `call`-th; step 0 is where the frame begins."""
+    """Before bytecode `step` of the frame that is the `call`-th of the code asked for; 0 is where a frame begins."""
 
     call: int
     step: int
     line: str
 
     def __str__(self) -> str:
-        return f"call {self.call}, bytecode {self.step} ({self.line})"
+        return f"{self.line} (call {self.call}, bytecode {self.step})"
 
 
 @cache
@@ -52,13 +55,16 @@ def _handling(code: CodeType) -> frozenset[int]:
         if instruction.opname in ("PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE"):
             found.add(instruction.offset)
             if instruction.opname == "POP_EXCEPT":
-                found.update(before[-1:])
+                found.update(before)
         before = [instruction.offset] if instruction.opname == "COPY" else []
     return frozenset(found)
 
 
-def places(run: Callable[[], Any], among: Callable[[CodeType], bool] = is_ours, signals: bool = False) -> list[Place]:
-    """The places of a call in code that is `among` what is asked for; with `signals`, where CPython looks for these."""
+def places(run: Callable[[], Any], signals: bool = False, among: Callable[[CodeType], bool] = is_ours) -> list[Place]:
+    """The places of a call in the code that is `among` what is asked for; with `signals`, where these are looked for.
+
+    The call must do the same each time, so it must not make what it has not made before, such as a cache.
+    """
     found: list[Place] = []
     calls = 0
 
@@ -77,8 +83,10 @@ def places(run: Callable[[], Any], among: Callable[[CodeType], bool] = is_ours, 
             nonlocal step, last
             if event == "opcode":
                 step += 1
-                looked = last.startswith(("RESUME", "CALL", "JUMP_BACKWARD"))
+                looked = last.startswith(_LOOKS)
                 last = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+                # The call that is returned has raised itself, where a `try` around it holds.
+                looked = looked and last != "RETURN_VALUE"
                 if frame.f_lasti not in _handling(frame.f_code) and (looked or not signals):
                     note(frame)
             return on_bytecode
@@ -99,16 +107,14 @@ def interrupted(
     among: Callable[[CodeType], bool] = is_ours,
 ) -> BaseException | None:
     """The exception that leaves a call that is interrupted at a place, if one does."""
-    calls = 0
+    calls = -1
 
     def on_call(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal calls
         if not among(frame.f_code):
             return None
         calls += 1
-        if calls <= place.call:
-            return None
-        if calls > place.call + 1:
+        if calls != place.call:
             return None
         if not place.step:
             raise error
@@ -141,11 +147,31 @@ def _traced(run: Callable[[], Any], on_call: Any) -> None:
         sys.settrace(before)
 
 
+@contextmanager
 def unraisable() -> Iterator[list[Any]]:
-    """What is printed as "Exception ignored in" meanwhile: for use as a context manager."""
+    """What would be printed as "Exception ignored in" meanwhile."""
     found: list[Any] = []
     before, sys.unraisablehook = sys.unraisablehook, found.append
     try:
         yield found
     finally:
         sys.unraisablehook = before
+
+
+@contextmanager
+def in_time(seconds: float) -> Iterator[None]:
+    """Raises AssertionError where it takes longer, if the system has alarms."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def late(*_: Any) -> None:
+        raise AssertionError(f"this did not end within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -288,7 +288,8 @@ class Program:
         except ProgramGuardError:
             raise
         except Exception as error:
-            error.add_note(f"{self.name}: in {self.right_side(step)}{step.where}")
+            if step is not None:
+                error.add_note(f"{self.name}: in {self.right_side(step)}{step.where}")
             raise
 
     def _execute_within(self, values: list[Any], uses: Sequence[tuple[int, ...]], given: set[int]) -> None:
