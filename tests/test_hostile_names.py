@@ -7,7 +7,6 @@ that Python's `repr` would write for it.
 
 from __future__ import annotations
 
-import enum
 import functools
 import pickle
 import shutil
@@ -19,6 +18,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile_names import (
+    NAMES,
+    PLACES,
+    Key,
+    class_name,
+    harmless,
+    in_file,
+    member_of,
+    named_function,
+    of_container,
+    visible,
+    with_primitive,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from reading_markup import READERS, Document
@@ -37,7 +49,6 @@ from shared import (
     elementwise,
     elimination_orders,
     flatten,
-    multilinear,
     rounding_error,
     trace,
     trace_table,
@@ -48,53 +59,6 @@ from shared.programs import markup, tangents
 from shared.programs.tabulation import html_table, latex_tabular, markdown_table, text_table
 from shared.visible import one_line
 
-NAMES = {
-    # HTML, XML
-    "script": "<script>alert(1)</script>", "element": "<b>x</b>", "attribute": '" onload="alert(1)', "id": "' id='x",
-    "entities": "&lt;b&gt; &#60; &#x3c; &nbsp; &amp;", "no entities": "&#0; &#xD800; &bogus;", "comment": "<!-- x",
-    "end of comment": "--> x", "CDATA": "<![CDATA[x]]>", "instruction": "<?php x ?>",
-    # Markdown
-    "link": "[x](javascript:alert(1))", "image": "![x](http://y.example/z.png)", "reference": "[x][y] [^1] [x]: http://z",
-    "address": "https://y.example www.y.example FTP://z", "brackets": "<https://y.example>", "mail": "me@y.example",
-    "mention": "@someone and #12", "code": "`x` ``y``", "emphasis": "*a* **b** _c_ __d__", "struck": "~~x~~ ~y~",
-    "cells": r"a | b \| c \\| d", "row": "a |\n| b | c |", "heading": "# x", "list": "- x", "number": "1. x",
-    "quote": "> x", "rule": "---", "formula": r"$x$ $$y$$ \(z\)", "escaped": r"\*a\* \[b\](c)", "break": "a  \nb",
-    # LaTeX
-    "input": r"\input{/etc/passwd}", "write": r"\immediate\write18{x}", "codes": "^^5cinput{x} ^^M",
-    "per cent": "50% x", "signs": "#1 & ~ _x_ ^2 {y} $z$", "row end": r"\\[5pt] x", "length": "[5pt] x", "star": "*",
-    "spaced": "  [5pt]", "end": r"\end{tabular}", "brace": "}", "open": "{", "ligatures": "--- '' `` ,, << ?` \"a",
-    "dots": "...x",
-    # DOT
-    "node": '"];x[label="y', "label": ">];x[label=<y", "objects": r"\N \G \E \n \l \\N", "backslash": "\\",
-    "port": "x:y",
-    # Python, formats
-    "three": '"""', "single three": "'''", "braces": "{x} ${x} {{y}}", "format": "%s %(x)s {0}", "call": "x) + f(y",
-    "definition": "x = 1; y", "minus": "-x", "fraction": "1/x", "value": "v3", "total": "total",
-    "mark": "⟨v1⟩ ↑T ↑2 ⟨a2", "private": "\ue000v1\ue001 \ue001",
-    # terminals, lines, directions
-    "line": "a\nv9 = forged", "return": "a\r\nb", "separators": "a\u2028b\u2029c\x85d\x0be\x0cf", "NUL": "a\x00b",
-    "escape": "\x1b[31mred\x1b[0m\x1b[2J", "C1": "\x9b31m", "bell": "\x07\x08", "override": "\u202eabc\u202c",
-    "isolate": "\u2067abc\u2069", "joiners": "a\u200b\u200d\ufeff\u2060b", "no character": "\uffff\ufffe",
-    "surrogate": "\ud800", "surrogates": "\udc00\ud800x", "right to left": "שלום", "accents": "größe Ångström ç ñ",
-    "combined": "e\u0301 \u0338x", "Greek": "\N{GREEK SMALL LETTER ALPHA}_β ϛ", "others": "名 \U0001d4b3 ٣e5 ²",
-    "spaces": "a\u00a0\u3000b",
-    # lengths
-    "long": "ab" * 5000, "empty": "", "blank": " ",
-}  # fmt: skip
-
-
-def visible(name: str) -> str:
-    """What is to be read in place of a name."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-
-
-def called(name: str) -> str:
-    """The same of a name before parentheses."""
-    return name if name.isidentifier() else "'" + visible(name).replace("'", r"\'") + "'"
-
-
-# --- what users can name ----------------------------------------------------------------------------------------------
-
 
 @pytest.fixture(autouse=True)
 def _without_own_primitives() -> Iterator[None]:
@@ -102,90 +66,6 @@ def _without_own_primitives() -> Iterator[None]:
     yield
     for function in set(REGISTRY) - known:
         del REGISTRY[function]
-
-
-class Key:
-    """A key that prints itself as it likes."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-def _of_container(p: Any, x: Any) -> Any:
-    (y,) = p.values() if isinstance(p, dict) else p
-    return np.sin(y) * x if y > 0 else x
-
-
-def _called(name: str) -> Callable[..., Any]:
-    def f(x: Any) -> Any:
-        return np.sin(x) * x if x > 0 else x
-
-    f.__name__ = f.__qualname__ = name
-    return f
-
-
-def _with_primitive(name: str) -> Callable[..., Any]:
-    def double(x: Any) -> Any:
-        return 2.0 * x
-
-    double.__name__ = double.__qualname__ = name
-    primitive = elementwise(double, 2)
-    return lambda x: primitive(x) * x
-
-
-def _with_keyword(name: str) -> Callable[..., Any]:
-    def double(x: Any, *, mode: Any) -> Any:
-        return 2.0 * x
-
-    primitive = multilinear(double, lambda c, x, *, mode: 2.0 * c)
-    return lambda x: primitive(x, mode=name) * x
-
-
-def _in_file(name: str) -> Callable[..., Any]:
-    f = _called("f")
-    f.__code__ = f.__code__.replace(co_filename=f"{name}.py")  # type: ignore[attr-defined]
-    return f
-
-
-def _tuple(name: str) -> Any:
-    def make(cls: Any, value: Any) -> Any:
-        return tuple.__new__(cls, (value,))
-
-    return type(_class_name(name), (tuple,), {"_fields": (name,), "__new__": make})(1.5)
-
-
-def _class_name(name: str) -> str:
-    """The name as far as Python takes it for a class."""
-    return name.encode("utf-8", "replace").decode().replace("\x00", "")
-
-
-def _member(name: str) -> Any:
-    class Mode(enum.Enum):
-        ONE = 1
-
-        def __repr__(self) -> str:
-            return name
-
-    return Mode.ONE
-
-
-#: Of each place a function and its arguments, and what is to be read: one of several.
-PLACES: dict[str, Callable[[str], tuple[Any, tuple[Any, ...], tuple[str, ...]]]] = {
-    "a key": lambda name: (_of_container, ({name: 1.5}, 2.0), (repr(name),)),
-    "NumPy's key": lambda name: (_of_container, ({np.str_(name): 1.5}, 2.0), (repr(name),)),
-    "a key that prints itself": lambda name: (_of_container, ({Key(name): 1.5}, 2.0), (visible(name),)),
-    "a function": lambda name: (_called(name), (2.0,), (visible(name),)),
-    "a primitive": lambda name: (_with_primitive(name), (2.0,), (called(name),)),
-    "a keyword's value": lambda name: (_with_keyword(name), (2.0,), (visible(name), repr(name))),
-    "a file": lambda name: (_in_file(name), (2.0,), ()),
-    "a field": lambda name: (_of_container, (_tuple(name), 2.0), ()),
-    "a string": lambda name: (lambda x, mode: x * x, (2.0, name), ()),
-    "an enumeration": lambda name: (lambda x, mode: x * x, (2.0, _member(name)), ()),
-    "a key of the result": lambda name: (lambda x: {name: x * x}, (2.0,), ()),
-}
 
 
 def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
@@ -247,11 +127,6 @@ def shows(language: str, text: str, said: str) -> bool:
     )
 
 
-def harmless(name: str) -> str:
-    """A name that is drawn alike: in a circle if it is short."""
-    return "nm" if len(name) <= 2 and (name.isidentifier() or not name) else "name"
-
-
 @functools.cache
 def expected_parts(place: str, name: str) -> list[list[Any]]:
     """What documents consist of, for a harmless name."""
@@ -309,7 +184,7 @@ def test_vertices_of_a_graph_made_by_hand_stay_text(name: str) -> None:
 
 @pytest.mark.parametrize("number_format", ["|<12.3f", "<<12", "\n>12", "$^12", "_>12.1e", "\\>12", "\ud800>12", "⟨>12"])
 def test_what_numbers_are_filled_with_stays_text(number_format: str) -> None:
-    f = _called("f")
+    f = named_function("f")
     table, expected = (trace_table(f, 2.0, direction=1.0, number_format=text) for text in (number_format, "x>12"))
     for language in ("plain", "markdown", "html", "latex"):
         texts = [str(t) if language == "plain" else getattr(t, language)() for t in (table, expected)]
@@ -359,7 +234,7 @@ def test_keys_that_print_alike_are_told_apart_or_refused() -> None:
     sweep = ReverseSweep(f, p)
     table = trace_table(f, p)
     for named in (sweep.values, sweep.adjoints, table):
-        with pytest.raises(KeyError, match=r"several.*print alike"):
+        with pytest.raises(KeyError, match=r"several .* that print as"):
             named["p[k]"]
     assert [sweep.values[k] for k in (0, 1)] == [table["v-1"].value, table["v0"].value] == [0.5, 3.0]
 
@@ -369,7 +244,7 @@ def test_keys_that_print_alike_are_told_apart_or_refused() -> None:
 
 def test_a_drawing_is_saved_whatever_is_in_it(tmp_path: Path) -> None:
     for k, name in enumerate(NAMES.values()):
-        drawing = trace(_of_container, {name: 1.5}, 2.0).draw()
+        drawing = trace(of_container, {name: 1.5}, 2.0).draw()
         assert drawing.save(tmp_path / f"{k}.dot").read_text(encoding="utf-8") == drawing.dot
 
 
@@ -391,20 +266,20 @@ def test_pictures_show_names_as_text(name: str, tmp_path: Path) -> None:
 
 def refusals(name: str) -> dict[str, Callable[[], Any]]:
     """What is refused, of something that has a name."""
-    f, primitive, member = _called(name), _with_primitive(name), _member(name)
+    f, primitive, member = named_function(name), with_primitive(name), member_of(name)
     key = Key(name)
     own = custom_derivative(f, jvp=lambda tangents, out, x: tangents)
-    stranger = type(_class_name(name), (), {})()
-    program = trace(_of_container, {key: 1.5}, 2.0)
+    stranger = type(class_name(name), (), {})()
+    program = trace(of_container, {key: 1.5}, 2.0)
     vertex = LinearGraph({("x", key): 1.0, (key, "y"): 1.0}, ["x"], ["y"])
-    sweep = ReverseSweep(_of_container, {key: 1.5}, 2.0)
+    sweep = ReverseSweep(of_container, {key: 1.5}, 2.0)
     return {
         "another type": lambda: program({key: np.ones(2)}, 2.0),
         "another structure": lambda: program([1.5], 2.0),
         "another string": lambda: trace(lambda x, mode: x, 1.0, name)(1.0, "other"),
         "another member": lambda: trace(lambda x, mode: x, 1.0, member)(1.0, "other"),
         "another branch": lambda: trace(f, 1.0)(-1.0),
-        "another branch in a file": lambda: trace(_in_file(name), 1.0)(-1.0),
+        "another branch in a file": lambda: trace(in_file(name), 1.0)(-1.0),
         "no function to trace": lambda: cost(member),
         "no function to explain": lambda: trace_table(member, 1.0),
         "no function to count": lambda: derivative_costs(member, 1.0, forward=dualad, reverse=reversead),
@@ -412,14 +287,14 @@ def refusals(name: str) -> dict[str, Callable[[], Any]]:
         "no function to differentiate": lambda: reversead.grad(member),
         "no number": lambda: reversead.grad(f)(stranger),
         "no number in an operation": lambda: reversead.grad(lambda x: np.sin(x) + np.add(x, member))(1.0),
-        "no scalar": lambda: trace_table(_with_primitive(name), np.ones(2)),
+        "no scalar": lambda: trace_table(with_primitive(name), np.ones(2)),
         "no executor": lambda: reversead.jacobian(f, executor=key)(np.ones(2)),
         "no argument": lambda: reversead.grad(f, argnums=name)(1.0),
         "no argument to draw": lambda: program.draw(argnums=name),
         "no primitive": lambda: cost(primitive, 1.0)["other"],
         "no line": lambda: trace_table(primitive, 1.0)["other"],
         "no value": lambda: sweep.values["other"],
-        "no structure": lambda: tangents(_of_container, {key: 1.5}, 2.0, direction=(1.0, key)),
+        "no structure": lambda: tangents(of_container, {key: 1.5}, 2.0, direction=(1.0, key)),
         "no rule": lambda: reversead.grad(lambda x: np.frompyfunc(f, 1, 1)(x))(np.ones(2)),
         "no derivative of a program": lambda: reversead.grad(trace(lambda x: own(x), 1.0))(1.0),
         "no rules": lambda: custom_derivative(f),
@@ -432,12 +307,12 @@ def refusals(name: str) -> dict[str, Callable[[], Any]]:
         "declared twice": lambda: [elementwise(f, 1) for _ in range(2)],
         "too large a graph": lambda: trace(f, 1.0).draw(limit=1),
         "no name of it": lambda: compile(f).source(),
-        "raised inside": lambda: trace(_refusing(name), 1.0)(2.0),
-        "not the same again": lambda: reversead.grad(reversead.checkpoint(_changing(name)))(1.0),
+        "raised inside": lambda: trace(refusing(name), 1.0)(2.0),
+        "not the same again": lambda: reversead.grad(reversead.checkpoint(changing(name)))(1.0),
     }
 
 
-def _refusing(name: str) -> Callable[..., Any]:
+def refusing(name: str) -> Callable[..., Any]:
     def first(x: Any) -> Any:
         if x != 1.0:
             raise ValueError("not the first")
@@ -447,7 +322,7 @@ def _refusing(name: str) -> Callable[..., Any]:
     return elementwise(first, 1)
 
 
-def _changing(name: str) -> Callable[..., Any]:
+def changing(name: str) -> Callable[..., Any]:
     results = iter([lambda x: x * x, lambda x: {name: x * x}])
     f = lambda x: next(results)(x)  # noqa: E731 - its name is set
     f.__name__ = name
@@ -466,7 +341,7 @@ def test_errors_and_their_notes_are_on_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_the_checks_of_gradients_print_names_on_one_line(name: str) -> None:
     engine: Any = SimpleNamespace(__name__=name, jvp=reversead.jvp, vjp=reversead.vjp)
-    report = check_grads(_of_container, {name: 1.5}, 2.0, engines=(engine,), order=1)
+    report = check_grads(of_container, {name: 1.5}, 2.0, engines=(engine,), order=1)
     assert len(read("plain", repr(report)).parts) == 1 + len(report.comparisons) + bool(report.skipped)
 
     def wrong(f: Any, *primals: Any) -> Any:
@@ -476,16 +351,16 @@ def test_the_checks_of_gradients_print_names_on_one_line(name: str) -> None:
     engine.vjp = wrong
     for key in (name, Key(name)):
         with pytest.raises(AssertionError) as caught:
-            check_grads(_of_container, {key: 1.5}, 2.0, engines=(engine,), order=1)
+            check_grads(of_container, {key: 1.5}, 2.0, engines=(engine,), order=1)
         assert len(read("plain", str(caught.value)).parts) == 5
         assert caught.value.path in (f"args[0][{visible(repr(key))}]", "args[1]")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_what_is_made_of_a_function_prints_its_name_on_one_line(name: str) -> None:
-    f = _called(name)
+    f = named_function(name)
     own = custom_derivative(f, jvp=lambda tangents, out, x: tangents)
-    _with_primitive(name)
+    with_primitive(name)
     mine = [entry for function, entry in REGISTRY.items() if getattr(function, "__qualname__", None) == name]
     for made in (reversead.grad(f), dualad.jacobian(f), vmap(f), own, *mine):
         assert visible(name) in repr(made)

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -211,16 +211,18 @@ def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
     positional, keywords = unflatten(program.structure, list(range(program.structure.size)))
     recorded = [place for place in range(program.structure.size) if place not in program.static_leaves]
     numbers = dict(zip(recorded, program.inputs, strict=True))
-    by_position = [numbers[place] for place in flatten(positional)[0] if place in numbers]
+    named: dict[str, list[int]] = {}
+    for k in [numbers[place] for place in flatten(positional)[0] if place in numbers]:
+        named.setdefault(_root(program.names[k]), []).append(k)
+    for name, part in keywords.items():
+        named[name] = [numbers[place] for place in flatten(part)[0] if place in numbers]
     wanted: set[int] = set()
     for argnum in argnums if isinstance(argnums, (list, tuple, range, np.ndarray)) else (argnums,):
-        if isinstance(argnum, str) and argnum in keywords:
-            found = [numbers[place] for place in flatten(keywords[argnum])[0] if place in numbers]
-        elif isinstance(argnum, str):
-            found = [k for k in by_position if _root(program.names[k]) == argnum]
+        if isinstance(argnum, str):
+            found = named.get(argnum, [])
         elif isinstance(argnum, (int, np.integer)) and not isinstance(argnum, bool):
             if argnum not in range(-len(positional), len(positional)):
-                raise ValueError(_no_argument(program, argnum, len(positional)))
+                raise ValueError(_no_argument(program, argnum, len(positional), named))
             found = [numbers[place] for place in flatten(positional[argnum])[0] if place in numbers]
         else:
             raise TypeError(
@@ -228,7 +230,7 @@ def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
                 f"{user_line()}"
             )
         if isinstance(argnum, str) and not found:
-            raise ValueError(_no_argument(program, argnum, len(positional)))
+            raise ValueError(_no_argument(program, argnum, len(positional), named))
         if not any(k in floating for k in found):
             raise ValueError(
                 f"draw: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
@@ -243,11 +245,11 @@ def _root(path: str) -> str:
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
-def _no_argument(program: Program, argnum: Any, count: int) -> str:
-    names = ", ".join(dict.fromkeys(_root(program.names[k]) for k in program.inputs)) or "none"
+def _no_argument(program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
+    varying = [name if name.isidentifier() else repr(name) for name, found in named.items() if found]
     return (
         f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
-        f"ones, and the names of those that vary are: {names}"
+        f"ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
     )
 
 

@@ -38,8 +38,8 @@ def number_of(program: Program, which: Any) -> int:
         called = [k for k, name in program.names.items() if name == which]
         if len(called) > 1:
             raise KeyError(
-                f"{program.name} calls several values {which!r}{user_line()}, since keys of a container print alike; "
-                f"take them by number: {', '.join(map(str, called))}"
+                f"{program.name} has several values that print as {which!r}{user_line()}; take them by number: "
+                f"{', '.join(map(str, called))}"
             )
         if called:
             return called[0]

@@ -141,8 +141,8 @@ class TraceTable:
             named = [line for line in self.lines if line.argument == name]
             if not found and len(named) > 1:
                 raise KeyError(
-                    f"the trace has several lines of {name!r}{user_line()}, since keys of a container print alike; "
-                    f"take one by what stands on its left: {', '.join(line.name for line in named)}"
+                    f"the trace has several arguments that print as {name!r}{user_line()}; take one by what stands on "
+                    f"its left: {', '.join(line.name for line in named)}"
                 )
             found += named
         if found:
