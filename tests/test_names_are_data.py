@@ -305,6 +305,22 @@ def test_another_np_of_the_user_is_its_own():
     assert compile(lambda x: primitive(x) * 1.0)(3.0) == 4.0
 
 
+@pytest.mark.parametrize("name", HOSTILE, ids=NAMES)
+def test_reprs_and_warnings_are_one_line(name):
+    def f(x):
+        try:
+            return 1.0 / x
+        except ZeroDivisionError:
+            return x
+
+    f.__name__ = f.__qualname__ = name
+    compiled = compile(f)
+    assert len(repr(compiled).splitlines()) == 1
+    with pytest.warns(UserWarning, match="runs uncompiled") as noted:
+        compiled(0.0)
+    assert len(str(noted[0].message).splitlines()) == 1
+
+
 def test_a_comment_is_one_line_of_ascii():
     for name in HOSTILE:
         text = comment(name)

@@ -45,6 +45,7 @@ from shared.tracer import (
     write,
 )
 from shared.tree import flatten, unflatten
+from shared.visible import one_line
 
 _STATIC_RESULT = frozenset(shapes.QUESTIONS)
 #: Functions whose result has a shape that depends on values.
@@ -246,7 +247,7 @@ class Recording(Level):
                 place = (code, frame.f_lasti)
                 found = lines.get(place)
                 if found is None:
-                    found = lines[place] = f" (at {code.co_filename}:{frame.f_lineno})"
+                    found = lines[place] = f" (at {one_line(code.co_filename)}:{frame.f_lineno})"
                 return found
             frame = frame.f_back
         return ""

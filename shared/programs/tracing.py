@@ -28,6 +28,7 @@ from shared.rules import shapes
 from shared.tracer import operand
 from shared.transformed import readable_name
 from shared.tree import flatten, unflatten
+from shared.visible import kind_of, shown
 
 _NUMBERS = (float, complex, int, bool)
 
@@ -71,7 +72,7 @@ def record(
     CompilationError.
     """
     if not callable(f):
-        raise TypeError(f"{transform}: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"{transform}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
     recording = Recording(transform, lowered, longest)
     try:
         return _recorded(recording, f, args, kwargs)
@@ -178,7 +179,7 @@ def _output(recording: Recording, name: str, leaf: Any) -> int:
     if isinstance(leaf, (np.ndarray, np.generic, *_NUMBERS)):
         return recording.constant(leaf)
     raise TypeError(
-        f"trace: {name} returned {leaf!r} (type {type(leaf).__name__}){user_line()}; a program returns numbers, arrays "
+        f"trace: {name} returned {shown(leaf)} (type {kind_of(leaf)}){user_line()}; a program returns numbers, arrays "
         "and containers of them"
     )
 

@@ -40,6 +40,7 @@ from shared.programs.program import Program
 from shared.programs.tracing import record
 from shared.transformed import own_name, readable_name
 from shared.tree import flatten
+from shared.visible import kind_of, one_line, shown
 
 Function = Callable[..., Any]
 Verify = Literal["always", "seldom", "never"]
@@ -245,7 +246,8 @@ class Compiled:
         """Give up compiling, with a warning that says why."""
         self._uncompiled, self._variants = True, ()
         warnings.warn(
-            f"compile: {readable_name(self.__wrapped__)} runs uncompiled from now on, since {why}", stacklevel=4
+            one_line(f"compile: {readable_name(self.__wrapped__)} runs uncompiled from now on, since {why}"),
+            stacklevel=4,
         )
 
     def _why_so_many(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -306,7 +308,8 @@ class Compiled:
         return iter([variant.program for variant in self._variants])
 
     def __repr__(self) -> str:
-        return f"<compiled {getattr(self, '__qualname__', self.__wrapped__)!s}: {len(self._variants)} variants>"
+        name = one_line(str(getattr(self, "__qualname__", self.__wrapped__)))
+        return f"<compiled {name}: {len(self._variants)} variants>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         from types import MethodType
@@ -378,7 +381,7 @@ def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Comp
     <compiled <lambda>: 2 variants>
     """
     if not callable(f):
-        raise TypeError(f"compile: expected a function, not {f!r} (type {type(f).__name__}){user_line()}")
+        raise TypeError(f"compile: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
     if isinstance(cache_size, bool) or not isinstance(cache_size, (int, np.integer)):
         raise TypeError(f"compile: cache_size has to be an integer, not {cache_size!r}{user_line()}")
     if cache_size < 1:
