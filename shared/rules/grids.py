@@ -174,7 +174,8 @@ def _polyval(p: Any, x: Any) -> Any:
     value = np.zeros_like(x)
     for k in range(p.shape[0]):
         value = value * x + p[k]
-    return unwrapped(value)
+    # Without coefficients it is the array of zeros, also of a number.
+    return unwrapped(value) if p.shape[0] else value
 
 
 @composite(np.vander)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -70,7 +69,3 @@ def refusal(error: Exception, program: Program) -> str:
     if isinstance(error, StaleViewError) and "stale views" in program.features:
         return "a stale view"
     return ""
-
-
-def describe(error: Any) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fuzz.expressions import Unsuitable
-from fuzz.programs import MODULES, NAME, Step, copied, first_name, is_inexact, magnitude
+from fuzz.programs import MODULES, NAME, Step, copied, is_inexact, magnitude
 
 #: Bounds of what a name may stand for
 LARGEST_SIZE, LARGEST_NDIM, LARGEST_VALUE = 24, 4, 40.0
@@ -258,6 +258,3 @@ def root(array: Any) -> Any:
     while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
         array = array.base
     return array
-
-
-__all__ = ["Draft", "Unsuitable", "first_name", "namespace", "reasonable", "root"]

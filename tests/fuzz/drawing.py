@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from fuzz import blocks, statements
 from fuzz.draft import Draft, namespace
 from fuzz.programs import Program, is_inexact
+from shared.tree import flatten, leaf_paths
 
 Kind = Callable[[Draft], bool]
 
@@ -45,20 +47,13 @@ def drawn_program(seed: int, leaning: str | None = None) -> Program:
     n, m = chance.choice([2, 3]), chance.choice([2, 3])
     arguments, constants = _arguments(chance, n, m), _constants(chance, n, m)
     draft = Draft(chance, namespace(arguments, constants), {})
-    draft.protected = set(arguments) | set(constants)
-    for name, value in arguments.items():
-        if isinstance(value, (dict, tuple)):
-            for path, leaf in _paths(name, value):
-                draft.readable[path] = eval(path, draft.scope)
+    for name, value in [*arguments.items(), *constants.items()]:
+        # Of a container the leaves are operands.
+        for path in leaf_paths(value, name):
+            draft.readable[path] = eval(path, draft.scope)
+            draft.protected.add(path)
+            if name in arguments and is_inexact(draft.readable[path]):
                 draft.varied.add(path)
-                draft.protected.add(path)
-                del leaf
-            draft.protected.discard(name)
-        else:
-            draft.readable[name] = draft.scope[name]
-            if is_inexact(value):
-                draft.varied.add(name)
-    draft.readable |= {name: draft.scope[name] for name in constants}
     drawn_leaning = chance.choice(LEANINGS)
     kinds = KINDS[leaning or drawn_leaning]
     weighted = [kind for kind, weight in kinds.items() for _ in range(weight)]
@@ -75,25 +70,12 @@ def _with_features(program: Program) -> Program:
     found = set(program.features)
     if SELECTIONS.search(text):
         found.add("selections")
-    leaves = [leaf for _, leaf in _all_leaves(program)]
+    leaves = flatten([*program.arguments.values(), *program.constants.values()])[0]
     if any(np.asarray(leaf).dtype in (np.float32, np.complex64) for leaf in leaves) or "float32" in text:
         found.add("single precision")
     if any(np.iscomplexobj(leaf) for leaf in leaves) or "1j" in text or "fft" in text:
         found.add("complex")
-    return Program(program.seed, program.arguments, program.constants, program.steps, program.result, frozenset(found))
-
-
-def _all_leaves(program: Program) -> list[tuple[str, Any]]:
-    named = {**program.arguments, **program.constants}
-    return [pair for name, value in named.items() for pair in _paths(name, value)]
-
-
-def _paths(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [pair for key, part in value.items() for pair in _paths(f"{name}[{key!r}]", part)]
-    if isinstance(value, tuple):
-        return [pair for k, part in enumerate(value) for pair in _paths(f"{name}[{k}]", part)]
-    return [(name, value)]
+    return replace(program, features=frozenset(found))
 
 
 # --- arguments and constants ------------------------------------------------------------------------------------------

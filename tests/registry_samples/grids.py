@@ -27,6 +27,7 @@ GRIDS = [
     Sample("np.trapezoid(x, y, axis=0)", x=(2, 3), y=(2, 3)),
     Sample("np.trapezoid(x, dx=np.abs(x[0]))", x=(4,)),
     *(Sample("np.polyval(x, y)", x=(3,), y=kind) for kind in ((2, 2), (), float)),
+    *(Sample("np.polyval(x, y)", x=(0,), y=kind) for kind in ((2,), (), float)),
     Sample("np.polyval([1.0, -2.0, 0.5], x)", x=(3,)),
     *over([f"np.vander(x{rest})" for rest in ("", ", 2", ", N=4, increasing=True", ", 1", ", 0")], [(3,)]),
     *(Sample(f"np.linspace(x, y{rest})", x=x, y=y) for x, y in (((), ()), (float, float), ((2,), ()), ((2, 1), (2,)))
