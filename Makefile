@@ -52,7 +52,7 @@ format: $(VENV)/.installed-dev
 .PHONY: typecheck
 typecheck: $(VENV)/.installed-dev
 	$(RUN) -m mypy
-	$(RUN) -m mypy tests/test_engine_interface.py
+	$(RUN) -m mypy tests/calling/test_engine_interface.py
 
 .PHONY: bench
 bench: $(VENV)/.installed-bench

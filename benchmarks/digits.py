@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks import workloads
 from benchmarks.measure import interleaved_minimum
-from shared.backprop import backprop
-from shared.differences import finite_difference_gradient
-from shared.mlp import MLP
-from shared.tree import flatten
+from shared.calling.tree import flatten
+from shared.checking.differences import finite_difference_gradient
+from shared.networks.backprop import backprop
+from shared.networks.mlp import MLP
 
 BY_HAND = "backprop by hand"
 FINITE_DIFFERENCES = "finite differences"

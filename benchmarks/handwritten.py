@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from shared.backprop import backprop
-from shared.losses import softmax_cross_entropy
-from shared.mlp import MLP
+from shared.networks.backprop import backprop
+from shared.networks.losses import softmax_cross_entropy
+from shared.networks.mlp import MLP
 
 FloatArray = NDArray[np.floating[Any]]
 

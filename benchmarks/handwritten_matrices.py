@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.handwritten import FloatArray, Problem
-from shared.backprop import backprop
-from shared.functions import softplus
-from shared.losses import softmax_cross_entropy
-from shared.mlp import MLP
+from shared.networks.backprop import backprop
+from shared.networks.losses import softmax_cross_entropy
+from shared.networks.mlp import MLP
+from shared.rules.special import softplus
 
 Layers = Sequence[tuple[FloatArray, FloatArray]]
 """One pair (W, b) a layer: parameters of a network, a direction in their space, or a gradient."""

@@ -25,9 +25,9 @@ import dualad
 import reversead
 from benchmarks.handwritten import Problem
 from benchmarks.speed_table import BY_HAND, WORKLOADS, Workload
-from shared.mapping import vmap
+from shared.batching.vmap import vmap
+from shared.calling.tree import flatten, tree_map
 from shared.programs import compile
-from shared.tree import flatten, tree_map
 
 SHORTEST_SAMPLE = 0.01
 """Seconds a sample lasts at least, so that the collector's passes fall into samples and not between them."""

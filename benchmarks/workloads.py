@@ -16,10 +16,10 @@ import numpy as np
 import dualad
 import reversead
 from shared import cost, derivative_costs
-from shared.counting import count_operations
-from shared.mlp import MLP
+from shared.calling.tree import tree_map
+from shared.counting.counter import count_operations
+from shared.networks.mlp import MLP
 from shared.programs import DerivativeCosts
-from shared.tree import tree_map
 
 MODES = ("function", "reverse", "forward", "batched forward")
 """`function` is the plain evaluation, without any derivative; the others take value and gradient.
@@ -187,7 +187,7 @@ def part(workload: Workload, name: str) -> Callable[[], Any]:
 
 @functools.cache
 def operations(workload: Workload, mode: str) -> int:
-    """How many operations `task(workload, mode)` makes, exactly, as `shared.counting` counts them."""
+    """How many operations `task(workload, mode)` makes, exactly, as `shared.counting.counter` counts them."""
     return count_operations(transformed(workload, mode), workload.argument)
 
 

@@ -6,8 +6,26 @@
 np.float64(1.0)
 """
 
+import importlib.util
+import os
+import typing
+
+
+def _require_own_shared() -> None:
+    """Refuse another module that is called `shared` and comes first on the path, as a user's own file would."""
+    try:
+        found = importlib.util.find_spec("shared")
+        place = None if found is None else found.origin or str(next(iter(found.submodule_search_locations or ()), None))
+    except ValueError:  # one that was made by hand
+        place = "a module made in this program"
+    # Packages that were installed together lie side by side.
+    if place is not None and os.path.dirname(os.path.dirname(place)) != os.path.dirname(os.path.dirname(__file__)):
+        raise ImportError(f"{place} hides the package `shared` that dualad is installed with; give it another name")
+
+
+_require_own_shared()
+
 from dualad.dual import Dual
-from dualad.sparse import sparse_hessian, sparse_jacobian
 from dualad.transforms import (
     derivative,
     elementwise_grad,
@@ -22,9 +40,23 @@ from dualad.transforms import (
     value_grad_and_hessian,
     vjp,
 )
-from shared.checkpointing import checkpoint, checkpoint_loop
-from shared.functions import stop_gradient
-from shared.mapping import vmap
+from shared.core import lazy
+from shared.rules.special import stop_gradient
+
+if typing.TYPE_CHECKING:
+    from dualad.sparse import sparse_hessian, sparse_jacobian
+    from shared.batching.vmap import vmap
+    from shared.linear.checkpointing import checkpoint, checkpoint_loop
+else:
+    __getattr__, __dir__ = lazy.on_demand(
+        __name__,
+        {
+            "dualad.sparse": ("sparse_hessian", "sparse_jacobian"),
+            "shared.batching.vmap": ("vmap",),
+            "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
+        },
+    )
+
 
 __all__ = [
     "Dual",

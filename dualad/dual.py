@@ -1,9 +1,9 @@
 """Forward mode: the dual number, a primal with a tangent.
 
 A `Dual` pushes its tangent through every primitive as the program runs, so one pass of the program gives a directional
-derivative (or many, where the tangent is a batch of them: `shared.batching`), and memory does not depend on the number
-of operations (Wengert 1964; Griewank & Walther 2008, section 3.1).  This module knows the form of the registry's edges,
-no calculus, and nothing of reverse mode.
+derivative (or many, where the tangent is a batch of them: `shared.batching.batched`), and memory does not depend on the
+number of operations (Wengert 1964; Griewank & Walther 2008, section 3.1).  This module knows the form of the registry's
+edges, no calculus, and nothing of reverse mode.
 """
 
 from __future__ import annotations
@@ -12,28 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import differentiable, in_dtype_of
-from shared.batching import Batched
-from shared.custom import Evaluation, has_derivative
-from shared.errors import LeafTypeError, ShapeError, closed, user_line
-from shared.levels import Level, Tracer, bind
-from shared.primitive import Primitive
-from shared.registry import UNARY
-from shared.scalars import constant_operand
-from shared.tracer import (
-    CONSTANT_TYPES,
-    DuckArray,
-    Updating,
-    ViewOf,
-    attach,
-    base_of,
-    captured,
-    lasting,
-    operand,
-    view_class,
-    writable,
-    write,
-)
+from shared.batching.batched import Batched
+from shared.calling.arguments import differentiable, in_dtype_of
+from shared.calling.seeds import has_derivative
+from shared.core.assignment import UpdatePrimitive, ViewOf
+from shared.core.constants import constant_operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
+from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
+from shared.core.levels import Level, Tracer, bind
+from shared.core.primitive import Primitive
+from shared.core.registry import UNARY
+from shared.core.views import attach, base_of, view_class
+from shared.core.writing import lasting, writable, write
 
 _ndarray = np.ndarray
 
@@ -169,7 +159,7 @@ class Dual(DuckArray):
             raise closed(self)
         own = [isinstance(a, Dual) and a.level is level for a in leaves]
         values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
-        evaluation = Evaluation(function, values, structure, static, level)
+        evaluation = function.evaluation(values, structure, static, level)
         tangents = evaluation.push([a.tangent if mine else None for a, mine in zip(leaves, own, strict=True)])
         return evaluation.output(
             [
@@ -190,7 +180,7 @@ class Dual(DuckArray):
     def become(self, other: Any) -> None:
         self.primal, self.tangent = other.primal, other.tangent
 
-    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+    def update(self, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
         if self.level.closed:
             raise closed(self)
         tangent: Any = 0.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dualad.transforms import Pass, grad
-from shared.arguments import Argnums, Selection
-from shared.assembly import zero_like
-from shared.compressed import Products, require_options, sparse_matrix
-from shared.transformed import transformed
+from dualad.transforms import ForwardPass, grad
+from shared.calling.arguments import Argnums, Selection
+from shared.calling.seeds import zero_like
+from shared.calling.transformed import transformed
+from shared.sparse.recovery import Products, require_options, sparse_matrix
 
 Function = Callable[..., Any]
 
@@ -91,9 +91,9 @@ def sparse_hessian(
 
 
 def _products(name: str, selection: Selection, has_aux: bool) -> Products:
-    first = Pass(name, selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    first = ForwardPass(name, selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
     def push(tangents: list[Any]) -> list[Any]:
-        return Pass(name, selection, tangents, has_aux).tangents
+        return ForwardPass(name, selection, tangents, has_aux).tangents
 
     return Products(first.outputs, first.aux, push, None)

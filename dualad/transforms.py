@@ -1,53 +1,55 @@
 """The transforms of forward mode: functions that take a function and return a derivative of it.
 
 Each takes a fresh level, runs the function on dual numbers of it, and reads off tangents.  The names and signatures
-are those of every engine (`shared.engine.Engine`); the costs given are in evaluations ("passes") of `f` and in
+are those of every engine (`shared.calling.engine.Engine`); the costs given are in evaluations ("passes") of `f` and in
 directions, for n inputs and m outputs.  A direction adds at most 3 evaluations, counted in operations, to its pass;
-what needs several directions carries as many in one pass as a budget of memory allows (`shared.directions`), and
-evaluates `f` again for the next, so `f` must be pure: the same arguments must give the same result.
+what needs several directions carries as many in one pass as a budget of memory allows (`shared.batching.directions`),
+and evaluates `f` again for the next, so `f` must be pure: the same arguments must give the same result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualad.dual import Dual, new_dual
-from shared.arguments import Argnums, Selection, as_leaf, refuse_iterators, same_structure, scalar_output
-from shared.assembly import (
-    blocks_of_columns,
-    floating,
-    gradient_of,
+from shared.batching.directions import along_directions, checked_chunk_size, checked_executor, number_of_directions
+from shared.calling.arguments import (
+    Argnums,
+    Selection,
+    as_leaf,
+    refuse_iterators,
+    same_structure,
+    scalar_input,
+    scalar_output,
+)
+from shared.calling.jacobians import blocks_of_columns, gradient_of, nest
+from shared.calling.results import (
     independent,
-    is_complex,
-    nest,
-    one_of,
     primal_of,
     require_elementwise,
     require_numbers,
     require_same_shape,
-    scalar_input,
     scattered_powers,
-    seeded,
     split_aux,
     strip,
-    zero_like,
 )
-from shared.directions import along_directions, checked_chunk_size, number_of_directions
-from shared.levels import Level
-from shared.parallel import checked_executor, on_executor, refuse_traced, spans_of
-from shared.primitive import Like
-from shared.transformed import transformed
-from shared.tree import flatten, unflatten
+from shared.calling.seeds import floating, is_complex, one_of, seeded, zero_like
+from shared.calling.transformed import transformed
+from shared.calling.tree import flatten, unflatten
+from shared.core.levels import Level
+from shared.core.primitive import Like
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Function = Callable[..., Any]
 
 
-class Pass:
+class ForwardPass:
     """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
@@ -101,7 +103,7 @@ def jvp(
     (12.0, 30.0)
     """
     selection = Selection("jvp", f, tuple(primals), {}, argnums)
-    done = Pass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
+    done = ForwardPass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
     return (done.output(), done.tangent(), done.aux) if has_aux else (done.output(), done.tangent())
 
 
@@ -120,12 +122,12 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     (8.0, 12.0, 120.0)
     """
     selection = _copied("linearize", f, primals, argnums)
-    first = Pass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    first = ForwardPass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return Pass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
+        return ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
 
     return (first.output(), f_jvp, first.aux) if has_aux else (first.output(), f_jvp)
 
@@ -167,14 +169,14 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     (12.0, (4.0, 3.0))
     """
     selection = _copied("vjp", f, primals, argnums)
-    first = Pass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    first = ForwardPass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
         seeds = same_structure("vjp", "cotangent", cotangent, first.structure, first.outputs)
 
         def paired(direction: list[Any]) -> list[Any]:
-            return [_inner(seeds, Pass("vjp", selection, direction, has_aux).tangents)]
+            return [_inner(seeds, ForwardPass("vjp", selection, direction, has_aux).tangents)]
 
         entries = along_directions("vjp", selection.leaves, paired)
         return selection.pack(gradient_of(entries[0] if entries else np.zeros(0), selection.leaves))
@@ -198,11 +200,14 @@ def _columns(
     chunk_size: int | None,
     executor: Executor | None = None,
     scalar: bool = False,
-) -> tuple[Pass, list[Any]]:
+) -> tuple[ForwardPass, list[Any]]:
     """One pass, for all but its tangents, and for each output the tangents along all directions of the inputs."""
     refuse_iterators(name, selection.args, selection.kwargs)
     if executor is None:
         return _span_of_columns(name, selection, has_aux, chunk_size, scalar, None)
+    # Only who gives an executor pays for loading what executors need.
+    from shared.batching.parallel import on_executor, refuse_traced, spans_of
+
     refuse_traced(name, [selection.args, selection.kwargs])
     job = partial(_span_of_columns, name, selection, has_aux, None, scalar)
     spans = spans_of(number_of_directions(selection.leaves), chunk_size)
@@ -215,10 +220,10 @@ def _columns(
 def _span_of_columns(
     name: str, selection: Selection, has_aux: bool, chunk_size: int | None, scalar: bool, span: tuple[int, int] | None
 ) -> tuple[Any, list[Any]]:
-    passes: list[Pass] = []
+    passes: list[ForwardPass] = []
 
     def tangents(seeds: list[Any]) -> list[Any]:
-        done = Pass(name, selection, seeds, has_aux, scalar)
+        done = ForwardPass(name, selection, seeds, has_aux, scalar)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
@@ -229,7 +234,7 @@ def _span_of_columns(
         # The value and aux are those of the first span; the others need not send theirs.
         return (None if span is not None and span[0] else passes[0]), columns
     # There is no input at all: the derivative is empty, the value is not.
-    first = Pass(name, selection, selection.leaves, has_aux, scalar)
+    first = ForwardPass(name, selection, selection.leaves, has_aux, scalar)
     return first, [np.zeros((0, *Like(output).shape)) for output in first.outputs]
 
 
@@ -326,8 +331,10 @@ def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Func
         for argument in selection.arguments():
             scalar_input("derivative", argument)
         ones = [one_of(leaf) for leaf in selection.leaves]
-        passes = [Pass("derivative", selection, _along(selection, k, one), has_aux) for k, one in enumerate(ones)]
-        first = passes[0] if passes else Pass("derivative", selection, [], has_aux)
+        passes = [
+            ForwardPass("derivative", selection, _along(selection, k, one), has_aux) for k, one in enumerate(ones)
+        ]
+        first = passes[0] if passes else ForwardPass("derivative", selection, [], has_aux)
         tangents = [done.tangent() for done in passes]
         result = tangents[0] if selection.single else tuple(tangents)
         return (result, first.aux) if has_aux else result
@@ -361,13 +368,13 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
         passes = []
         for k, leaf in enumerate(arguments):
             shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
-            done = Pass(name, selection, _along(selection, k, np.ones(shape, dtype)[()]), has_aux)
+            done = ForwardPass(name, selection, _along(selection, k, np.ones(shape, dtype)[()]), has_aux)
             require_same_shape(name, [leaf], done.outputs)
             direction = scattered_powers(shape, dtype)
-            response = Pass(name, selection, _along(selection, k, direction), has_aux).tangents[0]
+            response = ForwardPass(name, selection, _along(selection, k, direction), has_aux).tangents[0]
             require_elementwise(name, response, done.tangents[0], direction)
             passes.append(done)
-        first = passes[0] if passes else Pass(name, selection, [], has_aux)
+        first = passes[0] if passes else ForwardPass(name, selection, [], has_aux)
         tangents = [done.tangents[0] for done in passes]
         result = tangents[0] if selection.single else tuple(tangents)
         return (result, first.aux) if has_aux else result
@@ -437,9 +444,9 @@ def jacobian(
     `(value, aux)` and the result is `(jacobian, aux)`.
 
     Cost: n directions, so it suits few inputs; `reversead.jacobian` suits few outputs.  `chunk_size` is how many one
-    pass carries, by default as many as a budget of memory allows (`shared.directions.BYTES`); an `executor` (threads,
-    processes, a cluster) evaluates spans of them elsewhere.  `f` must be pure.  Raises ValueError for a chunk size
-    below 1, ExecutorError where an executor cannot send `f` or loses a worker.
+    pass carries, by default as many as a budget of memory allows (`shared.batching.directions.BYTES`); an `executor`
+    (threads, processes, a cluster) evaluates spans of them elsewhere.  `f` must be pure.  Raises ValueError for a chunk
+    size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],

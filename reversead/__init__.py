@@ -6,7 +6,25 @@
 array([2., 4.])
 """
 
-from reversead.sparse import sparse_hessian, sparse_jacobian
+import importlib.util
+import os
+import typing
+
+
+def _require_own_shared() -> None:
+    """Refuse another module that is called `shared` and comes first on the path, as a user's own file would."""
+    try:
+        found = importlib.util.find_spec("shared")
+        place = None if found is None else found.origin or str(next(iter(found.submodule_search_locations or ()), None))
+    except ValueError:  # one that was made by hand
+        place = "a module made in this program"
+    # Packages that were installed together lie side by side.
+    if place is not None and os.path.dirname(os.path.dirname(place)) != os.path.dirname(os.path.dirname(__file__)):
+        raise ImportError(f"{place} hides the package `shared` that reversead is installed with; give it another name")
+
+
+_require_own_shared()
+
 from reversead.tape import Tape
 from reversead.transforms import (
     derivative,
@@ -23,9 +41,33 @@ from reversead.transforms import (
     vjp,
 )
 from reversead.variable import Variable
-from shared.checkpointing import checkpoint, checkpoint_loop
-from shared.functions import stop_gradient
-from shared.mapping import vmap
+from shared.core import lazy
+from shared.rules.special import stop_gradient
+
+if typing.TYPE_CHECKING:
+    from reversead.sparse import sparse_hessian, sparse_jacobian
+    from shared.batching.vmap import vmap
+    from shared.linear.checkpointing import checkpoint, checkpoint_loop
+else:
+    __getattr__, __dir__ = lazy.on_demand(
+        __name__,
+        {
+            "reversead.sparse": ("sparse_hessian", "sparse_jacobian"),
+            "shared.batching.vmap": ("vmap",),
+            "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
+        },
+    )
+
+
+def _checkpointing() -> typing.Any:
+    from reversead import checkpointing
+
+    return checkpointing
+
+
+# What records checkpoints is made of tapes and variables, and loaded when the first checkpoint is met.
+Variable.checkpointing = staticmethod(_checkpointing)
+
 
 __all__ = [
     "Tape",

@@ -17,19 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from reversead.junction import OUTPUT
+from reversead.multi_output import OUTPUT
 from reversead.records import detached
 from reversead.reopening import Placements, Reopened
-from reversead.sweep import DEPENDS, RECOMPUTE
+from reversead.sweeps import DEPENDS, RECOMPUTE
 from reversead.tape import Tape
-from reversead.unrecorded import PENDING, Unrecorded, is_of, is_view
+from reversead.untaped import PENDING, Untaped, is_of, is_view
 from reversead.variable import Variable
-from shared.checkpointing import split
-from shared.errors import ImpureFunctionError, user_line
-from shared.floating_errors import error_settings
-from shared.repetition import Remembered
-from shared.tracer import DuckArray
-from shared.tree import Structure, flatten, unflatten
+from shared.calling.tree import Structure, flatten, unflatten
+from shared.core.duck_array import DuckArray
+from shared.core.errors import ImpureFunctionError, user_line
+from shared.core.floating_errors import error_settings
+from shared.linear.checkpointing import split
+from shared.linear.purity import Remembered
 
 Function = Callable[..., Any]
 
@@ -138,7 +138,7 @@ class _Segment:
         if tape.reopening is None:
             tape.reopening = deque()
         used: set[int] = set()
-        done = Unrecorded(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
+        done = Untaped(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         if done.changed:
             self.refuse_changed(leaves)
         if done.leaves is None:

@@ -1,9 +1,9 @@
 """Protects the plain arrays that a tape needs from being changed before the sweep reads them.
 
 A captured constant belongs to the user, who may overwrite it after the program has read it.  One that is small, or a
-view, is copied; a large one that owns its memory is locked read-only while the tape lives (`shared.locks`), so that a
-write to it is an error at the line that writes, not a wrong gradient.  What remains open: a write through another view,
-made before the lock, of a locked array.  This module knows nothing of derivatives.
+view, is copied; a large one that owns its memory is locked read-only while the tape lives (`shared.core.locks`), so
+that a write to it is an error at the line that writes, not a wrong gradient.  What remains open: a write through
+another view, made before the lock, of a locked array.  This module knows nothing of derivatives.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from shared.locks import Locks, is_locked
-from shared.references import getrefcount
+from shared.core.locks import Locks, is_locked
+from shared.core.refcounts import getrefcount
 
 #: Copying this many bytes costs about as much as locking and releasing does; a constant may be met again and again.
 SMALL = 1 << 14

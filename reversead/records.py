@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Like, Primitive, differs
+from shared.core.primitive import Like, Primitive, differs
 
 _ndarray = np.ndarray
 
@@ -30,7 +30,7 @@ def detached(value: Any) -> Any:
     return value
 
 
-def record_all(
+def record_primitive(
     tape: Any, primitive: Primitive, out: Any, values: Sequence[Any], parents: Sequence[int], static: dict[str, Any]
 ) -> int:
     """Append the records of one primitive; returns its node, negative if nothing that varies reaches it."""

@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import ref
 
-from reversead.sweep import LOCKS, RECOMPUTE
+from reversead.sweeps import LOCKS, RECOMPUTE
 from reversead.tape import UNPLACED, Tape, escaped
-from shared.errors import ImpureFunctionError, user_line
-from shared.floating_errors import error_settings
+from shared.core.errors import ImpureFunctionError, user_line
+from shared.core.floating_errors import error_settings
 
 T = TypeVar("T")
 

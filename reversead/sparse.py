@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reversead.transforms import Run, grad
-from shared.arguments import Argnums, Selection
-from shared.compressed import Products, require_options, sparse_matrix
-from shared.transformed import transformed
+from reversead.transforms import TapedRun, grad
+from shared.calling.arguments import Argnums, Selection
+from shared.calling.transformed import transformed
+from shared.sparse.recovery import Products, require_options, sparse_matrix
 
 Function = Callable[..., Any]
 
@@ -89,10 +89,10 @@ def sparse_hessian(
 
 
 def _sparse_matrix(name: str, selection: Selection, argnums: Argnums, has_aux: bool, *options: Any) -> Any:
-    runs: list[Run] = []
+    runs: list[TapedRun] = []
 
     def products(name: str, selection: Selection, has_aux: bool) -> Products:
-        runs.append(Run(name, selection, has_aux))
+        runs.append(TapedRun(name, selection, has_aux))
         run = runs[-1]
         return Products(run.outputs, run.aux, run.push, run.pull)
 

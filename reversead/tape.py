@@ -1,4 +1,4 @@
-"""Reverse mode: the tape, which variables (`reversead.variable`) write and sweeps (`reversead.sweep`) read backwards.
+"""Reverse mode: the tape, which variables (`reversead.variable`) write and sweeps (`reversead.sweeps`) read backwards.
 
 While the program runs, every primitive appends to the tape one record per argument that varies: the linear map of
 that argument (an edge of the registry), the few values it needs, and the node it leads to.  The sweep then visits the
@@ -22,14 +22,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reversead.guard import Guard
-from reversead.sweep import LEAF, SETTINGS, forward, mark_switches, reverse
+from reversead.sweeps import INDEPENDENT, SETTINGS, forward, mark_switches, reverse
 from reversead.variable import Variable
-from shared.arguments import as_leaf, differentiable, same_structure
-from shared.errors import ClosedLevelError, ShapeError, closed, user_line
-from shared.floating_errors import error_settings, restoring, settings_beyond, switch
-from shared.levels import Level, current_recording
-from shared.tracer import DuckArray
-from shared.tree import LEAF as SINGLE
+from shared.calling.arguments import as_leaf, differentiable, same_structure
+from shared.calling.tree import LEAF as SINGLE
+from shared.core.duck_array import DuckArray
+from shared.core.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
+from shared.core.levels import Level, current_recording
 
 _ndarray = np.ndarray
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Tape(Level):
             elif isinstance(value, DuckArray):
                 self.guard = value.constants() or self.guard
             node = self.count
-            self.record((LEAF, len(self.variables), ~0))
+            self.record((INDEPENDENT, len(self.variables), ~0))
             self.variables[node] = len(self.variables)
             self.count = node + 1
             variables.append(Variable(self, value, node))

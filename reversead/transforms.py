@@ -1,49 +1,46 @@
 """The transforms of reverse mode: functions that take a function and return a derivative of it.
 
 Each makes a `Tape`, runs the function on variables of it, and sweeps.  The names and signatures are those of every
-engine (`shared.engine.Engine`); the costs given are in evaluations of `f`, for n inputs and m outputs.
+engine (`shared.calling.engine.Engine`); the costs given are in evaluations of `f`, for n inputs and m outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from functools import partial, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.arguments import Argnums, Selection, as_leaf, as_leaves, same_structure, scalar_output
-from shared.assembly import (
-    blocks_of_rows,
-    floating,
-    nest,
-    one_of,
+from shared.batching.directions import along_directions, checked_chunk_size, checked_executor, number_of_directions
+from shared.calling.arguments import Argnums, Selection, as_leaf, as_leaves, same_structure, scalar_input, scalar_output
+from shared.calling.jacobians import blocks_of_rows, nest
+from shared.calling.results import (
     primal_of,
     require_elementwise,
     require_numbers,
     require_same_shape,
-    scalar_input,
     scattered_powers,
-    seeded,
     split_aux,
     strip,
 )
-from shared.directions import along_directions, checked_chunk_size, number_of_directions
-from shared.parallel import checked_executor, on_executor, refuse_traced, spans_of
-from shared.primitive import Like
-from shared.tracer import DuckArray
-from shared.transformed import transformed
-from shared.tree import flatten, unflatten
+from shared.calling.seeds import floating, one_of, seeded
+from shared.calling.transformed import transformed
+from shared.calling.tree import flatten, unflatten
+from shared.core.duck_array import DuckArray
+from shared.core.primitive import Like
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Function = Callable[..., Any]
 
 _REAL = frozenset((float, np.float64, np.float32))
 
 
-class Run:
+class TapedRun:
     """One evaluation of a function on a tape, kept for sweeps."""
 
     __slots__ = ("__del__", "aux", "nodes", "outputs", "selection", "structure", "tape")
@@ -197,7 +194,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     (12.0, (4.0, 3.0))
     """
     selection = Selection("vjp", f, primals, {}, argnums)
-    run = Run("vjp", selection, has_aux)
+    run = TapedRun("vjp", selection, has_aux)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
@@ -225,7 +222,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     (8.0, 12.0, 120.0)
     """
     selection = Selection("linearize", f, primals, {}, argnums)
-    run = Run("linearize", selection, has_aux)
+    run = TapedRun("linearize", selection, has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
@@ -258,7 +255,7 @@ def jvp(
     (12.0, 30.0)
     """
     selection = Selection("jvp", f, tuple(primals), {}, argnums)
-    run = Run("jvp", selection, has_aux)
+    run = TapedRun("jvp", selection, has_aux)
     try:
         tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
         return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
@@ -285,7 +282,7 @@ def derivative(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Func
         selection = Selection("derivative", f, args, kwargs, argnums)
         for argument in selection.arguments():
             scalar_input("derivative", argument)
-        run = Run("derivative", selection, has_aux)
+        run = TapedRun("derivative", selection, has_aux)
         try:
             ones = [one_of(leaf) for leaf in selection.leaves]
             tangents = [unflatten(run.structure, run.push_one(k, one)) for k, one in enumerate(ones)]
@@ -316,7 +313,7 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
     def df(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
         arguments = [require_same_shape(name, leaves) for leaves in selection.leaves_by_argument()]
-        run = Run(name, selection, has_aux)
+        run = TapedRun(name, selection, has_aux)
         try:
             tangents = []
             for k, leaf in enumerate(arguments):
@@ -337,11 +334,14 @@ def elementwise_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
 
 def _rows(
     name: str, selection: Selection, has_aux: bool, chunk_size: int | None, executor: Executor | None = None
-) -> tuple[Run, list[Any]]:
+) -> tuple[TapedRun, list[Any]]:
     """One run, whose tape is released, and for each input the cotangents along all directions of the outputs."""
     if executor is not None:
+        # Only who gives an executor pays for loading what executors need.
+        from shared.batching.parallel import on_executor, refuse_traced, spans_of
+
         refuse_traced(name, [selection.args, selection.kwargs])
-    run = Run(name, selection, has_aux)
+    run = TapedRun(name, selection, has_aux)
     try:
         if executor is None:
             rows = along_directions(name, run.outputs, run.pull, chunk_size)
@@ -362,7 +362,7 @@ def _rows(
 def _span_of_rows(name: str, selection: Selection, has_aux: bool, span: tuple[int, int]) -> list[Any]:
     run = None
     try:
-        run = Run(name, selection, has_aux)
+        run = TapedRun(name, selection, has_aux)
         rows = along_directions(name, run.outputs, run.pull, None, span)
         run.release()
     except BaseException:
@@ -435,9 +435,10 @@ def jacobian(
     `(value, aux)` and the result is `(jacobian, aux)`.
 
     Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.jacobian` suits few inputs.  The sweeps
-    run together, `chunk_size` at a time, by default as many as a budget of memory allows (`shared.directions.BYTES`);
-    an `executor` (threads, processes, a cluster) evaluates `f` and sweeps for spans of them elsewhere.  Raises
-    ValueError for a chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
+    run together, `chunk_size` at a time, by default as many as a budget of memory allows
+    (`shared.batching.directions.BYTES`); an `executor` (threads, processes, a cluster) evaluates `f` and sweeps for
+    spans of them elsewhere.  Raises ValueError for a chunk size below 1, ExecutorError where an executor cannot send
+    `f` or loses a worker.
 
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
     array([[1., 2.],
@@ -552,7 +553,7 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
     def slope(*args: Any) -> Any:
         # The derivative of f along v.  Its gradient is the product, and unlike a derivative of the gradient of f does
         # not need that gradient's value, in a network a product of matrices a layer.
-        run = Run("hvp", Selection("hvp", f, args, {}, chosen), has_aux)
+        run = TapedRun("hvp", Selection("hvp", f, args, {}, chosen), has_aux)
         try:
             for output in run.outputs:
                 scalar_output("hvp", output)

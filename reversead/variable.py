@@ -9,39 +9,26 @@ nothing of forward mode.
 from __future__ import annotations
 
 from _thread import get_ident
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from reversead.junction import evaluate, record_junction
-from reversead.records import detached, record_all
-from shared.custom import has_derivative
-from shared.errors import StaleViewError, user_line
-from shared.floating_errors import error_settings
-from shared.levels import Tracer, bind
-from shared.operators import ARITHMETIC
-from shared.primitive import Like, Primitive, differs
-from shared.registry import UNARY
-from shared.scalars import constant_operand
-from shared.tracer import (
-    CONSTANT_TYPES,
-    SETITEM,
-    DuckArray,
-    Updating,
-    ViewOf,
-    attach,
-    base_of,
-    captured,
-    inner_into_outer,
-    lasting,
-    operand,
-    view_class,
-    winners,
-    writable,
-    write,
-)
-from shared.updates import GATHER, OVERWRITE, UNCHANGED
+from reversead.multi_output import evaluate, record_outputs
+from reversead.records import detached, record_primitive
+from shared.calling.seeds import has_derivative
+from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
+from shared.core.constants import constant_operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, inner_into_outer, operand
+from shared.core.errors import StaleViewError, user_line
+from shared.core.floating_errors import error_settings
+from shared.core.levels import Tracer, bind
+from shared.core.primitive import Like, Primitive, differs
+from shared.core.registry import UNARY
+from shared.core.views import attach, base_of, view_class
+from shared.core.writing import GATHER, OVERWRITE, UNCHANGED, lasting, winners, writable, write
+from shared.rules.operators import ARITHMETIC
 
 if TYPE_CHECKING:
     from reversead.tape import Tape
@@ -59,6 +46,8 @@ class Variable(DuckArray):
 
     __slots__ = ("index",)
     index: Any
+    #: gives the module that records checkpoints; set by the package, since that is made of tapes and variables
+    checkpointing: ClassVar[Callable[[], Any]]
 
     def __init__(self, tape: Tape, primal: Any, index: int):
         self.level = tape
@@ -151,7 +140,7 @@ class Variable(DuckArray):
             tape.note_settings()
         if active:
             # Only now, because what was evaluated may be a view of these values.
-            node = record_all(tape, primitive, out, [detached(value) for value in values], parents, static)
+            node = record_primitive(tape, primitive, out, [detached(value) for value in values], parents, static)
         else:
             node = tape.constant
         if (out.base is not None) if out.__class__ is _ndarray else nested:
@@ -177,7 +166,7 @@ class Variable(DuckArray):
         if error_settings() is not tape.settings:
             tape.note_settings()
         evaluation = evaluate(tape, function, values, structure, static)
-        nodes = record_junction(tape, evaluation, parents)
+        nodes = record_outputs(tape, evaluation, parents)
         return evaluation.output(
             [
                 Variable(tape, out, node) if has_derivative(out) else out
@@ -200,7 +189,7 @@ class Variable(DuckArray):
             raise _assigned_outside()
         self.primal, self.index = other.primal, other.index
 
-    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+    def update(self, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
         tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
@@ -239,20 +228,17 @@ class Variable(DuckArray):
             links.append(links[-1].base)
         if any(link.index < tape.floor and link.index != LOCAL for link in links):
             raise _assigned_outside()
-        # What a program that is not recorded has made of values of this tape alone is no other than its other arrays.
+        # Inside a checkpointed function nothing is recorded.  An array that the function made from values of this tape
+        # is moved to the inner tape, like the arrays that it made there, so that it can be assigned to.
         for link in links:
             link.level, link.index = level, -1
 
     def checkpoint(self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # What records on tapes is made of tapes and variables, so it can be imported only now.
-        from reversead.checkpointing import call
-
-        return call(self.level, f, args, kwargs)
+        return Variable.checkpointing().call(self.level, f, args, kwargs)
 
     def checkpoint_loop(self, step: Any, state: Any, start: int, stop: int, snapshots: int) -> tuple[Any, int, int]:
-        from reversead.checkpointing import loop
-
-        return loop(self.level, step, state, start, stop, snapshots)
+        done: tuple[Any, int, int] = Variable.checkpointing().loop(self.level, step, state, start, stop, snapshots)
+        return done
 
 
 _View: Any = view_class(Variable)
@@ -325,7 +311,7 @@ def operation(primitive: Primitive) -> Any:
         unfitted = exempt or kind is float or kind is _float64
         if common is not None and i >= 0 and j >= 0:
             if not unfitted or not simple_factored:
-                return Variable(tape, out, record_all(tape, primitive, out, values[:2], (i, j), {}))
+                return Variable(tape, out, record_primitive(tape, primitive, out, values[:2], (i, j), {}))
             node = tape.count
             tape.count = node + 2
             kept_first, kept_second, kept_common = [None if k is None else values[k] for k in keeps_factored]

@@ -1,20 +1,20 @@
-"""What both engines stand on: the registry of primitives and the duck array.
+"""What both engines stand on, in rooms, and the names of it that are public.
 
-And what they share beside it: batches of examples and of directions, patterns and colourings, checkpoints, derivatives
-of one's own and transposes; containers, networks, counts and checks.
+`core`, `rules` and the rules of `batching` are loaded at once: the duck array, and the registry of primitives with
+their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
+engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
+`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
 
-from shared import operators, rules
-from shared.batching import report_loops
-from shared.checking import check_grads
-from shared.checkpointing import checkpoint, checkpoint_loop
-from shared.colouring import Colouring, colour
-from shared.counting import count_operations
-from shared.custom import custom_derivative
-from shared.engine import Engine
-from shared.errors import (
+import typing
+
+from shared import rules
+from shared.batching.batched import report_loops
+from shared.calling.tree import flatten, tree_map, unflatten
+from shared.core import lazy
+from shared.core.errors import (
     CaughtExceptionError,
     ClosedLevelError,
     CompilationError,
@@ -35,30 +35,77 @@ from shared.errors import (
     StoppedHalfwayError,
     TracerConversionError,
 )
-from shared.functions import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
-from shared.mapping import vmap
-from shared.mlp import MLP
-from shared.parallel import ExecutorError, sum_over_shards
-from shared.pattern import Pattern
-from shared.programs import (
-    LinearGraph,
-    Program,
-    ReverseSweep,
-    compile,
-    cost,
-    derivative_costs,
-    elimination_orders,
-    rounding_error,
-    trace,
-    trace_table,
-)
-from shared.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
-from shared.sparsity import jacobian_pattern
-from shared.transposition import linear_transpose
-from shared.tree import flatten, tree_map, unflatten
+from shared.core.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
+from shared.rules import operators
+from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+
+if typing.TYPE_CHECKING:
+    from shared.batching.parallel import ExecutorError, sum_over_shards
+    from shared.batching.vmap import vmap
+    from shared.calling.engine import Engine
+    from shared.checking.gradients import check_grads
+    from shared.counting.counter import count_operations
+    from shared.linear.checkpointing import checkpoint, checkpoint_loop
+    from shared.linear.custom import custom_derivative
+    from shared.linear.transposition import linear_transpose
+    from shared.networks.mlp import MLP
+    from shared.programs import (
+        LinearGraph,
+        Program,
+        ReverseSweep,
+        cost,
+        derivative_costs,
+        draw,
+        elimination_orders,
+        rounding_error,
+        simplify,
+        source,
+        trace,
+        trace_table,
+    )
+    from shared.programs import compile as compile
+    from shared.sparse.colouring import Colouring, colour
+    from shared.sparse.pattern import Pattern
+    from shared.sparse.sparsity import jacobian_pattern
 
 operators.install()
 
+_LATER = {
+    "shared.batching.parallel": ("ExecutorError", "sum_over_shards"),
+    "shared.batching.vmap": ("vmap",),
+    "shared.calling.engine": ("Engine",),
+    "shared.checking.gradients": ("check_grads",),
+    "shared.counting.counter": ("count_operations",),
+    "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
+    "shared.linear.custom": ("custom_derivative",),
+    "shared.linear.transposition": ("linear_transpose",),
+    "shared.networks.mlp": ("MLP",),
+    "shared.programs": (
+        "LinearGraph",
+        "Program",
+        "ReverseSweep",
+        "compile",
+        "cost",
+        "derivative_costs",
+        "draw",
+        "elimination_orders",
+        "rounding_error",
+        "simplify",
+        "source",
+        "trace",
+        "trace_table",
+    ),
+    "shared.sparse.colouring": ("Colouring", "colour"),
+    "shared.sparse.pattern": ("Pattern",),
+    "shared.sparse.sparsity": ("jacobian_pattern",),
+}
+_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "sparse")
+
+if not typing.TYPE_CHECKING:
+    # Hidden from type checkers, which would take any name for one of these.
+    __getattr__, __dir__ = lazy.on_demand(__name__, _LATER, _ROOMS)
+
+# `compile` is public, but `from shared import *` shall not replace Python's own.
 __all__ = [
     "MLP",
     "REGISTRY",
@@ -93,13 +140,13 @@ __all__ = [
     "checkpoint",
     "checkpoint_loop",
     "colour",
-    "compile",
     "composite",
     "constant",
     "cost",
     "count_operations",
     "custom_derivative",
     "derivative_costs",
+    "draw",
     "elementwise",
     "elimination_orders",
     "flatten",
@@ -114,9 +161,11 @@ __all__ = [
     "rule",
     "rules",
     "sigmoid",
+    "simplify",
     "softmax",
     "softplus",
     "softsign",
+    "source",
     "stop_gradient",
     "sum_over_shards",
     "trace",

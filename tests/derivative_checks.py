@@ -16,10 +16,10 @@ import numpy as np
 
 import dualad
 import reversead
-from shared.differences import difference_jvp
-from shared.levels import Level, Tracer
-from shared.tracer import DuckArray
-from shared.tree import flatten, tree_map
+from shared.calling.tree import flatten, tree_map
+from shared.checking.differences import difference_jvp
+from shared.core.duck_array import DuckArray
+from shared.core.levels import Level, Tracer
 
 Function = Callable[..., Any]
 ENGINES = {"dualad": dualad, "reversead": reversead}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import reversead
-from shared.checkpointing import checkpoint
-from shared.custom import custom_derivative
+from shared.linear.checkpointing import checkpoint
+from shared.linear.custom import custom_derivative
 
 
 class Layer(NamedTuple):

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from shared import functions as nn
 from shared import vmap
-from shared.custom import custom_derivative
+from shared.linear.custom import custom_derivative
+from shared.rules import special as nn
 
 N = 6
 

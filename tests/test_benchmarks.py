@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import digits, measure, picture, report, scaling, suite, workloads
-from shared.tree import flatten
+from shared.calling.tree import flatten
 
 BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
 BENCHMARKS_DIRECTORY = Path(suite.__file__).parent

@@ -28,13 +28,13 @@ from shared import (
     colour,
     count_operations,
     custom_derivative,
-    directions,
     jacobian_pattern,
     linear_transpose,
     stop_gradient,
     tree_map,
     vmap,
 )
+from shared.batching import directions
 
 Function = Callable[..., Any]
 over_engines = pytest.mark.parametrize("outer", (dualad, reversead), ids=lambda e: f"{e.__name__}-over")

@@ -46,18 +46,21 @@ from shared import (
     cost,
     custom_derivative,
     derivative_costs,
+    draw,
     elementwise,
     elimination_orders,
     flatten,
     rounding_error,
+    simplify,
     trace,
     trace_table,
     unflatten,
     vmap,
 )
+from shared.core.visible import one_line
 from shared.programs import markup, tangents
 from shared.programs.tabulation import html_table, latex_tabular, markdown_table, text_table
-from shared.visible import one_line
+from shared.programs.text import text_lines
 
 
 @pytest.fixture(autouse=True)
@@ -71,14 +74,14 @@ def _without_own_primitives() -> Iterator[None]:
 def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
     """Everything that explains a function: what it is, its language, and its text."""
     program = trace(f, *args)
-    for found in (program, program.simplified()):
+    for found in (program, simplify(program)):
         yield "listing", "plain", str(found)
         yield "repr", "plain", repr(found)
-        yield from (("line", "plain", part) for line in found.lines() for part in line)
+        yield from (("line", "plain", part) for line in text_lines(found) for part in line)
         yield from (("equation", "plain", repr(step)) for step in found.steps)
     yield "structure", "plain", f"{program.structure!r} {program.out_structure!r}"
     tables: list[tuple[str, Any]] = [("cost", cost(f, *args)), ("cost of a program", cost(program))]
-    drawings = [program.draw(fold=False), program.draw(direction="down")]
+    drawings = [draw(program, fold=False), draw(program, direction="down")]
     if not program.out_structure.children:
         leaves, structure = flatten(list(args))
         direction = unflatten(structure, [1.0 if isinstance(leaf, float) else None for leaf in leaves])
@@ -91,7 +94,7 @@ def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
         error = rounding_error(f, *args)
         yield "rounding", "plain", str(error)
         yield from (("rounding of a line", "plain", repr(line)) for line in error.lines)
-        drawings.append(program.draw(*args))
+        drawings.append(draw(program, *args))
         found_trace = trace_table(f, *args, direction=direction, columns=("primal", "tangent", "adjoint", "rounding"))
         yield from (("trace of a line", "plain", f"{line!r} {line.contributions}") for line in found_trace.lines)
         tables += [("trace", found_trace), ("part of a trace", trace_table(program, *args, max_lines=3))]
@@ -156,15 +159,15 @@ def test_keywords_stay_text(name: str) -> None:
     said = name if name.isidentifier() else f"kwargs[{name!r}]"
     assert f"f(x: float, {said}: float)" in str(program)
     assert str(cost(f, 2.0, **{name: 3.0})).startswith("f: 1 operations")
-    for language, text in (("plain", str(program)), ("dot", program.draw().dot)):
+    for language, text in (("plain", str(program)), ("dot", draw(program).dot)):
         assert shows(language, read(language, text).text, said)
     # It is a parameter by the name that the user knows, and by that alone.
-    drawings = [program.draw(argnums=argnums).dot for argnums in (name, "x", [0, name])]
+    drawings = [draw(program, argnums=argnums).dot for argnums in (name, "x", [0, name])]
     assert len(set(drawings)) == 3
-    assert drawings[2] == program.draw().dot
+    assert drawings[2] == draw(program).dot
     if not name.isidentifier():
         with pytest.raises(ValueError, match="names no argument"):
-            program.draw(argnums="kwargs")
+            draw(program, argnums="kwargs")
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -244,7 +247,7 @@ def test_keys_that_print_alike_are_told_apart_or_refused() -> None:
 
 def test_a_drawing_is_saved_whatever_is_in_it(tmp_path: Path) -> None:
     for k, name in enumerate(NAMES.values()):
-        drawing = trace(of_container, {name: 1.5}, 2.0).draw()
+        drawing = draw(trace(of_container, {name: 1.5}, 2.0))
         assert drawing.save(tmp_path / f"{k}.dot").read_text(encoding="utf-8") == drawing.dot
 
 
@@ -254,7 +257,7 @@ def test_pictures_show_names_as_text(name: str, tmp_path: Path) -> None:
     for place in ("a key", "a key that prints itself", "a function", "a primitive", "a keyword's value"):
         f, args, said = PLACES[place](name)
         g, others, _ = PLACES[place](harmless(name))
-        drawing, expected = trace(f, *args).draw(*args), trace(g, *others).draw(*others)
+        drawing, expected = draw(trace(f, *args), *args), draw(trace(g, *others), *others)
         document = read("svg", drawing.save(tmp_path / "picture.svg").read_text(encoding="utf-8"))
         assert document.parts == read("svg", expected.svg).parts
         # Neighbouring spaces are kept apart by spaces of another kind.
@@ -290,7 +293,7 @@ def refusals(name: str) -> dict[str, Callable[[], Any]]:
         "no scalar": lambda: trace_table(with_primitive(name), np.ones(2)),
         "no executor": lambda: reversead.jacobian(f, executor=key)(np.ones(2)),
         "no argument": lambda: reversead.grad(f, argnums=name)(1.0),
-        "no argument to draw": lambda: program.draw(argnums=name),
+        "no argument to draw": lambda: draw(program, argnums=name),
         "no primitive": lambda: cost(primitive, 1.0)["other"],
         "no line": lambda: trace_table(primitive, 1.0)["other"],
         "no value": lambda: sweep.values["other"],
@@ -305,7 +308,7 @@ def refusals(name: str) -> dict[str, Callable[[], Any]]:
         "no program of numbers": lambda: elimination_orders(primitive, np.ones(2)),
         "no pickle": lambda: pickle.dumps(trace(primitive, 1.0)),
         "declared twice": lambda: [elementwise(f, 1) for _ in range(2)],
-        "too large a graph": lambda: trace(f, 1.0).draw(limit=1),
+        "too large a graph": lambda: draw(trace(f, 1.0), limit=1),
         "no name of it": lambda: compile(f).source(),
         "raised inside": lambda: trace(refusing(name), 1.0)(2.0),
         "not the same again": lambda: reversead.grad(reversead.checkpoint(changing(name)))(1.0),

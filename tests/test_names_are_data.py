@@ -15,7 +15,7 @@ import pytest
 import dualad
 import reversead
 import shared
-from shared import compile, trace
+from shared import compile, source, trace
 from shared.programs.compiling.literals import comment, literal, slice_text
 
 
@@ -87,7 +87,7 @@ def test_keys_of_arguments_and_results(key, engine):
             assert set(found) == set(given)
             assert all(np.array_equal(found[name], 2.0 * given[name]) for name in given)
         runs_as_ascii(compiled, given)
-        trace(g, given).source()
+        source(trace(g, given))
 
 
 @pytest.mark.parametrize("key", HOSTILE, ids=NAMES)

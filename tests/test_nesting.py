@@ -18,7 +18,7 @@ import pytest
 
 import dualad
 import reversead
-from shared.errors import ClosedLevelError, DifferentiationError
+from shared.core.errors import ClosedLevelError, DifferentiationError
 
 Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -17,9 +17,9 @@ from pattern_programs import Program, kinked_points, random_program
 
 import dualad
 import reversead
-from shared import dependence, sparsity
-from shared.errors import NoRuleError, StaleViewError, TracerConversionError
-from shared.sparsity import jacobian_pattern
+from shared.core.errors import NoRuleError, StaleViewError, TracerConversionError
+from shared.sparse import dependence, sparsity
+from shared.sparse.sparsity import jacobian_pattern
 
 COUNT = int(os.environ.get("PATTERN_PROGRAMS", "60"))
 POINTS = kinked_points()
@@ -108,7 +108,7 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
     "a mask of the point writes where it does": (sparsity, "_reach", lambda level, index, shape: None),
     "a mask of the point reads where it does": (dependence, "undecided_axes", lambda index, ndim: []),
     "an empty array stays empty": (sparsity.Detection, "lose", lambda level, relations: None),
-    "plain values of the point are constants": (sparsity.Traced, "_escaped", lambda value: value.primal),
+    "plain values of the point are constants": (sparsity.DependenceTracer, "_escaped", lambda value: value.primal),
 }
 
 

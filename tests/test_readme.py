@@ -10,7 +10,7 @@ import pytest
 
 import dualad
 import reversead
-from shared.registry import REGISTRY
+from shared.core.registry import REGISTRY
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

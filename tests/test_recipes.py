@@ -23,8 +23,8 @@ from scipy.spatial.transform import Rotation
 import dualad
 import reversead
 from shared import count_operations, flatten, report_loops
-from shared.backprop import backprop
-from shared.checkpointing import default_snapshots, evaluations
+from shared.linear.checkpointing import default_snapshots, evaluations
+from shared.networks.backprop import backprop
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")

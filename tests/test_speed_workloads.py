@@ -17,7 +17,7 @@ from benchmarks import speed, speed_table
 from benchmarks.handwritten import OPERATIONS_A_ROUND, Problem, chain
 from benchmarks.handwritten_matrices import logistic_hessian, logistic_hessian_product, perceptron_hessian_product
 from benchmarks.speed_table import WORKLOADS, Workload
-from shared.tree import flatten, unflatten
+from shared.calling.tree import flatten, unflatten
 
 each_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 

@@ -14,7 +14,7 @@ import pytest
 
 import dualad
 import reversead
-from shared.errors import ClosedLevelError
+from shared.core.errors import ClosedLevelError
 
 THREADS = 8
 
@@ -84,7 +84,7 @@ def test_one_function_object_serves_all_threads(ad: Any) -> None:
 
 
 def test_levels_are_never_shared() -> None:
-    from shared.levels import Level
+    from shared.core.levels import Level
 
     numbers = [n for part in all_at_once(lambda k: [Level().number for _ in range(2000)]) for n in part]
     assert len(set(numbers)) == len(numbers)
@@ -224,13 +224,13 @@ def test_collector_that_frees_a_tape_while_the_guard_works_does_not_hang() -> No
     script = """
 import faulthandler, gc
 import numpy as np
-import reversead, shared.locks
+import reversead, shared.core.locks
 faulthandler.dump_traceback_later(30, exit=True)
 class Collecting(dict):
     def get(self, *key):
         gc.collect()
         return super().get(*key)
-shared.locks._tokens = Collecting()
+shared.core.locks._tokens = Collecting()
 class Holder: pass
 def cycle():
     holder, constant = Holder(), np.ones(5000)
@@ -239,7 +239,7 @@ def cycle():
 cycle()
 constant = np.ones(5000)
 reversead.grad(lambda x: np.sum(x * constant))(np.ones(5000))
-print("done", constant.flags.writeable, len(shared.locks._tokens))
+print("done", constant.flags.writeable, len(shared.core.locks._tokens))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ["done", "True", "0"], done.stderr[-2000:]

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from worked_networks import digits_network
 
 import dualad
 import reversead
-from shared.backprop import backprop
-from shared.functions import sigmoid
-from shared.mlp import MLP
+from shared.networks.backprop import backprop
+from shared.networks.mlp import MLP
+from shared.rules.special import sigmoid
 
 
 def test_a_product_of_a_sum(ad):
@@ -58,20 +59,6 @@ def test_stacked_linear_layers_are_one_matrix(ad):
         x = np.random.default_rng(seed).standard_normal(4)
         np.testing.assert_allclose(mlp(parameters, x), x @ product, rtol=1e-13, atol=1e-15)
         np.testing.assert_allclose(ad.jacobian(lambda x: mlp(parameters, x))(x), product.T, rtol=1e-13, atol=1e-15)
-
-
-# -------------------------------------------------- a network for handwritten digits
-
-
-def digits_network():
-    """A 784-15-10 network (Nielsen 2015, chapter 1) and 16 images of one bright blob each, values 0 to 1."""
-    mlp = MLP([784, 15, 10], "sigmoid")
-    rng = np.random.default_rng(4)
-    parameters = mlp.initialise("xavier_normal", rng)
-    rows, columns = np.mgrid[0:28, 0:28]
-    centres = rng.uniform(6, 22, (16, 2, 1, 1))
-    blobs = np.exp(-((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) / 20.0)
-    return mlp, parameters, blobs.reshape(16, 784), rng.integers(0, 10, 16), rng
 
 
 def test_reverse_gradient_of_the_digits_network_is_backprop():

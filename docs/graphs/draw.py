@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from shared import MLP, trace
-from shared.losses import softmax_cross_entropy
+from shared import MLP, draw, trace
+from shared.networks.losses import softmax_cross_entropy
 from shared.programs.explaining.drawing import Drawing
 
 HERE = Path(__file__).parent
@@ -42,19 +42,19 @@ def loss(theta: Any, X: Any, Y: Any) -> Any:
 def drawings() -> Iterator[tuple[str, Drawing]]:
     """The name of each drawing, and the drawing."""
     point = (-2.0, 5.0, -4.0)
-    yield "product", trace(product, *point).draw(*point)
+    yield "product", draw(trace(product, *point), *point)
     example = (2.0, -3.0, -3.0, -1.0, -2.0)
-    yield "neuron", trace(neuron, *example).draw(*example, argnums=(0, 1, 2))
+    yield "neuron", draw(trace(neuron, *example), *example, argnums=(0, 1, 2))
     line = (np.array([0.4, -0.3, 0.9]), 0.5, X, np.array([1.0, 0.2, -0.5, 0.7]))
-    yield "regression", trace(squared_error, *line).draw(*line, argnums=(0, 1))
+    yield "regression", draw(trace(squared_error, *line), *line, argnums=(0, 1))
     weights = np.array([[0.2, -0.4], [0.7, 0.1], [-0.3, 0.5]])
     classes = (weights, np.array([0.1, -0.1]), X, LABELS)
-    yield "softmax", trace(cross_entropy, *classes).draw(*classes, argnums=(0, 1))
+    yield "softmax", draw(trace(cross_entropy, *classes), *classes, argnums=(0, 1))
     steps = np.linspace(-1.0, 1.0, 15).reshape(3, 5)
     theta = [(steps, np.full(5, 0.1)), (np.cos(np.arange(10.0)).reshape(5, 2), np.array([0.2, -0.2]))]
     network = trace(loss, theta, X, LABELS)
-    yield "network", network.draw(theta, X, LABELS, argnums=0)
-    yield "network-unfolded", network.draw(theta, X, LABELS, argnums=0, fold=False)
+    yield "network", draw(network, theta, X, LABELS, argnums=0)
+    yield "network-unfolded", draw(network, theta, X, LABELS, argnums=0, fold=False)
 
 
 if __name__ == "__main__":

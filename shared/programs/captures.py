@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.references import getrefcount
+from shared.core.refcounts import getrefcount
 
 #: Arrays that a function makes and that hold one number from this many elements on are kept as that number.
 _UNIFORM = 16

@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from shared.levels import Level, Tracer
-from shared.references import ALONE_AS_ITEM, ALONE_AS_LOCAL, getrefcount
+from shared.core.levels import Level, Tracer
+from shared.core.refcounts import ALONE_AS_ITEM, ALONE_AS_LOCAL, getrefcount
 
 #: Values are searched for through so many levels of other values, such as the variables of a tape.
 _DEEPEST = 8

@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 
-from shared.visible import one_line
+from shared.core.visible import one_line
 
 # --- HTML, and the SVG that is made of it -----------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.parts import ValueType
-from shared.visible import one_line, shown
+from shared.core.visible import one_line, shown
+from shared.programs.equations import ValueType
 
 # --- operators --------------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import ProgramGuardError, TracerConversionError, user_line
-from shared.rules.counts import FREE
-from shared.tree import Structure, flatten
+from shared.calling.tree import Structure, flatten
+from shared.core.errors import ProgramGuardError, TracerConversionError, user_line
+from shared.counting.counts import FREE
 
 _NUMBERS = (float, complex, int, bool)
 

@@ -8,23 +8,21 @@ compiling) reads this one form; how it is recorded is the business of `shared.pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from shared.errors import ProgramGuardError, user_line
-from shared.levels import Tracer, bind
-from shared.primitive import Primitive
+from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
+from shared.core.duck_array import DuckArray
+from shared.core.errors import ProgramGuardError, user_line
+from shared.core.levels import Tracer, bind
+from shared.core.primitive import Primitive
+from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
+from shared.programs.equations import Equation, Guard, Layout, Step, ValueType, Write, layout_of
 from shared.programs.notation import literal_text
-from shared.programs.parts import Equation, Guard, Layout, Step, ValueType, Write, layout_of
-from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.tracer import DuckArray
-from shared.tree import Structure, flatten, leaf_paths, unflatten
-
-if TYPE_CHECKING:
-    from shared.programs.explaining.drawing import Drawing
+from shared.programs.text import comparison, listing, right_side
 
 
 class Program:
@@ -135,29 +133,6 @@ class Program:
         if number in self.literals:
             return literal_text(self.literals[number])
         return self.names.get(number) or f"v{number}"
-
-    def simplified(self) -> Program:
-        """The same function with fewer equations: see `shared.programs.simplification`."""
-        from shared.programs.simplification import simplified
-
-        return simplified(self)
-
-    def source(self) -> str:
-        """The program as straight-line NumPy source that needs no other library (`shared.programs.compiling`).
-
-        Its function `call` takes the leaves of the arguments in order; arrays from outside have to be assigned to the
-        names that the text lists.  `compile(f).source()` is the text that a compiled function runs.
-        """
-        from shared.programs.compiling.rewriting import rewritten
-        from shared.programs.compiling.source import Source
-
-        return Source(rewritten(self.simplified())).text
-
-    def draw(self, *args: Any, **options: Any) -> Drawing:
-        """The graph of the program, with values and adjoints if arguments are given (`shared.programs.explaining`)."""
-        from shared.programs.explaining.drawing import draw
-
-        return draw(self, *args, **options)
 
     # --- running ---
 
@@ -289,7 +264,7 @@ class Program:
             raise
         except Exception as error:
             if step is not None:
-                error.add_note(f"{self.name}: in {self.right_side(step)}{step.where}")
+                error.add_note(f"{self.name}: in {right_side(self, step)}{step.where}")
             raise
 
     def _execute_within(self, values: list[Any], uses: Sequence[tuple[int, ...]], given: set[int]) -> None:
@@ -312,20 +287,14 @@ class Program:
         """What to tell of a guard that does not hold."""
         if guard.expected.__class__ is tuple:
             return (
-                f"{self.name}: {self.comparison(guard)}{guard.where} had shape {guard.expected} when it was recorded "
+                f"{self.name}: {comparison(self, guard)}{guard.where} had shape {guard.expected} when it was recorded "
                 f"and now has {np.shape(value)}. Trace it again for these arguments, or use compile, which does so"
             )
         return (
-            f"{self.name}: the branch on {self.comparison(guard)}{guard.where} was recorded as {guard.expected} and is "
-            f"now {bool(value)}. Trace it again for these arguments, use compile, which does so by itself, or write "
+            f"{self.name}: the branch on {comparison(self, guard)}{guard.where} was recorded as {guard.expected} and "
+            f"is now {bool(value)}. Trace it again for these arguments, use compile, which does so by itself, or write "
             "np.where(condition, x, y) for both branches"
         )
-
-    def comparison(self, guard: Guard) -> str:
-        """The text of what a guard tests, such as `x[0] > 0.0`."""
-        from shared.programs.text import comparison
-
-        return comparison(self, guard)
 
     def _fresh(self, outputs: list[Any], values: list[Any]) -> list[Any]:
         """The outputs, copied where they might share memory with an argument, a constant or one another."""
@@ -338,21 +307,7 @@ class Program:
 
     # --- text ---
 
-    def right_side(self, equation: Equation) -> str:
-        """An equation's primitive with its operands and keywords, as text."""
-        from shared.programs.text import right_side
-
-        return right_side(self, equation)
-
-    def lines(self) -> Iterator[tuple[str, str, str]]:
-        """For each step: what it says, the type of its result, and the user's line."""
-        from shared.programs.text import lines
-
-        return lines(self)
-
     def __str__(self) -> str:
-        from shared.programs.text import listing
-
         return listing(self)
 
     def __repr__(self) -> str:

@@ -16,7 +16,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.errors import (
+from shared.calling.tree import flatten, unflatten
+from shared.core.assignment import NestedIndex, UpdatePrimitive
+from shared.core.constants import KINDS, as_kind
+from shared.core.duck_array import DuckArray, operand
+from shared.core.errors import (
     ClosedLevelError,
     CompilationError,
     RecordLengthError,
@@ -24,28 +28,17 @@ from shared.errors import (
     is_users,
     user_line,
 )
-from shared.floating_errors import error_settings, settings_beyond
-from shared.levels import Level, Tracer, current_recording
-from shared.locks import Locks
-from shared.primitive import Primitive
+from shared.core.floating_errors import error_settings, settings_beyond
+from shared.core.levels import Level, Tracer, current_recording
+from shared.core.locks import Locks
+from shared.core.primitive import Primitive
+from shared.core.views import attach, base_of, view_class
+from shared.core.visible import one_line
+from shared.core.writing import writable, write
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
+from shared.programs.equations import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType
 from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
-from shared.programs.parts import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType
 from shared.rules import shapes
-from shared.scalars import KINDS, as_kind
-from shared.tracer import (
-    DuckArray,
-    Through,
-    Updating,
-    attach,
-    base_of,
-    operand,
-    view_class,
-    writable,
-    write,
-)
-from shared.tree import flatten, unflatten
-from shared.visible import one_line
 
 _STATIC_RESULT = frozenset(shapes.QUESTIONS)
 #: Functions whose result has a shape that depends on values.
@@ -457,7 +450,7 @@ class Recorded(DuckArray):
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return super()._created(np.zeros if function is np.empty else function, args, kwargs)
 
-    def update(self, primitive: Updating, value: Any, index: Any) -> None:
+    def update(self, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
         recording = self.level
         if recording.thread != get_ident():
             raise recording.refusal(self)
@@ -481,9 +474,9 @@ class Recorded(DuckArray):
 
     def _noted(self, index: Any, operands: list[int], lengths: list[int]) -> Any:
         """Append the parts of an index to the operands; returns the index with plain values."""
-        if index.__class__ is Through:
+        if index.__class__ is NestedIndex:
             path = self._noted(index.path, operands, lengths)
-            return Through(path, self._noted(index.index, operands, lengths))
+            return NestedIndex(path, self._noted(index.index, operands, lengths))
         parts = index if index.__class__ is tuple else (index,)
         recording: Recording = self.level
         plain = []

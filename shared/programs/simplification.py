@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Primitive
-from shared.programs.parts import PART, Equation, Guard, Step, ValueType, Write
+from shared.core.primitive import Primitive
+from shared.programs.equations import PART, Equation, Guard, Step, ValueType, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
 
@@ -34,14 +34,14 @@ _WITH_NEUTRAL = frozenset((np.multiply, np.divide, np.add, np.subtract))
 _COMMUTATIVE = frozenset((np.multiply, np.add))
 
 
-def simplified(program: Program) -> Program:
+def simplify(program: Program) -> Program:
     """The same function, to rounding, with fewer equations: the types and numbers of values are new.
 
     Cost: some microseconds an equation, and the evaluation of what consists of literals alone.
 
     >>> from shared.programs import trace
     >>> program = trace(lambda x: np.sin(x) * np.sin(x) + np.cos(x) * 0.0 * np.exp(2.0), 1.0)
-    >>> len(program.equations), len(program.simplified().equations)
+    >>> len(program.equations), len(simplify(program).equations)
     (7, 6)
     """
     forward = _Forward(program)
@@ -231,4 +231,4 @@ def _key(value: Any) -> Any:
     return (value.__class__, repr(value))
 
 
-__all__ = ["simplified"]
+__all__ = ["simplify"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from shared.core.visible import one_line
 from shared.programs.markup import html_text, latex_text, markdown_text
-from shared.visible import one_line
 
 
 def written_out(value: Any) -> str:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shared.operators import CONVERT
+from shared.calling.tree import unflatten
+from shared.core.assignment import SETITEM
+from shared.core.visible import one_line, shown
+from shared.programs.equations import AS_KIND, PART, Equation, Guard, Write
 from shared.programs.notation import (
     ATOM,
     SENTENCE,
@@ -25,12 +29,11 @@ from shared.programs.notation import (
     operator_of,
     type_name,
 )
-from shared.programs.parts import AS_KIND, PART, Equation, Guard, Write
-from shared.programs.program import Program
 from shared.rules import indexing, shapes
-from shared.tracer import SETITEM
-from shared.tree import unflatten
-from shared.visible import one_line, shown
+from shared.rules.shapes import CONVERT
+
+if TYPE_CHECKING:
+    from shared.programs.program import Program
 
 #: The text of a comparison is traced back for as long as it stays this short.
 _LONGEST = 60
@@ -138,7 +141,7 @@ def place(where: str) -> str:
     return one_line(os.path.basename(where.removeprefix(" (at ").removesuffix(")")))
 
 
-def lines(program: Program) -> Iterator[tuple[str, str, str]]:
+def text_lines(program: Program) -> Iterator[tuple[str, str, str]]:
     """For each step: what it says, the type of its result, and the user's line."""
     for step in program.steps:
         if isinstance(step, Guard):
@@ -154,7 +157,7 @@ def listing(program: Program) -> str:
     arguments = ", ".join(f"{program.names[k]}: {program.types[k]!r}" for k in program.inputs)
     rows = [f"{program.name}({arguments})"]
     rows += [f"  reads {program.name_of(k)}: {program.types[k]!r}" for k in program.captured]
-    found = list(lines(program))
+    found = list(text_lines(program))
     left = min(max((len(text) for text, _, _ in found), default=0), _WIDEST)
     middle = max((len(kind) for _, kind, _ in found), default=0)
     rows += [f"  {text:<{left}}  {kind:<{middle}}  {where}".rstrip() for text, kind, where in found]

@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import argument_paths
-from shared.errors import (
+from shared.calling.arguments import argument_paths
+from shared.calling.transformed import readable_name
+from shared.calling.tree import flatten, unflatten
+from shared.core.duck_array import operand
+from shared.core.errors import (
     CaughtExceptionError,
     CompilationError,
     ImpureFunctionError,
     TracerConversionError,
     user_line,
 )
-from shared.levels import RECORDING, Tracer
+from shared.core.levels import RECORDING, Tracer
+from shared.core.visible import kind_of, shown
+from shared.programs.equations import Equation, Layout, Write, layout_of
 from shared.programs.escapes import place_of_escaped
-from shared.programs.parts import Equation, Layout, Write, layout_of
 from shared.programs.program import Program
 from shared.programs.recorder import LARGEST_COMPARED, Recorded, Recording
 from shared.rules import shapes
-from shared.tracer import operand
-from shared.transformed import readable_name
-from shared.tree import flatten, unflatten
-from shared.visible import kind_of, shown
 
 _NUMBERS = (float, complex, int, bool)
 

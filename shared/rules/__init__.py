@@ -1,12 +1,14 @@
 """The calculus: tables of derivatives, one file a family, ordered from trivial to hard.
 
-Importing this package declares every entry of the registry.  The tables know NumPy and calculus, and nothing of levels
-or engines.
+Importing this package declares every entry of the registry.  It knows NumPy and calculus, and nothing of levels or
+engines.  `elementwise` reads like the table of a calculus book, and every other table says in its rows why they are no
+simpler; `special` are functions that NumPy lacks, `operators` gives arrays their operators and methods.  `aliasing`,
+which says whose memory a result lies in, is loaded by the recorded programs, which ask it.
+
+Public, as names of `shared`: the functions of `special`.
 """
 
 from shared.rules import (
-    batches,
-    counts,
     elementwise,
     fourier,
     grids,
@@ -15,14 +17,11 @@ from shared.rules import (
     products,
     reductions,
     shapes,
-    sharing,
     special,
     statistics,
 )
 
 __all__ = [
-    "batches",
-    "counts",
     "elementwise",
     "fourier",
     "grids",
@@ -31,7 +30,6 @@ __all__ = [
     "products",
     "reductions",
     "shapes",
-    "sharing",
     "special",
     "statistics",
 ]

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import NoRuleError, user_line
-from shared.primitive import Primitive
-from shared.registry import alias, composite, constant, elementwise, infix, rule
+from shared.core.errors import NoRuleError, user_line
+from shared.core.primitive import Primitive
+from shared.core.registry import alias, composite, constant, elementwise, infix, rule
 from shared.rules.reductions import strong, unwrapped
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)

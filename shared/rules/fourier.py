@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shared.primitive import Like, Primitive, fit
-from shared.registry import composite, multilinear
+from shared.core.primitive import Like, Primitive, fit
+from shared.core.registry import composite, multilinear
 from shared.rules.shapes import PAD
 
 Norm = Literal["backward", "ortho", "forward"] | None

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from shared.levels import Tracer
-from shared.primitive import PYTHON_NUMBERS
-from shared.registry import composite, multilinear
-from shared.tracer import ADD_AT, DuckArray, Updating, read, write
+from shared.core.assignment import ADD_AT, UpdatePrimitive
+from shared.core.duck_array import DuckArray
+from shared.core.levels import Tracer
+from shared.core.primitive import PYTHON_NUMBERS
+from shared.core.registry import composite, multilinear
+from shared.core.writing import read, write
 
 
 def _getitem(x: Any, *index: Any) -> Any:
@@ -34,9 +36,9 @@ def _add_to_view(buffer: Any, index: Any, value: Any) -> None:
 
 
 #: `x[index] += value` where no element is meant twice, which is faster than `ADD_AT`
-ADD_ONCE = Updating("add_once", _add)
+ADD_ONCE = UpdatePrimitive("add_once", _add)
 #: the same where the index gives a view, which is faster again
-ADD_TO_VIEW = Updating("add_to_view", _add_to_view)
+ADD_TO_VIEW = UpdatePrimitive("add_to_view", _add_to_view)
 
 
 #: The index types that are no arrays: they give views, name no element twice, and need no protection from change.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from shared.errors import NoRuleError, user_line
-from shared.primitive import Like, Primitive, fit
-from shared.registry import composite, constant, rule
+from shared.core.errors import NoRuleError, user_line
+from shared.core.primitive import Like, Primitive, fit
+from shared.core.registry import composite, constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
 
 

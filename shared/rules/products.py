@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from shared.errors import NoRuleError, user_line
-from shared.primitive import Like, fit
-from shared.registry import composite, multilinear, multilinear_in_all
+from shared.core.errors import NoRuleError, user_line
+from shared.core.primitive import Like, fit
+from shared.core.registry import composite, multilinear, multilinear_in_all
 from shared.rules.reductions import strong, unwrapped
 
 # --- matmul -----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import unsupported_keyword
-from shared.levels import Tracer
-from shared.primitive import Composite, Primitive
-from shared.registry import alias, composite, constant, elementwise, multilinear, rule
-from shared.tracer import METHODS
+from shared.core.duck_array import UFUNC_METHODS
+from shared.core.errors import unsupported_keyword
+from shared.core.levels import Tracer
+from shared.core.primitive import Composite, Primitive
+from shared.core.registry import alias, composite, constant, elementwise, multilinear, rule
 
 Axis = int | tuple[int, ...] | None
 
@@ -338,16 +338,16 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
     return Composite(function, reduce)
 
 
-METHODS[np.add, "reduce"] = _reduce(SUM)
-METHODS[np.multiply, "reduce"] = _reduce(np.prod)
-METHODS[np.maximum, "reduce"] = _reduce(np.max)
-METHODS[np.minimum, "reduce"] = _reduce(np.min)
-METHODS[np.add, "accumulate"] = _accumulate(lambda x: np.cumsum(x, axis=0))
-METHODS[np.multiply, "accumulate"] = _accumulate(lambda x: np.cumprod(x, axis=0))
+UFUNC_METHODS[np.add, "reduce"] = _reduce(SUM)
+UFUNC_METHODS[np.multiply, "reduce"] = _reduce(np.prod)
+UFUNC_METHODS[np.maximum, "reduce"] = _reduce(np.max)
+UFUNC_METHODS[np.minimum, "reduce"] = _reduce(np.min)
+UFUNC_METHODS[np.add, "accumulate"] = _accumulate(lambda x: np.cumsum(x, axis=0))
+UFUNC_METHODS[np.multiply, "accumulate"] = _accumulate(lambda x: np.cumprod(x, axis=0))
 RUNNING_EXTREMA = [_running_extremum(ufunc) for ufunc in (np.maximum, np.minimum)]
-METHODS[np.maximum, "accumulate"], METHODS[np.minimum, "accumulate"] = map(_accumulate, RUNNING_EXTREMA)
+UFUNC_METHODS[np.maximum, "accumulate"], UFUNC_METHODS[np.minimum, "accumulate"] = map(_accumulate, RUNNING_EXTREMA)
 _OUTER: tuple[np.ufunc, ...] = (
     np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.hypot, np.arctan2,
 )  # fmt: skip
 for _outer_ufunc in _OUTER:
-    METHODS[_outer_ufunc, "outer"] = _outer(_outer_ufunc)
+    UFUNC_METHODS[_outer_ufunc, "outer"] = _outer(_outer_ufunc)

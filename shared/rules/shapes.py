@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import NoRuleError, user_line
-from shared.primitive import Like, fit
-from shared.registry import composite, constant, elementwise, infix, multilinear, rule, variadic_rule
+from shared.core.duck_array import DuckArray
+from shared.core.errors import NoRuleError, user_line
+from shared.core.primitive import Like, Primitive, fit
+from shared.core.registry import composite, constant, elementwise, infix, multilinear, rule, variadic_rule
 from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
-from shared.tracer import DuckArray
 
 Axes = int | Sequence[int]
 
@@ -583,3 +583,10 @@ ASTYPE = rule(
     broadcasts=True,
     because="the identity, whose cotangent has another dtype than its argument",
 )
+
+
+def _convert(x: Any, *, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+CONVERT = Primitive(_convert, "constant", [])

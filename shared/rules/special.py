@@ -1,7 +1,8 @@
-"""The library's own functions and their derivatives: those of neural networks, stable for arguments of any size.
+"""Functions that NumPy lacks and networks need, with their derivatives: stable for arguments of any size.
 
-They take arrays and tracers alike; `shared.functions` is where users import them from.  Formulas: Goodfellow, Bengio &
-Courville 2016, sections 3.10 and 4.1; Abramowitz & Stegun 1964, section 10.1 (spherical Bessel functions).
+They take arrays and tracers alike.  Also `stop_gradient`; everything else that can be differentiated is NumPy itself.
+Capitals are the primitives, small letters the functions that users call.  Formulas: Goodfellow, Bengio & Courville
+2016, sections 3.10 and 4.1; Abramowitz & Stegun 1964, section 10.1 (spherical Bessel functions).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Primitive
-from shared.registry import elementwise, rule
+from shared.core.primitive import Primitive
+from shared.core.registry import elementwise, rule
 
 
 def _sigmoid(x: Any) -> Any:
@@ -58,15 +59,15 @@ def _expand(c: Any, axis: Any, keepdims: bool) -> Any:
     return c if keepdims or axis is None else np.expand_dims(c, axis)
 
 
-sigmoid: Primitive = elementwise(_named("sigmoid", "1 / (1 + exp(-x))", _sigmoid), lambda out, x: out * sigmoid(-x))
-relu: Primitive = rule(
+SIGMOID: Primitive = elementwise(_named("sigmoid", "1 / (1 + exp(-x))", _sigmoid), lambda out, x: out * SIGMOID(-x))
+RELU: Primitive = rule(
     _named("relu", "max(x, 0)", _relu),
     vjps=(lambda c, out: np.where(out > 0, c, 0),),
     jvps=(lambda t, out: np.where(out > 0, t, 0),),
     because="a choice: multiplied by 0, an infinite cotangent would become NaN",
 )
-softplus: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: sigmoid(x))
-logsumexp: Primitive = rule(
+SOFTPLUS: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: SIGMOID(x))
+LOGSUMEXP: Primitive = rule(
     _named("logsumexp", "log(sum(exp(x)))", _logsumexp),
     vjps=(lambda c, out, x, *, axis, keepdims: _expand(c, axis, keepdims) * np.exp(x - _expand(out, axis, keepdims)),),
     jvps=(
@@ -87,7 +88,7 @@ def _log_softmax_vjp(c: Any, out: Any, *, axis: int) -> Any:
     return c - np.exp(out) * np.add.reduce(c, axis=axis, keepdims=True)
 
 
-log_softmax: Primitive = rule(
+LOG_SOFTMAX: Primitive = rule(
     _named("log_softmax", "x - logsumexp(x)", _log_softmax),
     vjps=(_log_softmax_vjp,),
     jvps=(lambda t, out, *, axis: t - np.add.reduce(t * np.exp(out), axis=axis, keepdims=True),),
@@ -101,7 +102,7 @@ def _softsign(x: Any) -> Any:
     return x / (1 + np.abs(x))
 
 
-softsign: Primitive = elementwise(
+SOFTSIGN: Primitive = elementwise(
     _named("softsign", "x / (1 + |x|)", _softsign), lambda x: 1 / np.square(1 + np.abs(x))
 )
 
@@ -110,7 +111,7 @@ def _stop_gradient(x: Any) -> Any:
     return np.array(x) if isinstance(x, np.ndarray) else x
 
 
-stop_gradient = Primitive(_named("stop_gradient", "x, with derivative zero", _stop_gradient), "constant", [])
+STOP_GRADIENT = Primitive(_named("stop_gradient", "x, with derivative zero", _stop_gradient), "constant", [])
 
 # --- sinc and its derivatives -----------------------------------------------------------------------------------------
 
@@ -132,15 +133,97 @@ def _spherical_bessel(x: Any, *, order: int) -> Any:
 
 
 def _bessel_slope(v: Any, x: Any, *, order: int) -> Any:
-    below = order * spherical_bessel(x, order=order - 1) if order else 0.0
-    return v * (below - (order + 1) * spherical_bessel(x, order=order + 1)) / (2 * order + 1)
+    below = order * SPHERICAL_BESSEL(x, order=order - 1) if order else 0.0
+    return v * (below - (order + 1) * SPHERICAL_BESSEL(x, order=order + 1)) / (2 * order + 1)
 
 
-spherical_bessel: Primitive = rule(
+SPHERICAL_BESSEL: Primitive = rule(
     _spherical_bessel,
     vjps=(_bessel_slope,),
     jvps=(_bessel_slope,),
     because="its partial depends on a keyword, the order",
 )
 # sinc(x) = j_0(pi x), whose derivatives (cos(pi x) - sinc(x)) / x, ... are 0 / 0 at 0, while those of j_n are not.
-elementwise(np.sinc, lambda x: -math.pi * spherical_bessel(math.pi * x, order=1))
+elementwise(np.sinc, lambda x: -math.pi * SPHERICAL_BESSEL(math.pi * x, order=1))
+
+
+def _evaluation(x: Any) -> Any:
+    return x
+
+
+#: The value of a tracer of an outer level without its derivative, which zeros times it do not need.  At levels that
+#: count it counts nothing, and where there is one more axis it is applied to the whole array.
+VALUE_ONLY = Primitive(STOP_GRADIENT.function, "constant", [], _evaluation)
+VALUE_ONLY.broadcasts = True
+
+
+def sigmoid(x: Any) -> Any:
+    """The logistic function 1 / (1 + exp(-x)), elementwise; exact to rounding for arguments of any size.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return SIGMOID(x)
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), elementwise, with derivative 0 at 0.
+
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return RELU(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), elementwise; does not overflow.
+
+    >>> softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    return SOFTPLUS(x)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|), elementwise (Glorot & Bengio 2010).
+
+    >>> softsign(np.array([-1.0, 0.0, 3.0]))
+    array([-0.5 ,  0.  ,  0.75])
+    """
+    return SOFTSIGN(x)
+
+
+def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over `axis` (all axes by default); does not overflow.
+
+    >>> float(logsumexp(np.array([1000.0, 1000.0])) - np.log(2.0))
+    1000.0
+    """
+    return LOGSUMEXP(x, axis=axis, keepdims=keepdims)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """x - logsumexp(x): the logarithm of `softmax`, without its underflow.
+
+    >>> log_softmax(np.array([0.0, -1000.0]))
+    array([    0., -1000.])
+    """
+    return LOG_SOFTMAX(x, axis=axis)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`; does not overflow.
+
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    return np.exp(log_softmax(x, axis))
+
+
+def stop_gradient(x: Any) -> Any:
+    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
+
+    >>> stop_gradient(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+    return STOP_GRADIENT(x)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from shared.errors import NoRuleError, user_line
-from shared.levels import Tracer
-from shared.registry import composite
+from shared.core.errors import NoRuleError, user_line
+from shared.core.levels import Tracer
+from shared.core.registry import composite
+from shared.core.writing import read
 from shared.rules.reductions import Axis, strong, unwrapped
-from shared.tracer import read
 
 # --- averages ---------------------------------------------------------------------------------------------------------
 

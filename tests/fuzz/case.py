@@ -14,7 +14,7 @@ import numpy as np
 import shared
 from fuzz.comparison import Inconclusive
 from fuzz.programs import Program, copied, is_inexact
-from shared.tree import flatten
+from shared.calling.tree import flatten
 
 Function = Callable[..., Any]
 

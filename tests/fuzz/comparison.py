@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.levels import Tracer
-from shared.tree import flatten
+from shared.calling.tree import flatten
+from shared.core.levels import Tracer
 
 
 class Failure(AssertionError):

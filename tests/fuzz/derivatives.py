@@ -25,8 +25,8 @@ from fuzz.comparison import (
     largest,
 )
 from fuzz.programs import copied
-from shared.differences import difference_jvp
-from shared.tree import flatten, tree_map
+from shared.calling.tree import flatten, tree_map
+from shared.checking.differences import difference_jvp
 
 ENGINES = {"dualad": dualad, "reversead": reversead}
 Function = Callable[..., Any]

@@ -13,7 +13,7 @@ import numpy as np
 from fuzz import blocks, statements
 from fuzz.draft import Draft, namespace
 from fuzz.programs import Program, is_inexact
-from shared.tree import flatten, leaf_paths
+from shared.calling.tree import flatten, leaf_paths
 
 Kind = Callable[[Draft], bool]
 

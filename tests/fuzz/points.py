@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fuzz.programs import Program, is_inexact
-from shared.tree import tree_map
+from shared.calling.tree import tree_map
 
 #: Where functions have their kinks, and numbers that are equal to one another
 KINKS = (0.0, -0.0, 1.0, -1.0, 0.5, 0.5, 2.0)

@@ -17,7 +17,7 @@ import numpy as np
 import dualad
 import reversead
 import shared
-from shared.tree import tree_map
+from shared.calling.tree import tree_map
 
 Function = Callable[..., Any]
 

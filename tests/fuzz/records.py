@@ -23,8 +23,8 @@ from fuzz.comparison import (
 )
 from fuzz.derivatives import direction
 from fuzz.programs import copied
-from shared import ProgramGuardError
-from shared.tree import flatten, tree_map
+from shared import ProgramGuardError, simplify
+from shared.calling.tree import flatten, tree_map
 
 Function = Callable[..., Any]
 
@@ -33,7 +33,7 @@ def recorded(case: Case) -> None:
     """`trace`: a record at other numbers, layouts and contents of captured arrays, as it is and simplified."""
     for name, f in functions(case):
         program = shared.trace(f, *case.arguments)
-        simplified = program.simplified()
+        simplified = simplify(program)
         if len(simplified.equations) > len(program.equations):
             raise Failure(f"simplified record of {name}: its length", len(simplified.equations), len(program.equations))
         for k, (where, point) in enumerate(other_points(case)):

@@ -16,7 +16,7 @@ from fuzz.comparison import Failure, Inconclusive, Refused, assert_close, assert
 from fuzz.derivatives import ENGINES, assert_estimated, estimated, products, units
 from fuzz.programs import copied, is_inexact
 from shared import NoRuleError, TracerConversionError
-from shared.tree import flatten, tree_map
+from shared.calling.tree import flatten, tree_map
 
 Function = Callable[..., Any]
 EXAMPLES = (1.0, 1.03125, 0.96875)

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from shared import functions
 from shared.rules import special
 
 _NAMES = {"np": np, "special": special} | {
-    name: value for name, value in vars(functions).items() if callable(value) and not name.startswith("_")
+    name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")
 }
 
 #: What an argument is: the shape of an array, or `float`, or a NumPy scalar type.

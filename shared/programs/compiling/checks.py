@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.calling.tree import LEAF, Structure
 from shared.programs.compiling.literals import literal
-from shared.programs.parts import ValueType, layout_of
+from shared.programs.equations import ValueType, layout_of
 from shared.programs.program import Program
-from shared.tree import LEAF, Structure
 
 #: Arguments that stay what they are: others are objects, whose attributes may change.
 PLAIN = (int, float, complex, str, bytes, type, np.generic, np.dtype, slice, range, type(Ellipsis), Enum)

@@ -19,8 +19,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shared.arguments import argument_paths
-from shared.errors import (
+from shared.calling.arguments import argument_paths
+from shared.calling.transformed import own_name, readable_name
+from shared.calling.tree import flatten
+from shared.core.errors import (
     CaughtExceptionError,
     CompilationError,
     ProgramGuardError,
@@ -28,19 +30,18 @@ from shared.errors import (
     StaleProgramError,
     user_line,
 )
-from shared.levels import Tracer
-from shared.programs.compiling.changes import differences
+from shared.core.levels import Tracer
+from shared.core.visible import kind_of, one_line, shown
 from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
-from shared.programs.compiling.verification import verify, verify_first
+from shared.programs.compiling.verification import differences, verify, verify_first
 from shared.programs.program import Program
+from shared.programs.simplification import simplify
+from shared.programs.text import comparison
 from shared.programs.tracing import record
-from shared.transformed import own_name, readable_name
-from shared.tree import flatten
-from shared.visible import kind_of, one_line, shown
 
 Function = Callable[..., Any]
 Verify = Literal["always", "seldom", "never"]
@@ -238,7 +239,7 @@ class Compiled:
         if self.verify != "never":
             verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
         _require_leniency(program)
-        variant = Variant(self.__wrapped__, program, rewritten(program.simplified()))
+        variant = Variant(self.__wrapped__, program, rewritten(simplify(program)))
         variant.next_check = sys.maxsize if self.verify == "never" else 2
         return variant
 
@@ -268,7 +269,7 @@ class Compiled:
             return  # another thread has made it, or rounding takes the text of the same record elsewhere
         if len(rivals) >= self.cache_size:
             guard = next((g for g in new.program.guards), None)
-            where = "" if guard is None else f": {new.program.comparison(guard)}{guard.where}"
+            where = "" if guard is None else f": {comparison(new.program, guard)}{guard.where}"
             raise CompilationError(
                 f"compile: {new.program.name} took another way through its branches in each of {len(rivals) + 1} calls "
                 f"with arguments of the same types{where}. Write np.where(condition, x, y) for branches on values, "
@@ -282,7 +283,7 @@ class Compiled:
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
         """The program that runs for these arguments: recorded, simplified and rewritten."""
-        return rewritten(record(self.__wrapped__, args, kwargs, "compile", LOWERED).simplified())
+        return rewritten(simplify(record(self.__wrapped__, args, kwargs, "compile", LOWERED)))
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """The very text that runs for these arguments; without arguments, that of the variant called last."""

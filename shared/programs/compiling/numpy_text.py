@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from shared.operators import CONVERT
-from shared.primitive import Primitive
+from shared.core.primitive import Primitive
 from shared.programs.compiling.literals import Definition, Namespace
-from shared.programs.parts import ValueType
+from shared.programs.equations import ValueType
 from shared.rules import indexing, linear_algebra, reductions, shapes, special
+from shared.rules.shapes import CONVERT
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
 LOWERED = frozenset(
     primitive.function
     for primitive in (
-        special.sigmoid,
-        special.relu,
-        special.softplus,
-        special.softsign,
-        special.log_softmax,
+        special.SIGMOID,
+        special.RELU,
+        special.SOFTPLUS,
+        special.SOFTSIGN,
+        special.LOG_SOFTMAX,
     )
 ) | {np.mean}
 
@@ -165,7 +165,7 @@ _CALLS: dict[Any, Callable[..., str]] = {
     shapes.TRANSPOSE.function: lambda x, *, axes="None": f"{x}.T" if axes == "None" else f"np.transpose({x}, {axes})",
     shapes.ASTYPE.function: _astype,
     CONVERT.function: _astype,
-    special.stop_gradient.function: lambda x: f"np.array({x})[()]",
+    special.STOP_GRADIENT.function: lambda x: f"np.array({x})[()]",
     linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
     **{
         primitive.function: lambda x, name=primitive.name: f"np.{name}({x}, axis=0)"

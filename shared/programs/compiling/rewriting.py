@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.assignment import SETITEM
+from shared.core.registry import REGISTRY
 from shared.programs.compiling.numpy_text import ufunc_of
-from shared.programs.parts import WRITES, Equation, Guard, Step, ValueType, Write
+from shared.programs.equations import WRITES, Equation, Guard, Step, ValueType, Write
 from shared.programs.program import Program
-from shared.registry import REGISTRY
+from shared.programs.simplification import simplify
 from shared.rules import elementwise, shapes
-from shared.tracer import SETITEM
 
 #: Factors are combined between these sizes only, so that they can neither overflow nor vanish themselves.
 _LEAST, _MOST = 1e-15, 1e15
@@ -290,11 +291,11 @@ class _Pass:
         """The program of what is left, simplified: what the forms made superfluous is dropped."""
         source = self.source
         outputs = [self.value(k) for k in source.outputs]
-        return Program(
+        return simplify(Program(
             source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
             self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
             source.layouts,
-        ).simplified()  # fmt: skip
+        ))  # fmt: skip
 
 
 def _function(equation: Equation) -> Any:

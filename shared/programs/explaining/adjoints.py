@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import as_leaf, in_dtype_of, same_structure
-from shared.errors import LeafTypeError, ShapeError, user_line
-from shared.primitive import Edge, Like, Primitive, differs
+from shared.calling.arguments import as_leaf, in_dtype_of, same_structure
+from shared.calling.tree import unflatten
+from shared.core.assignment import SETITEM
+from shared.core.errors import LeafTypeError, ShapeError, user_line
+from shared.core.primitive import Edge, Like, Primitive, differs
+from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
+from shared.core.visible import one_line
+from shared.core.writing import GATHER, duplicate, winners, write
+from shared.programs.equations import Equation, Write, nested_index
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, place_text, value_text
 from shared.programs.explaining.forward import tangents
 from shared.programs.explaining.named import Values, number_of, shown
-from shared.programs.parts import Equation, Write, nested_index
 from shared.programs.program import Program
-from shared.references import ALONE_AS_LOCAL, getrefcount
-from shared.tracer import SETITEM, duplicate, winners, write
-from shared.tree import unflatten
-from shared.updates import GATHER
-from shared.visible import one_line
+from shared.programs.text import right_side
 
 
 class Contribution:
@@ -71,7 +72,7 @@ class ReverseStep:
 
     def __str__(self) -> str:
         program, equation = self.program, self.equation
-        text = f"v{equation.result} = {program.right_side(equation)}: "
+        text = f"v{equation.result} = {right_side(program, equation)}: "
         if self.adjoint is None:
             return text + "no adjoint, adds nothing"
         terms = map(str, self.contributions)
@@ -275,7 +276,7 @@ class ReverseSweep(Evaluated):
 
     def __repr__(self) -> str:
         equation = self.next_equation
-        ahead = f"next v{equation.result} = {self.program.right_side(equation)}" if equation else "at the end"
+        ahead = f"next v{equation.result} = {right_side(self.program, equation)}" if equation else "at the end"
         passed = len(self._equations) - self.remaining
         whole = len(self._equations)
         return one_line(f"<reverse sweep over {self.program.name}: {passed} of {whole} equations passed, {ahead}>")

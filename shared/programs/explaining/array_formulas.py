@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.operators import CONVERT
+from shared.core.registry import REGISTRY
+from shared.programs.equations import AS_KIND, Equation
 from shared.programs.notation import index_text, type_name
-from shared.programs.parts import AS_KIND, Equation
-from shared.registry import REGISTRY
 from shared.rules import shapes, special
+from shared.rules.shapes import CONVERT
 
 _TRANSPOSE, _RESHAPE = shapes.TRANSPOSE.function, shapes.RESHAPE.function
 _CONVERSIONS = (AS_KIND.function, shapes.ASTYPE.function, CONVERT.function)
@@ -84,10 +84,10 @@ def pulled(
         return f"transpose({incoming}, axes={inverse})"
     if function is _RESHAPE:
         return f"reshape({incoming}, {shape}{_order(static)})"
-    if function is special.log_softmax.function:
+    if function is special.LOG_SOFTMAX.function:
         axis = static.get("axis", -1)
         return f"{incoming} - exp({texts[-1]})·sum({incoming}, axis={axis}, keepdims=True)"
-    if function is special.logsumexp.function and np.size(out) == 1:
+    if function is special.LOGSUMEXP.function and np.size(out) == 1:
         return f"{incoming}·exp({texts[0]} - {texts[-1]})"
     if function is np.broadcast_to and np.size(given[0]) == 1:
         return f"sum({incoming})"

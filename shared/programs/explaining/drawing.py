@@ -11,20 +11,21 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shared.arguments import Argnums
-from shared.errors import user_line
-from shared.programs.explaining.evaluation import with_floats
+from shared.calling.arguments import Argnums
+from shared.calling.tree import flatten, unflatten
+from shared.core.errors import user_line
+from shared.core.visible import one_line
+from shared.programs.explaining.adjoints import ReverseSweep
+from shared.programs.explaining.evaluation import program_of, with_floats
 from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer, layers
 from shared.programs.program import Program
-from shared.tree import flatten, unflatten
-from shared.visible import one_line
 
 #: A drawing of more nodes than this cannot be read.
 LARGEST = 150
@@ -41,7 +42,7 @@ class Drawing:
     notebook it shows itself as a picture, without Graphviz as text.
 
     >>> from shared.programs import trace
-    >>> drawing = trace(lambda x, y: x * y, 2.0, 3.0).draw()
+    >>> drawing = draw(trace(lambda x, y: x * y, 2.0, 3.0))
     >>> print(drawing.dot.splitlines()[0])
     digraph program {
     """
@@ -125,7 +126,7 @@ class Drawing:
 
 
 def draw(
-    program: Program,
+    f: Callable[..., Any] | Program,
     *args: Any,
     argnums: Argnums | None = None,
     fold: bool | str = "auto",
@@ -136,17 +137,17 @@ def draw(
     digits: int = 3,
     limit: int = LARGEST,
 ) -> Drawing:
-    """The graph of a recorded program; users write `program.draw(...)`.
+    """The graph of a recorded program, or of what a function executes on these arguments.
 
     Shape and colour tell apart parameters (rounded, blue), data (square, yellow: arguments that are no parameters, and
     arrays from outside or made inside), constants (grey, without a border), operations (white), guards (dashed
     diamonds) and outputs (double border); operations that no output and no guard needs are dashed.  Where the order of
     operands matters, the first enters above the second, or to the left of it.
 
-    Arguments, if given, are those of the program: every edge then carries the forward value above (green) and the
-    adjoint below (vermillion, slanted), numbers as they are and arrays by their Euclidean norm, ‖3‖.  A value that
-    several operations use has one adjoint, the sum of what comes back along the branches behind it (Griewank & Walther
-    2008, section 3.2).
+    Arguments, which a program may do without, are those to evaluate at: every edge then carries the forward value above
+    (green) and the adjoint below (vermillion, slanted), numbers as they are and arrays by their Euclidean norm, ‖3‖.  A
+    value that several operations use has one adjoint, the sum of what comes back along the branches behind it (Griewank
+    & Walther 2008, section 3.2).
 
     `argnums`: the arguments that are parameters, by position or name as for `grad`; the others are data, and what
     depends on data alone has no adjoint.  By default every floating-point argument is a parameter (where `grad` takes
@@ -165,10 +166,11 @@ def draw(
 
     >>> from shared.programs import trace
     >>> program = trace(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
-    >>> drawing = program.draw(-2.0, 5.0, -4.0)
+    >>> drawing = draw(program, -2.0, 5.0, -4.0)
     >>> print(*[line.strip() for line in drawing.dot.splitlines() if line.strip().startswith("w3:e")])
     w3:e -> v4;
     """
+    program, args = program_of("draw", f, args)
     chosen = _parameters(program, argnums)
     if direction not in ("right", "down"):
         raise ValueError(f"draw: direction is 'right' or 'down', not {direction!r}{user_line()}")
@@ -198,7 +200,7 @@ def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer],
         advice = "fold its layers with fold=True"
     return (
         f"draw: the graph of {program.name} has {made.size} nodes, and one of more than {limit} cannot be read"
-        f"{user_line()}; {advice}. Record it for smaller arguments (fewer steps of a loop), draw program.simplified(), "
+        f"{user_line()}; {advice}. Record it for smaller arguments (fewer steps of a loop), draw simplify(program), "
         f"print it with print(program), or set limit={made.size} to have the drawing nonetheless"
     )
 
@@ -265,15 +267,13 @@ def _evaluated(
     if not args:
         if cotangent is not None or adjoints:
             raise TypeError(
-                f"draw: adjoints belong to a point{user_line()}; give the arguments, too, as in program.draw(x, y)"
+                f"draw: adjoints belong to a point{user_line()}; give the arguments, too, as in draw(program, x, y)"
             )
         return None, None
     if adjoints is None:
         adjoints = cotangent is not None or (_has_gradient(program) and not program.custom)
     if not adjoints:
         return program.values(*with_floats(program, args)), None
-    from shared.programs.explaining.adjoints import ReverseSweep
-
     sweep = ReverseSweep.called("draw", program, args, cotangent)
     sweep.finish()
     depends = set(chosen)

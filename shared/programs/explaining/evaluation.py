@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import argument_paths
-from shared.errors import LeafTypeError, user_line
-from shared.levels import Tracer
+from shared.calling.arguments import argument_paths
+from shared.calling.tree import flatten, unflatten
+from shared.core.assignment import NestedIndex
+from shared.core.errors import LeafTypeError, user_line
+from shared.core.levels import Tracer
+from shared.core.visible import kind_of, one_line, shortened, shown
+from shared.programs.equations import Equation, Write
 from shared.programs.notation import index_text, literal_text
-from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.tracing import trace
-from shared.tracer import Through
-from shared.tree import flatten, unflatten
-from shared.visible import kind_of, one_line, shortened, shown
 
 
 class Evaluated:
@@ -194,7 +194,7 @@ def value_text(value: Any, number_format: str = ".4g") -> str:
 
 def place_text(index: Any) -> str:
     """The index of an assignment as it is written, brackets included; small index arrays in full."""
-    if index.__class__ is Through:
+    if index.__class__ is NestedIndex:
         return place_text(index.path) + place_text(index.index)
     return index_text([_index_part(part) for part in (index if isinstance(index, tuple) else (index,))])
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Primitive
+from shared.core.assignment import SETITEM
+from shared.core.primitive import Primitive
+from shared.core.visible import one_line
+from shared.programs.equations import PART, Equation, Write
 from shared.programs.explaining.array_formulas import applied, chosen, pulled
 from shared.programs.markup import html_text, latex_name
 from shared.programs.notation import call_name, index_text, keywords, operator_of
-from shared.programs.parts import PART, Equation, Write
 from shared.rules import indexing, special
-from shared.tracer import SETITEM
-from shared.visible import one_line
 
 #: What functions of one and two arguments are multiplied by, from the arguments x, y and the result out.
 PARTIALS: dict[Any, tuple[str, ...]] = {
@@ -57,8 +57,8 @@ PARTIALS: dict[Any, tuple[str, ...]] = {
     np.tanh: ("(1 - {out}↑2)",),
     np.hypot: ("{x}/{out}", "{y}/{out}"),
     np.absolute: ("sign({x})",),
-    special.sigmoid.function: ("{out}·(1 - {out})",),
-    special.relu.function: ("({x} > 0)",),
+    special.SIGMOID.function: ("{out}·(1 - {out})",),
+    special.RELU.function: ("({x} > 0)",),
 }
 #: How operators are spelled in formulas; others are written as calls.
 _SPELLING = {

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from shared.arguments import in_dtype_of
-from shared.errors import LeafTypeError, ShapeError, user_line
-from shared.primitive import PYTHON_NUMBERS, Like, stretch
+from shared.calling.arguments import in_dtype_of
+from shared.calling.tree import flatten
+from shared.core.errors import LeafTypeError, ShapeError, user_line
+from shared.core.primitive import PYTHON_NUMBERS, Like, stretch
+from shared.core.writing import duplicate, write
+from shared.programs.equations import Equation, Write, nested_index
 from shared.programs.explaining.evaluation import Evaluated, has_derivative
-from shared.programs.parts import Equation, Write, nested_index
 from shared.programs.program import Program
-from shared.tracer import duplicate, write
-from shared.tree import flatten
 
 
 def tangents(f: Callable[..., Any] | Program, *args: Any, direction: Any) -> tuple[list[Any], list[Any]]:

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from shared.calling.tree import leaf_paths, unflatten
+from shared.core.visible import shortened
+from shared.programs.equations import Equation, Guard
 from shared.programs.explaining import labels
 from shared.programs.explaining.appearance import (
     ADJOINT,
@@ -32,10 +35,8 @@ from shared.programs.explaining.appearance import (
 from shared.programs.explaining.layers import Layer
 from shared.programs.markup import dot_label, dot_string
 from shared.programs.notation import literal_text
-from shared.programs.parts import Equation, Guard
 from shared.programs.program import Program
-from shared.tree import leaf_paths, unflatten
-from shared.visible import shortened
+from shared.programs.text import right_side
 
 
 class Graph:
@@ -213,7 +214,7 @@ class Graph:
             look += ', margin="0,0"'
         # Where there are frames, this would tear nodes out of theirs.
         look += ", ordering=in" * (len(places) > 1 and (self.folded or not self.groups))
-        tooltip = f"v{equation.result} = {program.right_side(equation)}: {program.types[equation.result]!r}"
+        tooltip = f"v{equation.result} = {right_side(program, equation)}: {program.types[equation.result]!r}"
         return self._add(kind, name, label, tooltip, group, look)
 
     def _layer(self, name: str, layer: Layer) -> None:
@@ -222,7 +223,7 @@ class Graph:
         title = f'<tr><td colspan="{columns}" align="left"><b>{dot_label(layer.title)}</b></td></tr>'
         body = "".join(f"<tr>{''.join(row)}{'<td></td>' * (columns - len(row))}</tr>" for row in rows)
         table = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{title}<hr/>{body}</table>'
-        tooltip = "; ".join(f"v{e.result} = {self.program.right_side(e)}" for e in layer.equations[:20])
+        tooltip = "; ".join(f"v{e.result} = {right_side(self.program, e)}" for e in layer.equations[:20])
         self._add("layer", name, table, tooltip)
 
     def _rows(self, layer: Layer) -> list[list[str]]:

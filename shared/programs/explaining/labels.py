@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.assignment import SETITEM
+from shared.core.visible import shortened
+from shared.programs.equations import PART, Equation, ValueType, Write
 from shared.programs.notation import call_name, index_text, keywords, literal_text, name_of, operator_of
-from shared.programs.parts import PART, Equation, ValueType, Write
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
-from shared.tracer import SETITEM
-from shared.visible import shortened
 
 #: keywords that say nothing beyond the shape of the result
 _TOLD_BY_SHAPE = frozenset(("shape", "order", "kind"))

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from shared.primitive import Primitive
-from shared.programs.parts import Equation, Guard, Write
+from shared.core.primitive import Primitive
+from shared.programs.equations import Equation, Guard, Write
 from shared.programs.program import Program
 from shared.rules import shapes, special
 
 #: functions that treat every element alike, though their rules are not of the elementwise form
-_ELEMENTWISE = frozenset((np.where, special.relu.function, special.stop_gradient.function, shapes.ASTYPE.function))
+_ELEMENTWISE = frozenset((np.where, special.RELU.function, special.STOP_GRADIENT.function, shapes.ASTYPE.function))
 #: Python's own comparisons, as `z > 0`
 _COMPARISONS = frozenset((operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import user_line
+from shared.core.errors import user_line
+from shared.core.visible import one_line
 from shared.programs.explaining.evaluation import value_text
 from shared.programs.program import Program
-from shared.visible import one_line
 
 
 class Values(list[Any]):

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.assignment import SETITEM, located
+from shared.core.registry import REGISTRY
+from shared.core.visible import one_line
+from shared.programs.equations import AS_KIND, Equation, Write, nested_index
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import has_derivative, value_text
 from shared.programs.notation import name_of
-from shared.programs.parts import AS_KIND, Equation, Write, nested_index
 from shared.programs.program import Program
-from shared.registry import REGISTRY
-from shared.tracer import SETITEM, located
-from shared.visible import one_line
+from shared.programs.text import right_side
 
 
 def _functions(*names: str) -> frozenset[Any]:
@@ -224,7 +225,7 @@ def error_of(sweep: ReverseSweep) -> RoundingError:
     amounts = [(equation, line_amount(sweep, equation)) for equation in program.equations]
     bound = math.fsum(amount for _, amount in amounts)
     lines = [
-        LineError(equation, program.right_side(equation), amount, amount / bound if bound else 0.0)
+        LineError(equation, right_side(program, equation), amount, amount / bound if bound else 0.0)
         for equation, amount in amounts
     ]
     counted = {name_of(line.equation.primitive) for line in lines if line.amount and _is_nominal(line.equation)}

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from shared.errors import ShapeError, user_line
+from shared.core.errors import ShapeError, user_line
+from shared.core.visible import one_line, shortened
+from shared.programs.equations import Equation
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, value_text
 from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, theirs, width
 from shared.programs.explaining.forward import pushed_tangents
 from shared.programs.explaining.rounding import error_of
 from shared.programs.markup import html_text, latex_name, latex_text
-from shared.programs.parts import Equation
 from shared.programs.program import Program
 from shared.programs.tabulation import latex_tabular, markdown_table
-from shared.visible import one_line, shortened
 
 #: Of more lines than this an error lists the first and the last.
 _LISTED = 30

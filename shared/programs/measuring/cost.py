@@ -1,7 +1,7 @@
 """What a recorded program costs: operations by kind, bytes moved, and bytes alive, per primitive and in all.
 
 Everything is read off the program's types: nothing is run, and nothing is estimated.  Operations are those that each
-primitive declares (`shared.rules.counts`).  Bytes are those of a machine without caches: each equation reads its
+primitive declares (`shared.counting.counts`).  Bytes are those of a machine without caches: each equation reads its
 operands once and writes its result once, views neither read nor write, and an assignment writes what it assigns.
 Memory follows the program as it runs: a value lives from the equation that makes it to the last that uses it, views
 share the memory of their array, and an assignment takes over the memory of an array that nobody else needs.
@@ -15,17 +15,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shared.errors import user_line
+from shared.core.assignment import SETITEM
+from shared.core.errors import user_line
+from shared.core.visible import kind_of, one_line, shortened, shown
+from shared.counting.counts import KINDS, NOTHING, Count, elements_written, undeclared
+from shared.programs.equations import PART, Equation, Write
 from shared.programs.notation import name_of
-from shared.programs.parts import PART, Equation, Write
 from shared.programs.program import Program
 from shared.programs.tabulation import Tabulated
 from shared.programs.tracing import trace
 from shared.rules import indexing
-from shared.rules.counts import KINDS, NOTHING, Count, elements_written, undeclared
-from shared.rules.sharing import is_view
-from shared.tracer import SETITEM
-from shared.visible import kind_of, one_line, shortened, shown
+from shared.rules.aliasing import is_view
 
 #: Longer names are cut in the middle in a table.
 _LONGEST = 60
@@ -138,10 +138,10 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
     """What `f(*args)` costs: operations by kind, bytes read and written, bytes alive at once; exact and deterministic.
 
     `f` is recorded on these arguments (see `trace`), or is a `Program`: then arguments may be left out.  It may be a
-    derivative: `cost(reversead.grad(g), x)`.  The program is counted as it was recorded; `cost(p.simplified())` counts
+    derivative: `cost(reversead.grad(g), x)`.  The program is counted as it was recorded; `cost(simplify(p))` counts
     what simplification leaves.  The measure is the usual one (Griewank & Walther 2008, chapter 4; see
-    `shared.rules.counts`), and the raw counts by kind stand beside it.  What NumPy needs for itself within an operation
-    is not seen, and neither are Python's own objects.
+    `shared.counting.counts`), and the raw counts by kind stand beside it.  What NumPy needs for itself within an
+    operation is not seen, and neither are Python's own objects.
 
     Cost: one recording, and some microseconds an equation.  Raises what `trace` raises, and TypeError where `f` is no
     function.

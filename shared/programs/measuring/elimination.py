@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shared.errors import user_line
+from shared.core.errors import user_line
+from shared.core.visible import kind_of, one_line, shortened, shown
+from shared.programs.equations import Equation, Write
 from shared.programs.explaining.evaluation import program_of
-from shared.programs.parts import Equation, Write
 from shared.programs.program import Program
 from shared.programs.tabulation import Tabulated
 from shared.rules import indexing
-from shared.visible import kind_of, one_line, shortened, shown
 
 #: Graphs of more intermediate vertices than this are not searched for the best order.
 MOST_VERTICES = 15

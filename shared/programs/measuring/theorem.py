@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shared.arguments import Argnums, Selection
-from shared.counting import count_operations
-from shared.engine import Engine
-from shared.errors import user_line
-from shared.leaves import like_leaf
+from shared.calling.arguments import Argnums, Selection
+from shared.calling.engine import Engine
+from shared.calling.transformed import readable_name
+from shared.checking.leaves import like_leaf
+from shared.core.errors import user_line
+from shared.core.visible import kind_of, shown
+from shared.counting.counter import count_operations
 from shared.programs.tabulation import Tabulated
-from shared.transformed import readable_name
-from shared.visible import kind_of, shown
 
 #: The bounds on the measure, in evaluations of the function: value and gradient in reverse, value and one direction.
 REVERSE, FORWARD = 5, 4

@@ -1,0 +1,93 @@
+"""What a user's function returned: checked, and taken out of the level that it was computed at.
+
+That a function is elementwise shows in one direction of powers of two, which go through it without rounding.  This
+module knows containers, shapes and levels, and no derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.calling.tree import flatten, unflatten
+from shared.core.duck_array import DuckArray
+from shared.core.errors import ShapeError, user_line
+from shared.core.levels import Tracer
+from shared.core.primitive import Like
+from shared.rules.special import stop_gradient
+
+
+def strip(tree: Any, level: Any) -> Any:
+    """A container with this level's tracers replaced by their primals (and nothing else changed)."""
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
+
+
+def require_numbers(name: str, leaves: Sequence[Any]) -> None:
+    """Refuse an output that is no number, array or container of them: a derivative inside it would be lost."""
+    for leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if not isinstance(leaf, (bool, int, float, complex)) and (dtype is None or dtype.kind not in "biufc"):
+            kind = type(leaf).__name__ if dtype is None else f"array of {dtype}"
+            raise ShapeError(
+                f"{name}: the function returned a {kind}{user_line()}; return numbers or arrays, in nested lists, "
+                "tuples, dicts or named tuples (grad and value_and_grad return anything else with has_aux=True)"
+            )
+
+
+def primal_of(leaf: Any, level: Any) -> Any:
+    if isinstance(leaf, Tracer) and leaf.level is level:
+        return independent(leaf.primal)  # type: ignore[attr-defined]
+    return leaf
+
+
+def independent(value: Any) -> Any:
+    """A copy of an array, so that neither it nor what it came from can change the other."""
+    if isinstance(value, DuckArray):
+        return value.twin()
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:
+    """The output and the auxiliary values of a function declared to return them."""
+    if not has_aux:
+        return out, None
+    if not (isinstance(out, tuple) and len(out) == 2):
+        raise ShapeError(f"{name}: with has_aux=True the function must return a pair (value, aux){user_line()}")
+    return out
+
+
+def require_same_shape(name: str, leaves: Sequence[Any], outputs: Sequence[Any] | None = None) -> Any:
+    """The one leaf of an elementwise function; an error if there are more, or the output has another shape."""
+    if len(leaves) != 1 or (outputs is not None and len(outputs) != 1):
+        raise ShapeError(f"{name}: the function must take one array and return one{user_line()}; use jacobian")
+    if outputs is not None and Like(outputs[0]).shape != Like(leaves[0]).shape:
+        raise ShapeError(
+            f"{name}: the output has shape {Like(outputs[0]).shape} but the input {Like(leaves[0]).shape}"
+            f"{user_line()}, so the function is not elementwise; use jacobian"
+        )
+    return leaves[0]
+
+
+def scattered_powers(shape: tuple[int, ...], dtype: Any) -> Any:
+    """A direction of powers of two, no two of which are equal among up to eight elements."""
+    size = int(np.prod(shape, dtype=np.int64))
+    powers = 2.0 ** (np.random.default_rng(0).permutation(size) % 8)
+    return powers.reshape(shape).astype(dtype)[()]
+
+
+def require_elementwise(name: str, response: Any, derivative: Any, direction: Any) -> None:
+    """Refuse a function whose response to a direction of powers of two is not its derivative times that direction.
+
+    For an elementwise function the two are equal to the last bit, since such factors go through it without rounding;
+    only subnormal numbers may lose some.
+    """
+    response, expected = stop_gradient(response), stop_gradient(derivative * direction)
+    limits = np.finfo(Like(expected).dtype or np.float64)
+    if not np.allclose(response, expected, rtol=2 * limits.eps, atol=1024 * limits.smallest_subnormal, equal_nan=True):
+        raise ShapeError(
+            f"{name}: the function is not elementwise{user_line()}: its output at one place depends on the input at "
+            "another; use jacobian"
+        )

@@ -1,0 +1,412 @@
+"""The duck array: an object that NumPy code takes for an array, and that binds every operation to its level.
+
+It answers NumPy's two protocols (`__array_ufunc__`, `__array_function__`), so users differentiate plain NumPy code,
+and refuses what would silently drop a derivative (`float(x)`, `np.array([x])`, `out=`).  It knows no calculus, and
+nothing of what a level does with an operation: an engine is a subclass that says so in `process` and `update`.  How
+assignments write is in `shared.core.writing`, views are in `shared.core.views`; operators and methods are filled in by
+`shared.rules.operators`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
+from shared.core.constants import KINDS, as_kind
+from shared.core.errors import StaleViewError, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
+from shared.core.levels import Tracer, bind
+from shared.core.primitive import Primitive
+from shared.core.registry import REGISTRY
+from shared.core.visible import kind_of, shown
+
+#: Entries for ufunc methods: UFUNC_METHODS[np.add, "reduce"]
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+
+#: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
+CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
+
+_NUMBERS = (int, float, complex, np.generic)
+_WITHOUT_AXES = np.zeros(())
+_PLAIN = (*_NUMBERS, np.ndarray)
+
+#: The types that the hot paths accept as constants without asking further.
+CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
+
+
+class DuckArray(Tracer):
+    """A traced value: `primal` is what it stands for, a plain value or a tracer of a lower level."""
+
+    __slots__ = ("primal",)
+    #: the array that a level holds which does without views of its own, so that NumPy's tell what is a view of what
+    plain_memory: Any = None
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+    primal: Any
+
+    # --- what an engine provides ---
+
+    def lift(self, value: Any) -> DuckArray:
+        """`value`, of a lower level, as a tracer of this one whose derivative is zero."""
+        raise NotImplementedError
+
+    def seed(self, value: Any) -> Any:
+        """`value`, which is not traced, as the seed of a derivative of this: a level that counts counts it too."""
+        primal = self.primal
+        return primal.seed(value) if isinstance(primal, DuckArray) else value
+
+    def constants(self) -> Any:
+        """What keeps constants for a derivative of this, in place of a tape's own guard; None if that will do."""
+        primal = self.primal
+        return primal.constants() if isinstance(primal, DuckArray) else None
+
+    def conformed(self, derivative: Any, leaf: Any) -> Any:
+        """The derivative of a leaf, one of which is this, as the kind of number (Python's or NumPy's) the leaf is."""
+        return conformed(derivative, leaf)
+
+    def update(self, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
+        """Change this tracer by `primitive` (assign or add at `index`), in place where nobody else would notice."""
+        raise NotImplementedError
+
+    def can_hold(self, value: DuckArray) -> bool:
+        """Whether `value` can be written into this as it is, and not only into what `value.lift` makes of this."""
+        held: bool = value.level.number <= self.level.number
+        return held
+
+    def twin(self) -> DuckArray:
+        """Another tracer that stands for the same value."""
+        raise NotImplementedError
+
+    def new_like(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> DuckArray:
+        """What `np.zeros_like` or one of its kin makes of this: a tracer that can be assigned to."""
+        return self.lift(function(self.primal, *args, **kwargs))
+
+    def become(self, other: DuckArray) -> None:
+        """Stand for what `other` stands for from now on."""
+        raise NotImplementedError
+
+    def join(self, level: Any) -> None:
+        """Become a value of an inner level, because one of its values is to be assigned into this; or refuse it."""
+        raise inner_into_outer()
+
+    def checkpoint(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The value of a checkpointed function, this being of the highest level among its arguments."""
+        return f(*args, **kwargs)
+
+    def checkpoint_loop(
+        self, step: Callable[..., Any], state: Any, start: int, stop: int, snapshots: int
+    ) -> tuple[Any, int, int]:
+        """One or more steps of a checkpointed loop: the state, the number of the next step, the snapshots left."""
+        return step(state, start), start + 1, snapshots
+
+    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        """Process a function that has a derivative rule of its own (`shared.linear.custom`), called with these leaves.
+
+        An engine applies the rule.  A level that does not differentiate traces the function itself.
+        """
+        return function.follow(self.level, leaves, structure, static)
+
+    @staticmethod
+    def binary(primitive: Primitive, x: Any, y: Any) -> Any:
+        """Process an elementwise primitive of two arguments; an engine may have a faster way."""
+        return bind(primitive, (x, y), {})
+
+    # --- NumPy's protocols ---
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            entry: Any = REGISTRY.get(ufunc)
+            if entry is None:
+                raise no_rule(_named(ufunc))
+            return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
+        if any(o is not None for o in kwargs.pop("out", ())):
+            raise _output_refused(f"np.{ufunc.__name__}")
+        if method != "__call__":
+            entry = UFUNC_METHODS.get((ufunc, method))
+            if entry is None:
+                raise no_rule(f"{_named(ufunc)}.{method}")
+            return entry(*inputs, **kwargs)
+        if ufunc not in REGISTRY:
+            raise no_rule(_named(ufunc))
+        if kwargs.pop("where", True) is not True:
+            raise unsupported_keyword(f"np.{ufunc.__name__}", "where")
+        for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("dtype", None)):
+            if kwargs.pop(keyword, neutral) != neutral:
+                raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+        return REGISTRY[ufunc].call(inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        entry = REGISTRY.get(func)
+        if entry is None:
+            if func.__name__ in CREATION and func is getattr(np, func.__name__):
+                return self._created(func, args, kwargs)
+            raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
+        if kwargs.get("out") is not None:
+            raise _output_refused(f"np.{func.__name__}")
+        return entry.call(args, kwargs)
+
+    def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A new array at this level, with derivative zero, so that it can be assigned to."""
+        if function is np.full:
+            fill_value = args[1] if len(args) > 1 else kwargs.get("fill_value")
+            if isinstance(fill_value, DuckArray):
+                return highest((self, fill_value))._filled(*args, **kwargs)
+        if isinstance(self.primal, DuckArray):
+            return self.lift(function(*args, like=self.primal, **kwargs))
+        new = function(*args, **kwargs)
+        return self.lift(new) if new.dtype.kind in "fc" else new
+
+    def _filled(self, shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **rest: Any) -> Any:
+        filled = self._created(np.empty, (shape, fill_value.dtype if dtype is None else dtype, order), rest)
+        filled[...] = fill_value
+        return filled
+
+    # --- what would drop a derivative ---
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise not_a_number(
+            "a plain NumPy array",
+            "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
+            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to, of all that may "
+            "vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain float",
+            "Fill an array that was made with np.zeros_like(x) or np.zeros(n, like=x), of all the x that may vary "
+            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
+            "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
+        )
+
+    __complex__ = __float__
+
+    def __index__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain integer", "An index or a count has no derivative: write int(stop_gradient(x)) for its value."
+        )
+
+    __int__ = __index__
+
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_a_number("a pickle", "Send plain arrays to another process, and differentiate there.")
+
+    def __bool__(self) -> bool:
+        return bool(self.primal)
+
+    # --- shape and type, which carry no derivative ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        primal = self.primal
+        return () if type(primal) is float or type(primal) is complex else primal.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype; of a Python number, the one NumPy gives it by itself."""
+        primal = self.primal
+        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it has NumPy's array meaning under assignment; what stands for a number does not."""
+        primal = self.primal
+        return primal.is_array if isinstance(primal, DuckArray) else not isinstance(primal, _NUMBERS)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a scalar has no meaning")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a scalar has no meaning")
+        return (cast(Any, self)[k] for k in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- assignment, with NumPy's meaning ---
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, DuckArray):
+            if isinstance(value, ViewOf) and value.writes_back(self, index):
+                return  # the end of `x[i] += v`: the view has written itself back already
+            if value.level.number > self.level.number:
+                self.join(value.level)
+        if index.__class__ is tuple or isinstance(index, DuckArray):
+            inner = highest(index if index.__class__ is tuple else (index,))
+            if inner is not None and inner.level.number > self.level.number:
+                self.join(inner.level)
+        if not self.is_array:
+            raise TypeError("a traced scalar does not support item assignment")
+        try:
+            self.update(SETITEM, value, index)
+        except BaseException as error:
+            _spoil_if_stopped(self, error)
+            raise
+
+    def replace(self, result: Any) -> Any:
+        """The end of `x += v`: an array takes the result as its new contents, a number becomes a new number."""
+        if not self.is_array:
+            return result
+        if not isinstance(result, DuckArray) or result.level is not self.level:
+            if isinstance(result, Tracer) and result.level.number > self.level.number:
+                self.join(result.level)
+            else:
+                result = self.lift(result)
+        if result.shape != self.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast "
+                f"shape {result.shape}"
+            )
+        if result.dtype != self.dtype:
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"cannot assign a result of dtype {result.dtype} in place to {self.dtype}")
+            result = result.astype(self.dtype)
+        if not result.shape:
+            # NumPy's sum of two arrays without axes is a scalar, but in place it stays an array.
+            result = result.conformed(result, _WITHOUT_AXES)
+        try:
+            self.become(result)
+        except BaseException as error:
+            _spoil_if_stopped(self, error)
+            raise
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.primal!r}, level {self.level.number})"
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self.primal})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.primal, spec) if spec else str(self)
+
+
+def conformed(derivative: Any, leaf: Any) -> Any:
+    """The derivative of a leaf as the kind of number that the leaf is, below every level that differentiates.
+
+    Kinds promote in different ways, and a derivative may be computed with in turn: that of a Python float beside
+    single precision is a Python float, inside of another differentiation, too.
+    """
+    if isinstance(derivative, DuckArray):
+        while isinstance(leaf, DuckArray) and leaf.level.number >= derivative.level.number:
+            leaf = leaf.primal
+        made = derivative.twin()
+        for name in ("primal", "tangent"):
+            part = getattr(made, name, None)
+            if part is not None:
+                # A level below may have its own way: a record notes it, a batch has no kind of number.
+                setattr(
+                    made, name, part.conformed(part, leaf) if isinstance(part, DuckArray) else conformed(part, leaf)
+                )
+        return made
+    while isinstance(leaf, DuckArray):
+        leaf = leaf.primal
+    kind = leaf.__class__
+    return derivative if kind not in KINDS or np.ndim(derivative) else as_kind(derivative, kind=kind)
+
+
+def inner_into_outer() -> StaleViewError:
+    return StaleViewError(
+        f"a value of an inner differentiation was assigned into an array of an outer one{user_line()}; the array "
+        "would outlive the value. Make the array inside the inner function, with np.zeros_like or np.copy."
+    )
+
+
+def _named(ufunc: np.ufunc) -> str:
+    """A ufunc as a user writes it; not all are NumPy's."""
+    name = ufunc.__name__
+    return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
+
+
+def _output_refused(name: str) -> Exception:
+    error = unsupported_keyword(name, "out")
+    error.add_note("For `plain_array += traced`, write `plain_array = plain_array + traced`.")
+    return error
+
+
+def operand(value: Any) -> Any:
+    """A constant argument as rules take it: lists become arrays, what is no number is refused."""
+    if isinstance(value, (np.matrix, np.ma.MaskedArray)):
+        raise TypeError(
+            f"a {kind_of(value)} cannot be an operand of a differentiated operation{user_line()}: its operators "
+            "or its mask mean something else; use np.asarray(x), or x.filled(value)"
+        )
+    if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
+        return value
+    if hasattr(value, "__array_ufunc__"):
+        return value
+    if isinstance(value, (list, tuple)):
+        value = np.asarray(value)
+        if value.dtype.kind in "biufc":
+            return value
+    raise TypeError(f"{shown(value)} cannot be an operand of a differentiated operation: expected a number or an array")
+
+
+def captured(value: Any, by: Any) -> Any:
+    """A plain array that meets the value `by`: if `by` belongs to a record, the record's own reading of that array.
+
+    A record reads arrays from outside anew in each run.  Any other operand is returned as it is.
+    """
+    if value.__class__ is not np.ndarray or not isinstance(by, DuckArray):
+        return value
+    constants = by.constants()
+    return value if constants is None else constants.constant(value)
+
+
+class _Stopped:
+    """Stands in place of the level of an array to which an assignment was made in part."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise stopped_halfway("an assignment")
+
+
+def _spoil_if_stopped(array: Any, error: BaseException) -> None:
+    """Let nobody use an array, or the base of a view, of which an interrupted assignment may have changed a part.
+
+    What raises otherwise (an index that does not fit) has changed nothing.
+    """
+    if isinstance(error, Exception) and not isinstance(error, MemoryError):
+        return
+    while isinstance(array, ViewOf):
+        array.level = _STOPPED  # type: ignore[attr-defined]
+        array = array.base
+    if isinstance(array, DuckArray):
+        array.level = _STOPPED
+
+
+_STOPPED: Any = _Stopped()
+
+
+def highest(values: Any) -> Any:
+    """The tracer of the highest level among some values, None if none is a tracer."""
+    top = None
+    for value in values:
+        if isinstance(value, DuckArray) and (top is None or value.level.number > top.level.number):
+            top = value
+    return top

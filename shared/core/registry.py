@@ -1,0 +1,314 @@
+"""The registry: every function with a rule, and the five forms in which one is declared.
+
+Every form is a way to write the edges of a primitive (`shared.core.primitive`) by the least that determines them:
+
+    elementwise   the local partial derivative per argument         add, multiply, sin, hypot
+    multilinear   the transpose per argument                        sum, reshape, matmul, getitem
+    rule          both maps, written out                            divide, where, sort, max, prod
+    composite     the same function in terms of other primitives    var, std, stack, pad
+    constant      nothing: the derivative is zero                   sign, floor, comparisons, argmax
+
+This module knows no calculus (the tables are in `shared.rules`) and no engine.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from shared.core.errors import RegistrationError
+from shared.core.primitive import (
+    EVERYTHING,
+    OUT,
+    PYTHON_NUMBERS,
+    Composite,
+    Edge,
+    Function,
+    Primitive,
+    fitted,
+    parameters_of,
+)
+
+#: Every function with a rule, keyed by the function that users call (NumPy's own, or a library's).
+REGISTRY: dict[Any, Primitive | Composite] = {}
+
+#: The elementwise ufuncs of one argument among them, for the engines' fast paths.
+UNARY: dict[Any, Primitive] = {}
+
+#: NumPy itself takes at most this many operands (NPY_MAXARGS)
+_MOST_OPERANDS = 64
+
+# --- the five forms ---------------------------------------------------------------------------------------------------
+
+
+def elementwise(function: Function, *partials: Any, evaluate: Function | None = None) -> Primitive:
+    """Declare a function that acts element by element, by its local partial derivative per argument.
+
+    A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), a ufunc of the
+    first argument, or a function whose parameters are named among `out, x, y, z`: the output and the first, second and
+    third argument.  Only the values it names are kept for the reverse sweep.  Broadcasting and promotion are undone.
+
+    >>> softclip = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x) ** -1.5)
+    >>> softclip(np.array([0.0, 1.0]))
+    array([0.        , 0.70710678])
+    """
+    primitive = Primitive(function, "elementwise", [_partial_edge(function, p) for p in partials], evaluate)
+    primitive.broadcasts = True
+    return _register(primitive)
+
+
+def multilinear(
+    function: Function,
+    *transposes: Function | None,
+    accumulate: Function | None = None,
+    evaluate: Function | None = None,
+) -> Primitive:
+    """Declare a function that is linear in each argument that has a transpose (None: that argument is not linear).
+
+    The jvp is the function itself with the tangent in the argument's place.  A transpose takes
+    `(cotangent, *arguments, **keywords)`; the argument that it belongs to is given by a `Like` (shape and dtype
+    only, since by linearity its value cannot matter), so nothing of it is kept.  `accumulate`, for the first
+    argument, takes `(accumulator, cotangent, *arguments, **keywords)` and adds into the accumulator.
+    """
+    edges: list[Edge | None] = []
+    for k, transpose in enumerate(transposes):
+        edges.append(None if transpose is None else _multilinear_edge(evaluate or function, k, transpose))
+    primitive = Primitive(function, "multilinear", edges, evaluate)
+    if accumulate is not None:
+        assert edges[0] is not None
+        edges[0].pull, edges[0].accumulate = (
+            None,
+            lambda acc, c, kept: accumulate(acc, c, *kept[:-1], **kept[-1]),
+        )
+    primitive.statics = _keywords(function, [t for t in transposes if t])
+    return _register(primitive)
+
+
+def multilinear_in_all(function: Function, transpose: Function) -> Primitive:
+    """Declare a function of any number of arrays, linear in each, by `transpose(k, c, arguments, **keywords)`."""
+
+    def edge(k: int) -> Edge:
+        def of_argument_k(c: Any, *arguments: Any, **static: Any) -> Any:
+            return transpose(k, c, arguments, **static)
+
+        return _multilinear_edge(function, k, of_argument_k)
+
+    primitive = Primitive(function, "multilinear", [])
+    primitive.edges = tuple(edge(k) for k in range(_MOST_OPERANDS))
+    primitive.kept = None
+    primitive.arguments = None
+    return _register(primitive)
+
+
+def rule(
+    function: Function,
+    *,
+    vjps: Sequence[Function | None] = (),
+    jvps: Sequence[Function | None] = (),
+    common: Function | None = None,
+    broadcasts: bool = False,
+    evaluate: Function | None = None,
+    because: str,
+) -> Primitive:
+    """Declare both linear maps of a function, written out; `because` says in a line why no simpler form fits.
+
+    `vjps[k]` takes `(c, ...)` and `jvps[k]` takes `(t, ...)`, then any of `out, x, y, z` by name, then the
+    function's keywords.  `common(c, ...)` is computed once from the output's cotangent and handed to every vjp in
+    its place.  With `broadcasts=True` broadcasting and promotion are undone for it.
+    """
+    if len(vjps) != len(jvps):
+        raise RegistrationError(
+            f"{function.__name__}: {len(vjps)} vjps but {len(jvps)} jvps; give one of each per argument"
+        )
+    keywords = _keywords(function, [f for f in (*vjps, *jvps) if f is not None])
+    edges = [
+        None if vjp is None or jvp is None else _rule_edge(vjp, jvp, bool(keywords), common)
+        for vjp, jvp in zip(vjps, jvps, strict=True)
+    ]
+    primitive = Primitive(function, "rule", edges, evaluate)
+    primitive.broadcasts = broadcasts
+    primitive.reason = because
+    primitive.statics = keywords
+    if common is not None:
+        # Elementwise maps are their own transposes, so on the tape the same functions push tangents.
+        primitive.common = _rule_edge(common, common, bool(keywords))
+        primitive.factored = tuple(vjp and _rule_edge(vjp, vjp, bool(keywords)) for vjp in vjps)
+    return _register(primitive)
+
+
+def variadic_rule(
+    function: Function,
+    *,
+    residuals: Function,
+    pull: Function,
+    push: Function,
+    joint_push: Function,
+    because: str,
+) -> Primitive:
+    """Declare both maps of a function of any number of arrays.
+
+    `residuals(out, values, static)` returns what each argument's map needs, in one pass over the arguments;
+    `pull(c, residual)` and `push(t, residual)` are the maps; `joint_push(out, values, tangents, static)` is the
+    whole jvp at once, since a sum over k arguments would cost k times too much.
+    """
+    primitive = Primitive(function, "rule", [])
+    primitive.arguments = None
+    primitive.residuals = residuals
+    primitive.joint_push = joint_push
+    primitive.edges = (Edge((), pull, push),)
+    primitive.reason = because
+    return _register(primitive)
+
+
+def composite(function: Function) -> Callable[[Function], Function]:
+    """Declare `function` by rewriting it in terms of other functions: a decorator for the rewritten form.
+
+    The rewritten form has the signature of the function and is called with the arguments as the user wrote them.
+    """
+
+    def decorate(rewrite: Function) -> Function:
+        _register(Composite(function, rewrite))
+        return rewrite
+
+    return decorate
+
+
+def constant(*functions: Function) -> None:
+    """Declare functions whose derivative is zero wherever it exists: their result carries no derivative."""
+    for function in functions:
+        _register(Primitive(function, "constant", []))
+
+
+def infix(primitive: Primitive, evaluate: Function) -> Primitive:
+    """The twin of `primitive` that Python's operator stands for: same edges, evaluated by the operator itself."""
+    twin = Primitive(primitive.function, primitive.form, primitive.edges, evaluate)
+    twin.evaluate = evaluate
+    for name in ("broadcasts", "common", "factored", "joint_push", "reason", "statics", "name", "arguments"):
+        setattr(twin, name, getattr(primitive, name))
+    return twin
+
+
+def alias(function: Function, of: Function) -> None:
+    """Let `function` share the entry of another function with the same meaning and signature."""
+    if function in REGISTRY:
+        if REGISTRY[function] is REGISTRY[of]:
+            return
+        raise RegistrationError(f"{function.__name__} is declared already")
+    REGISTRY[function] = REGISTRY[of]
+
+
+# --- how a form becomes edges -----------------------------------------------------------------------------------------
+
+_POSITIONS = {"out": OUT, "x": 0, "y": 1, "z": 2}
+
+
+_Entry = TypeVar("_Entry", bound="Primitive | Composite")
+
+
+def _register(entry: _Entry) -> _Entry:
+    if entry.function in REGISTRY:
+        raise RegistrationError(f"{entry.name} is declared already, as {REGISTRY[entry.function]!r}")
+    REGISTRY[entry.function] = entry
+    if isinstance(entry, Primitive) and entry.elementwise and entry.arguments == 1:
+        UNARY[entry.function] = entry
+    return entry
+
+
+def _keywords(function: Function, written: Sequence[Function]) -> frozenset[str]:
+    """The keywords that the rules take: every rule of a function must take the same ones."""
+    kinds = [set(parameters_of(f)[1]) for f in written]
+    for found in kinds:
+        if found != kinds[0]:
+            raise RegistrationError(f"{function.__name__}: its rules take different keywords, {kinds[0]} and {found}")
+    return frozenset(kinds[0]) if kinds else frozenset()
+
+
+def _named(function: Function, first: str) -> list[int]:
+    """The positions of the values that a rule names, after `first` (its cotangent or tangent) if that is given."""
+    names = parameters_of(function)[0][1 if first else 0 :]
+    unknown = [name for name in names if name not in _POSITIONS]
+    if unknown:
+        raise RegistrationError(f"a rule may name {', '.join(_POSITIONS)}, not {', '.join(unknown)}")
+    return [_POSITIONS[name] for name in names]
+
+
+def _with_fitted(linear: Edge) -> Edge:
+    linear.fitted = fitted(linear)
+    return linear
+
+
+def _partial_edge(function: Function, partial: Any) -> Edge | None:
+    if partial is None:
+        return None
+    if not callable(partial):
+        if partial == 1:
+            return _with_fitted(Edge(None, lambda c, kept: c, lambda t, kept: t))
+        if partial == -1:
+            return _with_fitted(Edge(None, lambda c, kept: -c, lambda t, kept: -t))
+        number = float(partial)
+        return _with_fitted(Edge(None, lambda c, kept: c * number, lambda t, kept: t * number))
+    positions = [0] if isinstance(partial, np.ufunc) else _named(partial, "")
+    if not positions:
+        raise RegistrationError(f"{function.__name__}: a constant partial is written as a number")
+    if len(positions) > 1:
+
+        def times(c: Any, kept: Any) -> Any:
+            return c * partial(*kept)
+
+        return _with_fitted(Edge(tuple(positions), times, times))
+    probe = object()
+    try:
+        is_identity = partial(probe) is probe
+    except Exception:  # the partial computes something, which the probe cannot
+        is_identity = False
+    if is_identity:
+        return _with_fitted(Edge(positions[0], operator.mul, operator.mul))
+
+    def times_partial(c: Any, kept: Any) -> Any:
+        return c * partial(kept)
+
+    return _with_fitted(Edge(positions[0], times_partial, times_partial))
+
+
+def _multilinear_edge(function: Function, k: int, transpose: Function) -> Edge:
+    def pull(c: Any, kept: Any) -> Any:
+        if c.__class__ in PYTHON_NUMBERS:
+            c = np.asarray(c)[()]
+        *arguments, static = kept
+        return transpose(c, *arguments, **static) if static else transpose(c, *arguments)
+
+    def push(t: Any, kept: Any) -> Any:
+        if t.__class__ in PYTHON_NUMBERS:
+            t = np.asarray(t)[()]
+        return function(*kept[:k], t, *kept[k + 1 : -1], **kept[-1])
+
+    return _with_fitted(Edge(EVERYTHING, pull, push))
+
+
+def _rule_edge(vjp: Function, jvp: Function, keywords: bool, common: Function | None = None) -> Edge:
+    """The edge of a written rule.  It keeps the values that either map names, and the keywords if there are any."""
+    for_vjp, for_jvp = _named(vjp, "c"), _named(jvp, "t")
+    for_common = _named(common, "c") if common else []
+    keep: Any = tuple(dict.fromkeys(for_vjp + for_jvp + for_common))
+
+    def reading(rule: Function, positions: list[int]) -> Function:
+        places = [keep.index(p) for p in positions]
+        if keywords:
+            # A float among the cotangents stands for a NumPy scalar, whose attributes such rules may need.
+            return lambda v, kept: rule(
+                np.asarray(v)[()] if v.__class__ in PYTHON_NUMBERS else v, *[kept[p] for p in places], **kept[-1]
+            )
+        if len(keep) <= 1:
+            return (lambda v, kept: rule(v, kept)) if places else (lambda v, kept: rule(v))
+        return lambda v, kept: rule(v, *[kept[p] for p in places])
+
+    pull, push = reading(vjp, for_vjp), reading(jvp, for_jvp)
+    if common is not None:
+        factor, rest = reading(common, for_common), pull
+        pull = lambda c, kept: rest(factor(c, kept), kept)  # noqa: E731 - one of several forms of the same function
+    if not keywords and len(keep) <= 1:
+        keep = keep[0] if keep else None
+    return _with_fitted(Edge(keep, pull, push))

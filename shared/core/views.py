@@ -1,0 +1,143 @@
+"""Views of traced arrays, with NumPy's meaning: writing one writes through to its base, reading a stale one raises.
+
+An engine asks `view_class` for the class of its views, `base_of` whether a result is a view of an operand, and
+`attach` to make it one.  This module knows nothing of what an engine does with an assignment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
+from shared.core.duck_array import DuckArray
+from shared.core.errors import StaleViewError, user_line
+from shared.core.refcounts import ALONE_IN_SLOT, getrefcount
+
+
+class _Nobody:
+    """The base of a view that turned out to be the only one to see its base."""
+
+    primal = None
+
+
+_NOBODY = _Nobody()
+
+
+def view_class(engine: type[DuckArray]) -> type:
+    """The class of `engine`'s views: reading one that is stale raises, writing one writes through to its base."""
+    slot: Any = vars(DuckArray)["primal"]
+
+    def read(self: Any) -> Any:
+        if self.root.primal is not self.seen:
+            raise StaleViewError(
+                f"a view was used after its base array was assigned to{user_line()}; NumPy would show the new "
+                "contents, which this view does not have. Take the view again (x[...]), or copy it: x[...].copy()"
+            )
+        return slot.__get__(self)
+
+    def update(self: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
+        if _is_free(self):
+            engine.update(self, primitive, value, index)
+            return
+        if isinstance(value, ViewOf):
+            # It may be this very view, or overlap it: take its value before anything changes.
+            value = value.twin()  # type: ignore[attr-defined]
+        _write_through(self, primitive, value, index)
+
+    def become(self: Any, other: DuckArray) -> None:
+        if _is_free(self):
+            engine.become(self, other)
+        else:
+            _write_through(self, SETITEM, other, Ellipsis)
+
+    def _is_free(view: Any, below: int = 0) -> bool:
+        """Whether nobody can see the base change but views below it, so many; if somebody can, and it cannot be
+        written, raise."""
+        read(view)
+        if view.base is _NOBODY:
+            return True
+        if view.path is None:
+            link, visited = view, 1
+            # Besides `base` of one view, the root is referred to by `root` of every view on the way.
+            while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
+                # The base was an intermediate value, such as what a transpose was taken of.
+                link = link.base
+                visited += 1
+                if not isinstance(link, ViewOf) or link.base is _NOBODY:
+                    view.base, view.root, view.seen = _NOBODY, _NOBODY, None
+                    return True
+            raise StaleViewError(
+                f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
+                "to the original array, or to a copy of the view"
+            )
+        return False
+
+    def _write_through(view: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
+        links: list[Any] = []
+        while isinstance(view, ViewOf) and not _is_free(view, len(links)):
+            index = NestedIndex(view.path, index)
+            links.append(view)
+            view = view.base
+        for link in links:
+            # The last one may have been a view until now, of what nobody else sees.
+            link.root = view
+            # A view that held the root's buffer would make the root move to another one.
+            link.seen = None
+            slot.__set__(link, None)
+            for name in engine.__slots__:
+                setattr(link, name, None)
+        try:
+            view.update(primitive, value, index)
+        finally:
+            for link in reversed(links):
+                fresh = link.base[link.path]
+                link.seen = link.root.primal
+                engine.become(link, fresh.twin())
+
+    return type(
+        engine.__name__,
+        (ViewOf, engine),
+        {
+            "__slots__": ("base", "path", "root", "seen"),
+            "__doc__": view_class.__doc__,
+            "__module__": engine.__module__,
+            "primal": property(read, lambda self, value: slot.__set__(self, value)),
+            "update": update,
+            "become": become,
+        },
+    )
+
+
+def attach(view: Any, base: Any, path: Any) -> Any:
+    """Make a fresh instance of a view class a view of `base`."""
+    root = base.root if isinstance(base, ViewOf) and base.base is not _NOBODY else base
+    view.base, view.root, view.path = base, root, path
+    view.seen = root.primal
+    return view
+
+
+def base_of(out: Any, args: tuple[Any, ...], level: Any) -> DuckArray | None:
+    """The argument of this level that `out` (of the level below) is a view of, if there is one."""
+    if isinstance(out, np.ndarray):
+        owner = out.base
+        if owner is None:
+            return None
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level:
+                primal = a.primal
+                if isinstance(primal, np.ndarray) and (primal is owner or primal.base is owner):
+                    return a
+    elif isinstance(out, ViewOf):
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level and a.primal is out.base:
+                return a
+    elif isinstance(out, DuckArray) and out.plain_memory is not None:
+        owner = out.plain_memory.base
+        for a in args:
+            if isinstance(a, DuckArray) and a.level is level and isinstance(a.primal, DuckArray):
+                memory = a.primal.plain_memory
+                if owner is not None and memory is not None and (memory is owner or memory.base is owner):
+                    return a
+    return None
