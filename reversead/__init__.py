@@ -59,16 +59,6 @@ else:
     )
 
 
-def _checkpointing() -> typing.Any:
-    from reversead import checkpointing
-
-    return checkpointing
-
-
-# What records checkpoints is made of tapes and variables, and loaded when the first checkpoint is met.
-Variable.checkpointing = staticmethod(_checkpointing)
-
-
 __all__ = [
     "Tape",
     "Variable",

@@ -1,28 +1,24 @@
-"""Reverse mode: the tape, which variables (`reversead.variable`) write and sweeps (`reversead.sweeps`) read backwards.
+"""Reverse mode: the tape, which variables (`reversead.variable`) write, and which is swept backwards.
 
 While the program runs, every primitive appends to the tape one record per argument that varies: the linear map of
 that argument (an edge of the registry), the few values it needs, and the node it leads to.  The sweep then visits the
 nodes in reverse and pulls each node's cotangent through its edges, so the gradient costs a small multiple of the
 program, whatever the number of inputs (Linnainmaa 1976; Speelpenning 1980; Griewank & Walther 2008, section 3.2).
 
-The tape is one flat list, of which every record is three items: edge, kept values, parent.  The first record of a node
-has its parent complemented (~parent): read backwards it is the last, which is how the sweep finds the ends of nodes.
-A list of numbers and arrays costs Python's cyclic collector nothing; an object a node would.  This module knows the
-form of the registry's edges, no calculus, and nothing of forward mode.
+What records are is said in `shared.core.records`, how they are swept in `shared.core.sweep`.  This module knows whose
+tape it is (a thread's, a call's), what protects the constants on it, and nothing of calculus and of forward mode.
 """
 
 from __future__ import annotations
 
 from _thread import get_ident
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from time import sleep
 from typing import Any, TypeVar
 
 import numpy as np
 
 from reversead.guard import Guard
-from reversead.sweeps import INDEPENDENT, SETTINGS, forward, mark_switches, reverse
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
 from shared.calling.tree import LEAF as SINGLE
@@ -30,19 +26,17 @@ from shared.core.duck_array import DuckArray
 from shared.core.errors import ClosedLevelError, ShapeError, closed, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
 from shared.core.levels import Level, current_recording
+from shared.core.records import SETTINGS, Records
+from shared.core.sweep import Backward, Forward
 
 _ndarray = np.ndarray
 T = TypeVar("T")
 
-#: Where the numbers begin of nodes that a sweep records, as long as they are not in their place; beyond every other.
-UNPLACED = 1 << 60
-#: Where they begin of nodes that are not recorded at all.
-DISCARDED = 1 << 61
-#: Another thread may evaluate a checkpointed function; after so many seconds it is asked again whether it still does.
-_PAUSE = 0.001
+#: The first node that may be assigned to, where every one may.
+EVERY_NODE = -(1 << 61)
 
 
-class Tape(Level):
+class Tape(Records):
     """The record of one differentiation; also the level that its variables belong to.
 
     By hand: make variables, compute, ask for gradients.  A tape belongs to the thread that made it.  An exception that
@@ -56,30 +50,20 @@ class Tape(Level):
     """
 
     __slots__ = (
-        "before",
+        "checkpoints",
         "constant",
-        "count",
-        "discarded",
         "floor",
         "guard",
-        "inner",
         "outside",
-        "record",
-        "records",
-        "reopening",
-        "replayed",
         "settings",
         "switches",
         "thread",
         "variables",
     )
+    checkpointing = "reversead.checkpointing"
 
     def __init__(self, transform: str = "a Tape made by hand"):
         super().__init__(transform)
-        self.records: list[Any] = []
-        #: appends one or more records; bound once, because every operation calls it
-        self.record = self.records.extend
-        self.count = 0
         #: the number of each independent variable, by its node
         self.variables: dict[int, int] = {}
         self.thread = get_ident()
@@ -88,21 +72,13 @@ class Tape(Level):
         #: whether an np.errstate lies between operations
         self.switches = False
         recording = current_recording()
+        #: keeps constants from being changed before the sweep reads them
         self.guard = Guard(self.thread) if recording is None else recording.constants()
-        # The rest is for checkpoints (`reversead.checkpointing`).
-        #: the number that a constant made by the program gets
-        self.constant = -1
-        #: while nothing is recorded, the tape that the program runs on
-        self.inner: Tape | None = None
-        #: the next number of a node that is not recorded, and of one that a sweep records
-        self.discarded = DISCARDED
-        self.replayed = UNPLACED
-        #: the first node that may be assigned to: a checkpointed function may not change what it did not make
-        self.floor = -DISCARDED
-        #: who records a part of this tape again, one after the other; None as long as there is no such part
-        self.reopening: Any = None
-        #: while somebody does, what this tape was like before
-        self.before: tuple[Any, ...] | None = None
+        #: the number that a constant made by the program gets, and the first node that may be assigned to: others
+        #: while a checkpointed function is evaluated
+        self.constant, self.floor = -1, EVERY_NODE
+        #: what `reversead.checkpointing` knows of this tape, once there is a checkpoint on it
+        self.checkpoints: Any = None
 
     def variable(self, value: Any) -> Variable:
         """A new independent variable on this tape.  A gradient with respect to it can be asked for.
@@ -121,10 +97,9 @@ class Tape(Level):
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
                 self.guard = value.constants() or self.guard
-            node = self.count
-            self.record((INDEPENDENT, len(self.variables), ~0))
-            self.variables[node] = len(self.variables)
-            self.count = node + 1
+            number = len(self.variables)
+            node = self.independent(number)
+            self.variables[node] = number
             variables.append(Variable(self, value, node))
         return variables
 
@@ -133,77 +108,51 @@ class Tape(Level):
 
         With `keep=False` the tape is consumed, which frees every value as soon as the sweep has passed it.
         """
-        cotangents: list[Any] = [None] * self.size(nodes)
+        cotangents: list[Any] = [None] * self._size(nodes)
         for node, seed in zip(nodes, seeds, strict=True):
             if node >= 0:
                 cotangents[node] = seed if cotangents[node] is None else cotangents[node] + seed
-        leaves: list[Any] = [None] * len(self.variables)
-        records = self.records.copy() if keep else self.records
-        placements: list[Any] = []
+        sweep = Backward(self, self.records.copy() if keep else self.records, cotangents, len(self.variables))
+        if not (self.switches or self.checkpoints):
+            return sweep.run()
         try:
-            if self._may_switch():
-                mark_switches(records, 0, 0, cotangents)
-                self._switching(lambda: reverse(records, cotangents, leaves, self, placements), self.settings)
-            else:
-                reverse(records, cotangents, leaves, self, placements)
+            sweep.mark(0, 0)
+            return self._switching(sweep.run, self.settings)
         except BaseException:
-            _release(placements)
+            self._give_up(sweep)
             raise
-        return leaves
+
+    def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
+        """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
+        wanted = [node for node in nodes if node >= 0]
+        sweep = Forward(self, tangents)
+        run = partial(sweep.run, self.records, self._size(wanted), wanted)
+        try:
+            reached = iter(self._switching(run, self.outside) if self.switches or self.checkpoints else run())
+        except BaseException:
+            self._give_up(sweep)
+            raise
+        return [next(reached) if node >= 0 else None for node in nodes]
+
+    def _size(self, wanted: list[int]) -> int:
+        """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
+        if self.checkpoints is None:
+            return self.count
+        size: int = self.checkpoints.size(self, wanted)
+        return size
+
+    def _give_up(self, sweep: Any) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.give_up(sweep)
 
     def _switching(self, sweep: Callable[[], T], settings: Any) -> T:
-        """The result of a sweep that begins with those settings, and may meet others."""
+        """The result of a sweep that begins with those settings of NumPy's, and may meet others."""
 
         def call() -> T:
             switch(settings_beyond(settings, self.outside))
             return sweep()
 
         return restoring(call)
-
-    def _may_switch(self) -> bool:
-        """Whether a sweep may have to change NumPy's error handling; what it records itself may have an np.errstate."""
-        return self.switches or self.reopening is not None
-
-    def size(self, wanted: Sequence[int]) -> int:
-        """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
-        if self.reopening is None:
-            return self.count
-        parents = self.records[2::3]
-        if max(max(parents, default=0), ~min(parents, default=0), max(wanted, default=0)) >= UNPLACED:
-            raise escaped()
-        return self.settled()
-
-    def settled(self) -> int:
-        """The number of nodes as it is while nobody records a part of this tape again."""
-        while True:
-            count, before = self.count, self.before
-            if count < UNPLACED:
-                return count
-            if before is not None:
-                settled: int = before[0]
-                return settled
-            if self.inner is not None and self.thread == get_ident():
-                raise ClosedLevelError(
-                    f"a gradient was asked for{user_line()} inside of a checkpointed function, on whose tape nothing "
-                    "is recorded meanwhile; ask for it outside, and pass it as an argument"
-                )
-            sleep(_PAUSE)
-
-    def push(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
-        """Push a tangent of every leaf (or None) forwards to some nodes; None where no tangent reaches."""
-        wanted = [node for node in nodes if node >= 0]
-        count, placements = self.size(wanted), list[Any]()
-        try:
-            if self._may_switch():
-                sweep = partial(forward, self.records, count, tangents, wanted, self, placements)
-                reached = self._switching(sweep, self.outside)
-            else:
-                reached = forward(self.records, count, tangents, wanted, self, placements)
-        except BaseException:
-            _release(placements)
-            raise
-        found = iter(reached)
-        return [next(found) if node >= 0 else None for node in nodes]
 
     def gradient(self, output: Any, variables: Any, cotangent: Any = None) -> Any:
         """The cotangents of `variables` (one, or a list of them) for one output of any shape.
@@ -260,9 +209,8 @@ class Tape(Level):
         kept = (settings_beyond(self.settings, self.outside), settings_beyond(settings, self.outside))
         if kept[0] != kept[1]:
             self.switches = True
-            # A node that nothing leads to: it refers to itself.
             self.record((SETTINGS, kept, ~self.count))
-            self.count += 1
+            self.node()
         self.settings = settings
 
     def close(self) -> None:
@@ -292,22 +240,6 @@ class Tape(Level):
 
     def __repr__(self) -> str:
         return f"<Tape of {self.transform}: {self.count} nodes, {len(self.records) // 3} edges, level {self.number}>"
-
-
-def escaped() -> Exception:
-    """Why a node that is not on the tape cannot be used."""
-    return ClosedLevelError(
-        "a traced value that a checkpointed function computed was stored outside of it, and used there"
-        f"{user_line()}; it is not recorded. Return it from the function instead"
-    )
-
-
-def _release(placements: list[Any]) -> None:
-    """Give back what the parts hold that a sweep has recorded (`reversead.reopening`), which an exception has left."""
-    for *_, guard in placements:
-        held = guard()
-        if held is not None:
-            held.release()
 
 
 class _Ended:

@@ -92,16 +92,6 @@ class DuckArray(Tracer):
         """Become a value of an inner level, because one of its values is to be assigned into this; or refuse it."""
         raise inner_into_outer()
 
-    def checkpoint(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The value of a checkpointed function, this being of the highest level among its arguments."""
-        return f(*args, **kwargs)
-
-    def checkpoint_loop(
-        self, step: Callable[..., Any], state: Any, start: int, stop: int, snapshots: int
-    ) -> tuple[Any, int, int]:
-        """One or more steps of a checkpointed loop: the state, the number of the next step, the snapshots left."""
-        return step(state, start), start + 1, snapshots
-
     def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
         """Process a function that has a derivative rule of its own (`shared.linear.custom`), called with these leaves.
 

@@ -53,6 +53,9 @@ class Level:
     opaque: Any = None
     without_branches: Any = None
 
+    #: the module that says what a level of this kind does at a checkpoint (`shared.linear.checkpointing`), if anything
+    checkpointing: str | None = None
+
     def __repr__(self) -> str:
         return f"<level {self.number} of {self.transform}{', ended' if self.closed else ''}>"
 

@@ -74,19 +74,25 @@ class Edge:
     """The linear map that a primitive is with respect to one argument.
 
     `keep` says which values the map needs: None, one position (`OUT` or an argument's), a tuple of them, or EVERYTHING.
-    `pull(cotangent, kept)` is the transpose, `push(tangent, kept)` the map.  Where `pull` is None the transpose is
-    given in accumulating form, `accumulate(accumulator, cotangent, kept)`, which costs the size of the cotangent
-    and not that of the argument.  `fitted` is the same edge for an argument that was broadcast or promoted: its
-    `kept` is (Like of the argument, kept, Like of the output).
+    `pull(cotangent, kept)` is the transpose, `push(tangent, kept)` the map.  `fitted` is the same edge for an argument
+    that was broadcast or promoted: its `kept` is (Like of the argument, kept, Like of the output).
+
+    Where `pull` or `push` is None, a sweep (`shared.core.sweep`) leaves it to `backward` or `forward`.  Those of a
+    primitive whose transpose is given in accumulating form, `accumulate(accumulator, cotangent, kept)`, add in place,
+    which costs the size of the cotangent and not that of the argument; the few records that are no operations (an
+    independent variable, an assignment) have their own.
     """
 
     __slots__ = ("accumulate", "fitted", "keep", "pull", "push")
+
+    #: whether a sweep backwards comes to it even if no cotangent does
+    always = False
 
     def __init__(
         self,
         keep: Any,
         pull: Function | None,
-        push: Function,
+        push: Function | None,
         accumulate: Function | None = None,
     ):
         self.keep = keep
@@ -94,6 +100,17 @@ class Edge:
         self.push = push
         self.accumulate = accumulate
         self.fitted: Edge | None = None
+
+    def backward(self, sweep: Any, cotangent: Any, kept: Any, parent: int) -> None:
+        """Pass a cotangent on to the node `parent` of a sweep backwards."""
+        assert self.accumulate is not None
+        accumulator = sweep.accumulator(parent, kept[0])
+        sweep.cotangents[parent] = self.accumulate(accumulator, cotangent, kept)
+        sweep.owned.add(parent)
+
+    def forward(self, sweep: Any, node: int, kept: Any, parent: int, position: int) -> None:
+        """Pass the tangent of the node `parent` on to `node`, where `position` is that of this record."""
+        raise NotImplementedError
 
 
 def fit(cotangent: Any, like: Like) -> Any:
@@ -149,7 +166,7 @@ def stretch(tangent: Any, like: Like) -> Any:
 
 def fitted(edge: Edge) -> Edge:
     pull, push = edge.pull, edge.push
-    assert pull is not None
+    assert pull is not None and push is not None
     twin = Edge(
         edge.keep,
         lambda c, kept: fit(pull(c, kept[1]), kept[0]),
@@ -324,6 +341,32 @@ class Primitive:
     def path(self, args: tuple[Any, ...]) -> Any:
         """The index by which a view was taken, if it was; a view of another kind cannot be written through."""
         return args[1:] if self.is_index else None
+
+    def linear_maps(
+        self, out: Any, values: Sequence[Any], active: Sequence[int], static: dict[str, Any]
+    ) -> tuple[list[tuple[int, Edge, Any]], tuple[Edge, Any] | None]:
+        """The linear maps of one evaluation, one for each active argument that has a derivative.
+
+        Each is `(k, edge, kept)`: the argument, the map, and the values that it needs of this evaluation; an argument
+        that was broadcast or promoted has a map that undoes it.  The second result is None or the `(edge, kept)` of a
+        factor that they share: the output's cotangent is pulled through that first, and what comes out of it then
+        through each of the others.
+        """
+        if self.residuals is not None:
+            residuals: Any = self.residuals(out, values, static)
+            return [(k, self.edges[0], residuals[k]) for k in active], None  # type: ignore[misc]
+        edges, common = self.edges, None
+        if self.common is not None and len(active) == len(values):
+            edges, common = self.factored, (self.common, self.keep(self.common, 0, out, values, static))
+        maps = []
+        for k in active:
+            edge: Any = edges[k]
+            if edge is not None:
+                kept = self.keep(edge, k, out, values, static)
+                if self.broadcasts and differs(values[k], out):
+                    edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
+                maps.append((k, edge, kept))
+        return maps, common
 
     def push(self, out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
         """The tangent of `out`, where `tangents[k]` is None for an argument that does not vary; None if all are."""

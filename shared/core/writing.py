@@ -1,10 +1,8 @@
-"""Writing into arrays, plain or traced: in place where nobody else holds them, and what a sweep does at a write.
+"""Writing into arrays, plain or traced: in place where nobody else holds them.
 
 `writable` gives the buffer of a tracer that may be written, `write` writes it; `lasting` makes an index that may be
-kept, and `winners` tells which of several values assigned to one element stays.  An array that is assigned to becomes a
-new node of a tape: one record leads to the array before (`OVERWRITE`, `UNCHANGED`), one to the value assigned
-(`GATHER`), and `deposit` is what a sweep backwards does at them.  This module knows edges, and nothing of who records
-or sweeps.
+kept, and `winners` tells which of several values assigned to one element stays.  What a derivative makes of a write is
+in `shared.core.updates`.
 """
 
 from __future__ import annotations
@@ -14,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf, located
+from shared.core.assignment import NestedIndex, UpdatePrimitive, ViewOf, located
 from shared.core.duck_array import DuckArray, highest
-from shared.core.primitive import Edge, fit
 from shared.core.refcounts import ALONE_AS_LOCAL, ALONE_IN_SLOT, getrefcount
 
 
@@ -117,46 +114,3 @@ def write(buffer: Any, primitive: UpdatePrimitive, index: Any, value: Any) -> An
     else:
         primitive.write(buffer, index, value)
     return buffer
-
-
-_ARRAYS = (np.ndarray, DuckArray)
-
-
-def _gather(c: Any, kept: Any) -> Any:
-    like, index, _, _, stays = kept
-    # A copy, because the edge to the array that was assigned to may clear these very elements next.
-    part, index = located(np.asarray(c) if c.__class__ is float else c, index)
-    c = np.copy(read(part, index)) if stays is None else np.where(stays, read(part, index), 0)
-    surplus = like.ndim - c.ndim
-    return fit(np.reshape(c, (1,) * surplus + c.shape) if surplus > 0 else c, like)
-
-
-#: From a changed array to the array before an assignment: zero at the index that is kept.
-OVERWRITE = Edge(None, None, lambda t, kept: t)
-#: From a changed array to the array before an addition.
-UNCHANGED = Edge(None, lambda c, kept: c, lambda t, kept: t)
-#: From a changed array to the value that was assigned or added.  It keeps the Like of the value, the index, the Like of
-#: the array, the updating primitive, and which of the values stay where the index names an element twice.
-GATHER = Edge(None, _gather, lambda t, kept: t)
-
-
-def deposit(edge: Edge, c: Any, kept: Any, parent: int, cotangents: list[Any], owned: set[int]) -> None:
-    """The edges that write into the parent's cotangent themselves, at the cost of what they write.
-
-    `owned` are the nodes whose cotangents the sweep made itself, so that it may write to them.
-    """
-    old = cotangents[parent]
-    if edge is OVERWRITE:
-        # The node that was just taken is numbered len(cotangents).
-        if len(cotangents) not in owned or not isinstance(c, _ARRAYS):
-            c = duplicate(c)
-        c = write(c, SETITEM, kept, 0.0)
-        cotangents[parent] = c if old is None else old + c
-    else:
-        if old is None:
-            old = kept[0].zeros()
-        elif parent not in owned or not isinstance(old, _ARRAYS):
-            old = duplicate(old)
-        assert edge.accumulate is not None
-        cotangents[parent] = edge.accumulate(old, c, kept)
-    owned.add(parent)

@@ -3,14 +3,15 @@
 A tape keeps the operands of every operation until the sweep has passed it.  `checkpoint(f)` keeps the arguments of `f`
 alone, and runs `f` once more when the sweep comes to it; `checkpoint_loop` does so for the steps of a loop, with as
 many stored states as it is allowed, by the schedule that recomputes least (Griewank 1992).  What an engine does about
-it is said by its tracer (`DuckArray.checkpoint`, `DuckArray.checkpoint_loop`); this module knows the schedule, no
-derivative and no engine.
+it is in a module that its levels name (`Level.checkpointing`), loaded at the first checkpoint; this module knows the
+schedule, no derivative and no engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from math import isqrt
 from operator import index
 from typing import Any
@@ -60,8 +61,10 @@ def checkpoint(f: Function) -> Function:
 
     @transformed(checkpoint, f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        top = highest(flatten((args, kwargs))[0])
-        return f(*args, **kwargs) if top is None else top.checkpoint(f, args, kwargs)
+        level = _innermost((args, kwargs))
+        if level is None or level.checkpointing is None:
+            return f(*args, **kwargs)
+        return import_module(level.checkpointing).call(level, f, args, kwargs)
 
     return checkpointed
 
@@ -124,15 +127,21 @@ def checkpoint_loop(step: Function, state: Any, n: int, snapshots: int | None = 
     state = tree_map(independent, state)
     k = 0
     while k < n:
-        top = highest(flatten(state)[0])
-        if top is None:
+        level = _innermost(state)
+        if level is None or level.checkpointing is None:
             state = step(state, k)
             if state is None:
                 raise TypeError(f"checkpoint_loop: step returned None{user_line()}; it must return the state")
             k += 1
         else:
-            state, k, snapshots = top.checkpoint_loop(step, state, k, n, snapshots)
+            state, k, snapshots = import_module(level.checkpointing).loop(level, step, state, k, n, snapshots)
     return state
+
+
+def _innermost(values: Any) -> Any:
+    """The level of the innermost differentiation among some values, None if none is traced."""
+    top = highest(flatten(values)[0])
+    return None if top is None else top.level
 
 
 def _integer(name: str, value: Any) -> int:

@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.core.assignment import SETITEM, UpdatePrimitive
+from shared.core.assignment import UpdatePrimitive
 from shared.core.duck_array import DuckArray, operand
 from shared.core.errors import LinearityError, closed, user_line
-from shared.core.levels import Level, Tracer, bind
-from shared.core.primitive import Edge, Like, Primitive, differs
+from shared.core.levels import Tracer, bind
+from shared.core.primitive import Primitive
+from shared.core.records import Records, record_primitive, record_update
 from shared.core.views import attach, base_of, view_class
-from shared.core.writing import GATHER, OVERWRITE, UNCHANGED, duplicate, lasting, winners, writable, write
+from shared.core.writing import duplicate, lasting, writable, write
 from shared.rules import elementwise, shapes
 from shared.rules.special import VALUE_ONLY
 
@@ -72,28 +73,19 @@ def is_zero(value: Any) -> bool:
 #: The index of a value that does not depend on the arguments, and of one that is zero whatever they are.
 CONSTANT, ZERO = -1, -2
 
-#: An argument: its kept value is its number, and its cotangent is a result.
-ARGUMENT = Edge(None, None, lambda t, kept: t)
 
+class Transposition(Records):
+    """The records of one linear function."""
 
-class Transposition(Level):
-    """The records of one linear function: edge, kept value and parent of each, the first of a node with ~parent."""
-
-    __slots__ = ("advice", "assigned", "constants", "count", "records")
+    __slots__ = ("advice", "assigned", "constants")
 
     def __init__(self, name: str, advice: str = ""):
         super().__init__(name)
         self.advice = advice
-        self.records: list[Any] = []
-        self.count = 0
         #: by id, the plain arrays that were met and the copies of them that are kept
         self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         #: where a constant was first assigned into an array, for the error if it stays there
         self.assigned = ""
-
-    def node(self) -> int:
-        self.count += 1
-        return self.count - 1
 
     def kept(self, value: Any) -> Any:
         """A constant as the transpose may use it later, whatever becomes of the array that it is now."""
@@ -195,15 +187,9 @@ class LinearValue(DuckArray):
         if base == CONSTANT and isinstance(buffer, Tracer):
             # From now on only the value for zero arguments matters, not how it varies at outer levels.
             buffer = duplicate(evaluated(buffer))
-        primal = write(buffer, primitive, index, evaluated(constant))
-        if base >= 0:
-            level.records += (OVERWRITE if primitive is SETITEM else UNCHANGED, index, ~base)
-        if parent >= 0:
-            stays = winners(primal.shape, index) if primitive is SETITEM else None
-            kept = (Like(value), index, Like(primal), primitive, stays)
-            level.records += (GATHER, kept, parent if base >= 0 else ~parent)
-        self.index = level.node() if base >= 0 or parent >= 0 else ZERO
-        self.primal = primal
+        self.primal = write(buffer, primitive, index, evaluated(constant))
+        node = record_update(level, primitive, index, value, self.primal, base, parent)
+        self.index = node if node >= 0 else ZERO
 
     def __bool__(self) -> bool:
         if self.index == CONSTANT:
@@ -271,22 +257,11 @@ def record(
 ) -> int:
     """Append the records of one primitive, given its constants as they are and evaluated; returns its node."""
     values, plain = both
-    active = [k for k in traced if args[k].index >= 0]
-    if not active:
-        return ZERO
     needed = primitive.kept
-    kept_values = [
+    kept = [
         plain[k] if k in traced else level.kept(value) if needed is None or k in needed else value
         for k, value in enumerate(values)
     ]
-    residuals = None if primitive.residuals is None else primitive.residuals(out, plain, static)
-    first = True
-    for k in active:
-        edge: Any = primitive.edges[k if residuals is None else 0]
-        kept = primitive.keep(edge, k, out, kept_values, static) if residuals is None else residuals[k]
-        if primitive.broadcasts and differs(plain[k], out):
-            edge, kept = edge.fitted, (Like(plain[k]), kept, Like(out))
-        parent = args[k].index
-        level.records += (edge, kept, ~parent if first else parent)
-        first = False
-    return level.node()
+    parents = [args[k].index if k in traced else CONSTANT for k in range(len(args))]
+    node = record_primitive(level, primitive, out, kept, parents, static)
+    return node if node >= 0 else ZERO

@@ -19,8 +19,8 @@ from shared.calling.seeds import floating
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.primitive import Like
-from shared.core.writing import deposit
-from shared.linear.linearity import ARGUMENT, CONSTANT, ZERO, LinearValue, Transposition, is_zero
+from shared.core.sweep import Backward
+from shared.linear.linearity import CONSTANT, ZERO, LinearValue, Transposition, is_zero
 
 
 class LinearMap:
@@ -45,8 +45,7 @@ class LinearMap:
         for k, zero in enumerate(self.arguments):
             index = ZERO
             if varies is None or varies[k]:
-                index = level.node()
-                level.records += (ARGUMENT, k, ~0)
+                index = level.independent(k)
             inputs.append(LinearValue(level, zero, index))
         try:
             found, self.structure = flatten(f(inputs))
@@ -67,7 +66,7 @@ class LinearMap:
         for node, c in zip(self.nodes, cotangents, strict=True):
             if node >= 0 and c is not None:
                 reached[node] = c if reached[node] is None else reached[node] + c
-        return sweep(self.records, reached, len(self.arguments))
+        return Backward(None, self.records.copy(), reached, len(self.arguments)).run()
 
 
 def zero_of(leaf: Any) -> Any:
@@ -96,38 +95,6 @@ def _node_of(level: Transposition, leaf: Any) -> int:
             "a constant that is not zero was returned", "return what depends on the arguments, and linearly so"
         )
     return CONSTANT
-
-
-def sweep(records: list[Any], cotangents: list[Any], arguments: int) -> list[Any]:
-    """Pull the cotangents of nodes back to the arguments; the records are kept, the list of cotangents is used up.
-
-    What the sweep made itself it writes to in place (the nodes in `owned`), so that a loop that reads or assigns an
-    array element by element takes as long backwards.
-    """
-    found: list[Any] = [None] * arguments
-    owned: set[int] = set()
-    position = len(records)
-    while cotangents:
-        c = cotangents.pop()
-        last = False
-        while not last:
-            position -= 3
-            edge, kept, parent = records[position : position + 3]
-            last = parent < 0
-            if c is None:
-                continue
-            if last:
-                parent = ~parent
-            if edge is ARGUMENT:
-                found[kept] = c
-            elif edge.pull is None:
-                deposit(edge, c, kept, parent, cotangents, owned)
-            else:
-                term, old = edge.pull(c, kept), cotangents[parent]
-                cotangents[parent] = term if old is None else old + term
-                if old is not None:
-                    owned.add(parent)
-    return found
 
 
 def linear_transpose(f: Callable[..., Any], *likes: Any) -> Callable[[Any], tuple[Any, ...]]:

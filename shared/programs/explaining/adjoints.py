@@ -17,10 +17,11 @@ from shared.calling.arguments import as_leaf, in_dtype_of, same_structure
 from shared.calling.tree import unflatten
 from shared.core.assignment import SETITEM
 from shared.core.errors import LeafTypeError, ShapeError, user_line
-from shared.core.primitive import Edge, Like, Primitive, differs
+from shared.core.primitive import Like
 from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
+from shared.core.updates import map_to_value
 from shared.core.visible import one_line
-from shared.core.writing import GATHER, duplicate, winners, write
+from shared.core.writing import duplicate, write
 from shared.programs.equations import Equation, Write, nested_index
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, place_text, value_text
 from shared.programs.explaining.forward import tangents
@@ -301,62 +302,39 @@ class ReverseSweep(Evaluated):
 
     def _contributions(self, equation: Equation, adjoint: Any) -> Iterator[Contribution]:
         positions = active_positions(equation, self.varies)
+        out, values = self.values[equation.result], self.given(equation)
         if isinstance(equation.primitive, Write):
-            yield from self._of_write(equation, positions, adjoint)
+            yield from self._of_write(equation, positions, out, values, adjoint)
             return
-        for position, edge, kept in self._maps(equation, positions):
-            if edge is _COMMON:
-                adjoint = equation.primitive.common.pull(adjoint, kept)
-                continue
+        maps, common = equation.primitive.linear_maps(out, values, positions, equation.static)
+        if common is not None:
+            edge, kept = common
+            adjoint = edge.pull(adjoint, kept)
+        for position, edge, kept in maps:
             k = equation.operands[position]
             if edge.pull is None:
-                yield Contribution(position, k, adjoint, tuple(self.given(equation)[1:]))
+                yield Contribution(position, k, adjoint, tuple(values[1:]))
             else:
                 yield Contribution(position, k, edge.pull(adjoint, kept))
 
-    def _maps(self, equation: Equation, positions: list[int]) -> Iterator[tuple[int, Edge, Any]]:
-        """The linear map of each operand at these positions with the values it needs; first a factor they share."""
-        primitive: Primitive = equation.primitive
-        values, static = self.given(equation), equation.static
-        out = self.values[equation.result]
-        edges: Sequence[Any] = primitive.edges
-        if primitive.common is not None and len(positions) == len(values):
-            edges = primitive.factored
-            yield -1, _COMMON, primitive.keep(primitive.common, 0, out, values, static)
-        residuals = None if primitive.residuals is None else primitive.residuals(out, values, static)
-        for position in positions:
-            if residuals is not None:
-                edge, kept = edges[0], residuals[position]
-            else:
-                edge = edges[position]
-                kept = primitive.keep(edge, position, out, values, static)
-            if primitive.broadcasts and differs(values[position], out):
-                edge, kept = edge.fitted, (Like(values[position]), kept, Like(out))
-            yield position, edge, kept
-
-    def _of_write(self, equation: Equation, positions: list[int], adjoint: Any) -> Iterator[Contribution]:
+    def _of_write(
+        self, equation: Equation, positions: list[int], out: Any, values: Sequence[Any], adjoint: Any
+    ) -> Iterator[Contribution]:
         """Of an assignment: what it replaced gets nothing, the value assigned gets what was in that place."""
         updating = equation.primitive.updating
-        _, value, *parts = self.given(equation)
+        _, value, *parts = values
         index = nested_index(parts, equation.static["lengths"])
-        out = self.values[equation.result]
         for position in positions:
             k = equation.operands[position]
-            if position == 0:
-                if updating is SETITEM:
-                    remaining = write(duplicate(np.asarray(adjoint)), SETITEM, index, 0.0)
-                    yield Contribution(0, k, remaining, index, overwrites=True)
-                else:
-                    yield Contribution(0, k, adjoint)
+            if position:
+                edge, kept = map_to_value(updating, index, value, out)
+                assert edge.pull is not None
+                yield Contribution(1, k, edge.pull(adjoint, kept))
+            elif updating is SETITEM:
+                remaining = write(duplicate(np.asarray(adjoint)), SETITEM, index, 0.0)
+                yield Contribution(0, k, remaining, index, overwrites=True)
             else:
-                stays = winners(np.shape(out), index) if updating is SETITEM else None
-                kept = (Like(value), index, Like(out), updating, stays)
-                assert GATHER.pull is not None
-                yield Contribution(1, k, GATHER.pull(adjoint, kept))
-
-
-#: Stands for the factor that the maps of all operands share.
-_COMMON = Edge(None, None, lambda t, kept: t)
+                yield Contribution(0, k, adjoint)
 
 
 def _writable(array: Any) -> Any:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from reversead.checkpointing.checkpoints import DISCARDED, checkpoints_of
 from reversead.guard import Guard
-from reversead.records import detached
-from reversead.tape import DISCARDED, Tape
-from reversead.variable import LOCAL, Variable, new_view
+from reversead.tape import Tape
+from reversead.variable import LOCAL, Variable, detached, new_view
 from shared.calling.tree import Structure, flatten, unflatten
 from shared.core.assignment import ViewOf
 from shared.core.duck_array import DuckArray
@@ -49,7 +49,7 @@ class Untaped:
         given = [Variable(inner, leaf.primal, -1) if is_of(tape, leaf) else leaf for leaf in leaves]
         twins = [(twin, twin.primal, leaf) for twin, leaf in zip(given, leaves, strict=True) if twin is not leaf]
         #: nodes from this number on are not recorded
-        self._first = first = max(tape.count, tape.discarded)
+        self._first = first = max(tape.count, checkpoints_of(tape).discarded)
         try:
             out = _suspended(tape, inner, first, used, lambda: f(unflatten(structure, given)))
             self._found, self.result = flatten(out)
@@ -146,14 +146,15 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
             if node < DISCARDED:
                 used.add(node)
 
-    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings
+    checkpoints = checkpoints_of(tape)
+    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, checkpoints.inner, tape.settings
 
     def resume() -> None:
-        tape.discarded = max(tape.discarded, tape.count)
-        tape.count, tape.record, tape.floor, tape.constant, tape.guard, tape.inner, tape.settings = before
+        checkpoints.discarded = max(checkpoints.discarded, tape.count)
+        tape.count, tape.record, tape.floor, tape.constant, tape.guard, checkpoints.inner, tape.settings = before
 
     try:
-        tape.count, tape.floor, tape.constant, tape.guard, tape.inner = first, first, LOCAL, inner.guard, inner
+        tape.count, tape.floor, tape.constant, tape.guard, checkpoints.inner = first, first, LOCAL, inner.guard, inner
         tape.record = note  # type: ignore[assignment]
         result = call()
         resume()

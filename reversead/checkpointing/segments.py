@@ -1,29 +1,29 @@
-"""Checkpoints on the tape: parts of the program that are recorded when the sweep comes to them, and not before.
+"""Segments: parts of the program that are recorded when the sweep comes to them, and not before.
 
 The tape gets one node for such a part (a segment), which keeps its arguments, and one for each array of its result.  A
 reverse sweep that has come to the first of these has passed all later nodes: it runs the segment again, which appends
 its records to the list that the sweep consumes, numbered on from there.  The sweep goes on with them; so values that
 the segment uses without being given them (their numbers are smaller) get their cotangents, and checkpoints within
 checkpoints need no recursion.  A forward sweep pushes the tangents through the records of a segment when it comes to
-it.  This module knows tapes; it knows no calculus, and nothing of how a sweep computes.
+it.  `call` and `loop` are what a tape does at a checkpoint.  This module knows tapes; it knows no calculus, and nothing
+of how a sweep computes.
 """
 
 from __future__ import annotations
 
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from reversead.checkpointing.checkpoints import checkpoints_of
+from reversead.checkpointing.edges import DEPENDS, RECOMPUTE
+from reversead.checkpointing.reopening import Placements, Reopened
+from reversead.checkpointing.untaped import PENDING, Untaped, is_of, is_view
 from reversead.multi_output import OUTPUT
-from reversead.records import detached
-from reversead.reopening import Placements, Reopened
-from reversead.sweeps import DEPENDS, RECOMPUTE
 from reversead.tape import Tape
-from reversead.untaped import PENDING, Untaped, is_of, is_view
-from reversead.variable import Variable
+from reversead.variable import Variable, detached
 from shared.calling.tree import Structure, flatten, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.errors import ImpureFunctionError, user_line
@@ -34,52 +34,14 @@ from shared.linear.purity import Remembered
 Function = Callable[..., Any]
 
 
-def call(tape: Tape, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The value of `f(*args, **kwargs)`, recorded as one segment."""
-    leaves, structure = flatten((args, kwargs))
-    if not _varies(tape, leaves):
-        return f(*args, **kwargs)
-    segment = _Call(tape, leaves, structure, f)
-    result = segment.evaluate(tape, 0, leaves, structure)
-    if result is None:
-        return f(*args, **kwargs)
-    segment.record(tape, *result)
-    return unflatten(result[1], result[0])
-
-
-def loop(tape: Tape, step: Function, state: Any, start: int, stop: int, snapshots: int) -> tuple[Any, int, int]:
-    """The steps from `start` on, as segments and a last step that is recorded at once.
-
-    Returns the state, the number of the next step, and how many snapshots are left: it ends before `stop` where the
-    state does not vary, or varies at an inner level, which goes on with it.
-    """
-    leaves, structure = flatten(state)
-    while stop - start > 1 and _varies(tape, leaves):
-        middle = start + split(stop - start, snapshots)
-        segment = _Steps(tape, leaves, structure, step, start, snapshots)
-        while segment.stop < middle:
-            result = segment.evaluate(tape, segment.stop, leaves, structure)
-            if result is None:
-                break
-            leaves, structure = result
-            segment.stop += 1
-        if segment.stop > start:
-            segment.record(tape, leaves, structure)
-            start = segment.stop
-            snapshots = max(1, snapshots - 1)
-        if start < middle:
-            break
-    return step(unflatten(structure, leaves), start), start + 1, snapshots
-
-
-def _varies(tape: Tape, leaves: Sequence[Any]) -> bool:
+def varies(tape: Tape, leaves: Sequence[Any]) -> bool:
     """Whether a function of these arguments would be recorded."""
     if tape.thread != get_ident():
         raise tape.refusal()
     return any(is_of(tape, leaf) and leaf.index >= 0 for leaf in leaves)
 
 
-class _Segment:
+class Segment:
     """A part of the program as its node keeps it: its arguments, and what its result was like.
 
     It has one or more `stages`, each of which takes the result of the one before.
@@ -135,8 +97,7 @@ class _Segment:
         self, tape: Tape, k: int, leaves: list[Any], structure: Structure
     ) -> tuple[list[Any], Structure] | None:
         """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
-        if tape.reopening is None:
-            tape.reopening = deque()
+        checkpoints_of(tape)
         used: set[int] = set()
         done = Untaped(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
         if done.changed:
@@ -269,7 +230,7 @@ class _Segment:
         )
 
 
-class _Call(_Segment):
+class Call(Segment):
     """A call of a checkpointed function."""
 
     __slots__ = ("f",)
@@ -303,7 +264,7 @@ class _Call(_Segment):
         )
 
 
-class _Steps(_Segment):
+class Steps(Segment):
     """Consecutive steps of a loop, from `start` to before `stop`, and the snapshots that they may use."""
 
     __slots__ = ("snapshots", "start", "step", "stop")
@@ -342,3 +303,44 @@ class _Steps(_Segment):
                 f"{self.name} changed in place a state of which parts share memory{user_line()}; copy these parts "
                 "(np.copy), or return a new state"
             )
+
+
+# --- what a tape does at a checkpoint ---------------------------------------------------------------------------------
+
+
+def call(tape: Tape, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The value of `f(*args, **kwargs)`, recorded as one segment."""
+    leaves, structure = flatten((args, kwargs))
+    if not varies(tape, leaves):
+        return f(*args, **kwargs)
+    segment = Call(tape, leaves, structure, f)
+    result = segment.evaluate(tape, 0, leaves, structure)
+    if result is None:
+        return f(*args, **kwargs)
+    segment.record(tape, *result)
+    return unflatten(result[1], result[0])
+
+
+def loop(tape: Tape, step: Function, state: Any, start: int, stop: int, snapshots: int) -> tuple[Any, int, int]:
+    """The steps from `start` on, as segments and a last step that is recorded at once.
+
+    Returns the state, the number of the next step, and how many snapshots are left: it ends before `stop` where the
+    state does not vary, or varies at an inner level, which goes on with it.
+    """
+    leaves, structure = flatten(state)
+    while stop - start > 1 and varies(tape, leaves):
+        middle = start + split(stop - start, snapshots)
+        segment = Steps(tape, leaves, structure, step, start, snapshots)
+        while segment.stop < middle:
+            result = segment.evaluate(tape, segment.stop, leaves, structure)
+            if result is None:
+                break
+            leaves, structure = result
+            segment.stop += 1
+        if segment.stop > start:
+            segment.record(tape, leaves, structure)
+            start = segment.stop
+            snapshots = max(1, snapshots - 1)
+        if start < middle:
+            break
+    return step(unflatten(structure, leaves), start), start + 1, snapshots

@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import ref
 
-from reversead.sweeps import LOCKS, RECOMPUTE
-from reversead.tape import UNPLACED, Tape, escaped
+from reversead.checkpointing.checkpoints import UNPLACED, checkpoints_of, escaped
+from reversead.checkpointing.edges import LOCKS, RECOMPUTE
+from reversead.tape import Tape
 from shared.core.errors import ImpureFunctionError, user_line
 from shared.core.floating_errors import error_settings
 
@@ -106,9 +107,10 @@ class Reopened:
     def _begin(self) -> None:
         tape, placements = self._tape, self._placements
         self._wait()
-        if tape.before is not None:
+        checkpoints = checkpoints_of(tape)
+        if checkpoints.before is not None:
             # Whoever was here before was stopped.
-            _settle(tape, tape.before)
+            _settle(tape, checkpoints.before)
         if not tape.closed and tape.thread != get_ident():
             raise tape.refusal()
         while placements and placements[-1][0] - placements[-1][2] >= self._count:
@@ -116,13 +118,13 @@ class Reopened:
         if placements:
             first, last, shift, guard = placements[-1]
             placements[-1] = first, min(last, self._count + shift), shift, guard
-        self._first = tape.replayed
+        self._first = checkpoints.replayed
         self._shift = self._first - self._count
         self._before = (
-            tape.count, tape.record, tape.guard, tape.closed, tape.thread, tape.floor, tape.constant, tape.inner,
+            tape.count, tape.record, tape.guard, tape.closed, tape.thread, tape.floor, tape.constant, checkpoints.inner,
             tape.settings,
         )  # fmt: skip
-        tape.before = self._before
+        checkpoints.before = self._before
         tape.closed, tape.thread = False, get_ident()
         self._settings = tape.settings = error_settings()
         tape.count, tape.record, tape.guard = self._first + 1, self._records.extend, self._guard
@@ -131,7 +133,7 @@ class Reopened:
 
     def _end(self) -> None:
         tape = self._tape
-        if self._before is not None and tape.before is self._before:
+        if self._before is not None and checkpoints_of(tape).before is self._before:
             self._last = tape.count
             _settle(tape, self._before)
         self._ended = True
@@ -141,7 +143,7 @@ class Reopened:
     def _wait(self) -> None:
         """Wait until those that came before have ended, or are gone."""
         self._working.acquire()
-        queue = self._tape.reopening
+        queue = checkpoints_of(self._tape).waiting
         queue.append(ref(self))
         while True:
             entry = queue[0]
@@ -209,7 +211,8 @@ class Reopened:
 
 def _settle(tape: Tape, before: tuple[Any, ...]) -> None:
     """Make a tape what it was before a part of it was recorded again; the numbers that were used are not used again."""
-    tape.replayed = max(tape.replayed, tape.count)
+    checkpoints = checkpoints_of(tape)
+    checkpoints.replayed = max(checkpoints.replayed, tape.count)
     tape.count, tape.record, tape.guard, tape.closed, tape.thread, *rest = before
-    tape.floor, tape.constant, tape.inner, tape.settings = rest
-    tape.before = None
+    tape.floor, tape.constant, checkpoints.inner, tape.settings = rest
+    checkpoints.before = None

@@ -1,0 +1,207 @@
+"""Records: what is written down of a program, so that a sweep can follow its derivatives.
+
+A level that writes records gives every value that varies a number, its node.  The records are one flat list, of which
+each takes three items: an edge (a linear map), what that keeps, and the parent, the node that it leads to.  A node has
+a record for each of its parents, of which the first is complemented (~parent): read backwards it is the last, which is
+how a sweep finds the ends of nodes.  A list of numbers and arrays costs Python's cyclic collector nothing; an object a
+node would.  This module knows the form of a primitive's edges, no calculus, and no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from shared.core.floating_errors import switch
+from shared.core.levels import Level
+from shared.core.primitive import Edge, Like, Primitive, differs
+from shared.core.updates import map_to_before, map_to_value
+
+_ndarray = np.ndarray
+_float64 = np.float64
+
+
+class _Independent(Edge):
+    """The only record of an independent variable, which has no parent; keeps its number among them."""
+
+    __slots__ = ()
+
+    def backward(self, sweep: Any, cotangent: Any, kept: Any, parent: int) -> None:
+        sweep.found[kept] = cotangent
+
+    def forward(self, sweep: Any, node: int, kept: Any, parent: int, position: int) -> None:
+        sweep.values[node] = sweep.tangents[kept]
+
+
+class _Settings(Edge):
+    """A change of NumPy's error handling between two operations; keeps the settings before and after.
+
+    It is a node of its own, which refers to itself, so that no other one leads to it.
+    """
+
+    __slots__ = ()
+    always = True
+
+    def backward(self, sweep: Any, cotangent: Any, kept: Any, parent: int) -> None:
+        switch(kept[0])
+
+    def forward(self, sweep: Any, node: int, kept: Any, parent: int, position: int) -> None:
+        switch(kept[1])
+
+
+INDEPENDENT = _Independent(None, None, None)
+SETTINGS = _Settings(None, None, None)
+
+
+class Records(Level):
+    """A level whose operations are written down."""
+
+    __slots__ = ("count", "record", "records")
+
+    def __init__(self, transform: str):
+        super().__init__(transform)
+        self.records: list[Any] = []
+        #: appends one or more records; bound once, because every operation calls it
+        self.record: Callable[[Sequence[Any]], None] = self.records.extend
+        #: the number of nodes, and of the next one
+        self.count = 0
+
+    def node(self) -> int:
+        """The number of a new node, whose records have just been appended."""
+        node = self.count
+        self.count = node + 1
+        return node
+
+    def independent(self, number: int) -> int:
+        """A node for an independent variable, whose cotangent is result `number` of a sweep."""
+        self.record((INDEPENDENT, number, ~0))
+        return self.node()
+
+
+def record_primitive(
+    level: Records,
+    primitive: Primitive,
+    out: Any,
+    values: Sequence[Any],
+    parents: Sequence[int],
+    static: dict[str, Any],
+) -> int:
+    """Append the records of one evaluation; returns its node, negative if no argument with a derivative varies.
+
+    `parents` are the nodes of the arguments, negative for what does not vary.
+    """
+    active = [k for k, parent in enumerate(parents) if parent >= 0]
+    maps, common = primitive.linear_maps(out, values, active, static)
+    if not maps:
+        return -1
+    first = True
+    for k, edge, kept in maps:
+        level.record((edge, kept, ~parents[k] if first else parents[k]))
+        first = False
+    if common is not None:
+        # The factor that the maps share is a node of its own, whose cotangent is computed once.
+        level.record((*common, ~level.node()))
+    return level.node()
+
+
+def record_update(level: Records, primitive: Any, index: Any, value: Any, array: Any, before: int, written: int) -> int:
+    """Append the records of an assignment to `array`; returns its node, negative if nothing in it varies.
+
+    `before` is the node of the array as it was, and `written` that of the value, negative for what does not vary.
+    """
+    if before >= 0:
+        level.record((*map_to_before(primitive, index), ~before))
+    if written >= 0:
+        level.record((*map_to_value(primitive, index, value, array), written if before >= 0 else ~written))
+    return level.node() if before >= 0 or written >= 0 else -1
+
+
+# --- the same, for what programs do most ------------------------------------------------------------------------------
+
+#: Writes the records of an operation that varies: `(level, out, value, parent)`, or with two values and two parents.
+Recorder = Callable[..., int]
+
+
+@cache
+def recorder_of_one(primitive: Primitive) -> Recorder:
+    """`record_primitive` for an elementwise primitive of one argument, which is neither broadcast nor promoted."""
+    edge: Any = primitive.edges[0]
+    keep = edge.keep
+    is_simple = keep is None or isinstance(keep, int)
+    place = _place(keep)
+
+    def recorder(level: Records, out: Any, value: Any, parent: int) -> int:
+        kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
+        level.record((edge, kept, ~parent))
+        node = level.count
+        level.count = node + 1
+        return node
+
+    return recorder
+
+
+@cache
+def recorder_of_two(primitive: Primitive) -> Recorder:
+    """`record_primitive` for a primitive of two arguments, without keywords.
+
+    What does not depend on the operands is looked up here, once.
+    """
+    first: Any
+    second: Any
+    first, second = primitive.edges
+    exempt, common = not primitive.broadcasts, primitive.common
+    simple_first, simple_second = _is_simple(first), _is_simple(second)
+    place_first, place_second = _place(first and first.keep), _place(second and second.keep)
+    keep = primitive.keep
+
+    def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
+        kind = out.__class__
+        # Of two floats nothing can have been broadcast or promoted; of arrays it shows in shape and dtype.
+        fits = exempt or kind is float or kind is _float64
+        values = (x, y, None, out)
+        recorded = False
+        if i >= 0 and first is not None:
+            if common is not None and j >= 0:
+                return record_primitive(level, primitive, out, (x, y), (i, j), {})
+            kept = values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
+            if fits or (
+                x.shape == out.shape and x.dtype is out.dtype
+                if kind is _ndarray is x.__class__
+                else not differs(x, out)
+            ):
+                level.record((first, kept, ~i))
+            else:
+                level.record((first.fitted, (Like(x), kept, Like(out)), ~i))
+            recorded = True
+        if j >= 0 and second is not None:
+            if not recorded:
+                j = ~j
+                recorded = True
+            kept = values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
+            if fits or (
+                y.shape == out.shape and y.dtype is out.dtype
+                if kind is _ndarray is y.__class__
+                else not differs(y, out)
+            ):
+                level.record((second, kept, j))
+            else:
+                level.record((second.fitted, (Like(y), kept, Like(out)), j))
+        if not recorded:
+            return -1
+        node = level.count
+        level.count = node + 1
+        return node
+
+    return recorder
+
+
+def _is_simple(edge: Edge | None) -> bool:
+    return edge is None or edge.keep is None or isinstance(edge.keep, int)
+
+
+def _place(keep: Any) -> int:
+    """Where what is kept stands among the arguments, None and the output."""
+    return -2 if keep is None else keep
