@@ -67,22 +67,21 @@ class Variable(DuckArray):
     # --- what a primitive does to variables ---
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        primitive: Any = UNARY.get(ufunc)
-        if primitive is None or method != "__call__" or kwargs:
+        found = _UNARY.get(ufunc) or _of_one(ufunc)
+        if found is None or method != "__call__" or kwargs:
             return DuckArray.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
+        evaluate, record = found
         tape = self.level
         if tape.thread != get_ident():
             raise tape.refusal()
         value = self.primal
         if self.__class__ is _View:
             value = detached(value)
-        out = primitive.evaluate(value)
+        out = evaluate(value)
         if error_settings() is not tape.settings:
             tape.note_settings()
         index = self.index
-        if index < 0:
-            return Variable(tape, out, tape.constant)
-        return Variable(tape, out, recorder_of_one(primitive)(tape, out, value, index))
+        return Variable(tape, out, tape.constant if index < 0 else record(tape, out, value, index))
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -213,6 +212,18 @@ class Variable(DuckArray):
         if self.level.checkpoints is None:
             raise inner_into_outer()
         self.level.checkpoints.join(self, level)
+
+
+#: Of the ufuncs of one argument that have been met: what evaluates each, and what records it.
+_UNARY: dict[np.ufunc, tuple[Any, Any]] = {}
+
+
+def _of_one(ufunc: np.ufunc) -> tuple[Any, Any] | None:
+    primitive = UNARY.get(ufunc)
+    if primitive is None:
+        return None
+    found = _UNARY[ufunc] = primitive.evaluate, recorder_of_one(primitive)
+    return found
 
 
 _View: Any = view_class(Variable)

@@ -129,9 +129,8 @@ Recorder = Callable[..., int]
 def recorder_of_one(primitive: Primitive) -> Recorder:
     """`record_primitive` for an elementwise primitive of one argument, which is neither broadcast nor promoted."""
     edge: Any = primitive.edges[0]
-    keep = edge.keep
-    is_simple = keep is None or isinstance(keep, int)
-    place = _place(keep)
+    is_simple = _is_simple(edge)
+    place = _place(edge)
 
     def recorder(level: Records, out: Any, value: Any, parent: int) -> int:
         kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
@@ -154,42 +153,44 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
     first, second = primitive.edges
     exempt, common = not primitive.broadcasts, primitive.common
     simple_first, simple_second = _is_simple(first), _is_simple(second)
-    place_first, place_second = _place(first and first.keep), _place(second and second.keep)
+    place_first, place_second = _place(first), _place(second)
     keep = primitive.keep
+    shared: Any = None
+    if common is not None and all(map(_is_simple, (*primitive.factored, common))):
+        a, b = primitive.factored
+        shared = a, _place(a), b, _place(b), _place(common)
 
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         kind = out.__class__
         # Of two floats nothing can have been broadcast or promoted; of arrays it shows in shape and dtype.
         fits = exempt or kind is float or kind is _float64
         values = (x, y, None, out)
-        recorded = False
-        if i >= 0 and first is not None:
-            if common is not None and j >= 0:
-                return record_primitive(level, primitive, out, (x, y), (i, j), {})
-            kept = values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
-            if fits or (
-                x.shape == out.shape and x.dtype is out.dtype
-                if kind is _ndarray is x.__class__
-                else not differs(x, out)
-            ):
-                level.record((first, kept, ~i))
-            else:
-                level.record((first.fitted, (Like(x), kept, Like(out)), ~i))
-            recorded = True
         if j >= 0 and second is not None:
-            if not recorded:
-                j = ~j
-                recorded = True
-            kept = values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
-            if fits or (
-                y.shape == out.shape and y.dtype is out.dtype
-                if kind is _ndarray is y.__class__
-                else not differs(y, out)
+            if common is not None and i >= 0:
+                if not fits or shared is None:
+                    return record_primitive(level, primitive, out, (x, y), (i, j), {})
+                a, place_a, b, place_b, place_common = shared
+                node = level.count
+                level.count = node + 2
+                level.record((a, values[place_a], ~i, b, values[place_b], j, common, values[place_common], ~node))
+                return node + 1
+            b, of_y = second, values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
+            if not fits and (
+                y.shape != out.shape or y.dtype is not out.dtype if kind is _ndarray is y.__class__ else differs(y, out)
             ):
-                level.record((second, kept, j))
-            else:
-                level.record((second.fitted, (Like(y), kept, Like(out)), j))
-        if not recorded:
+                b, of_y = second.fitted, (Like(y), of_y, Like(out))
+        else:
+            j = -1
+        if i >= 0 and first is not None:
+            a, of_x = first, values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
+            if not fits and (
+                x.shape != out.shape or x.dtype is not out.dtype if kind is _ndarray is x.__class__ else differs(x, out)
+            ):
+                a, of_x = first.fitted, (Like(x), of_x, Like(out))
+            level.record((a, of_x, ~i) if j < 0 else (a, of_x, ~i, b, of_y, j))
+        elif j >= 0:
+            level.record((b, of_y, ~j))
+        else:
             return -1
         node = level.count
         level.count = node + 1
@@ -202,6 +203,6 @@ def _is_simple(edge: Edge | None) -> bool:
     return edge is None or edge.keep is None or isinstance(edge.keep, int)
 
 
-def _place(keep: Any) -> int:
-    """Where what is kept stands among the arguments, None and the output."""
-    return -2 if keep is None else keep
+def _place(edge: Edge | None) -> Any:
+    """Where what an edge keeps stands among the arguments, None and the output."""
+    return -2 if edge is None or edge.keep is None else edge.keep

@@ -187,9 +187,9 @@ class LinearValue(DuckArray):
         if base == CONSTANT and isinstance(buffer, Tracer):
             # From now on only the value for zero arguments matters, not how it varies at outer levels.
             buffer = duplicate(evaluated(buffer))
-        self.primal = write(buffer, primitive, index, evaluated(constant))
-        node = record_update(level, primitive, index, value, self.primal, base, parent)
-        self.index = node if node >= 0 else ZERO
+        primal = write(buffer, primitive, index, evaluated(constant))
+        node = record_update(level, primitive, index, constant, primal, base, parent)
+        self.primal, self.index = primal, node if node >= 0 else ZERO
 
     def __bool__(self) -> bool:
         if self.index == CONSTANT:
