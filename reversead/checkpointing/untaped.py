@@ -155,7 +155,7 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
 
     try:
         tape.count, tape.floor, tape.constant, tape.guard, checkpoints.inner = first, first, LOCAL, inner.guard, inner
-        tape.record = note  # type: ignore[assignment]
+        tape.record = note
         result = call()
         resume()
     except BaseException:
