@@ -58,8 +58,7 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     """
 
     if not callable(f):
-        name = next((option for option in further if isinstance(option, str)), transform.__name__)
-        raise TypeError(f"{name}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
+        raise TypeError(f"{transform.__name__}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
 
     def decorate(call: Function) -> Function:
         made = Transformed(call)
@@ -67,6 +66,16 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
         return update_wrapper(made, f, updated=())
 
     return decorate
+
+
+def without_value(both: Function, has_aux: bool) -> Function:
+    """The derivative alone, of a function that returns the value and it; with `has_aux`, `(derivative, aux)`."""
+
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        value, result = both(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return alone
 
 
 def readable_name(f: Any) -> str:
