@@ -31,7 +31,7 @@ def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False)
     The number is argument `argnums`, a position or a name; of a sequence of these the result is a tuple of derivatives.
     With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
 
-    Cost: one pass a number.  Raises ShapeError if an argument is not one number.
+    Cost: one pass a number.  `f` must be pure.  Raises ShapeError if an argument is not one number.
 
     >>> import numpy as np
     >>> derivative(lambda t: np.exp(2.0 * t))(0.0)
@@ -47,14 +47,14 @@ def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = 
     With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
 
     Cost: two passes an argument, the second of which checks with another direction that the function is elementwise;
-    raises ShapeError if it is not.
+    raises ShapeError if it is not.  `f` must be pure.
 
     >>> import numpy as np
     >>> elementwise_grad(np.sin)(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
-    made = transformed(elementwise_grad, f, argnums, has_aux)
-    return made(derived.elementwise_grad(OPERATIONS, f, argnums, has_aux))
+    as_transform = transformed(elementwise_grad, f, argnums, has_aux)
+    return as_transform(derived.elementwise_grad(OPERATIONS, f, argnums, has_aux))
 
 
 def jacobian(
@@ -73,8 +73,8 @@ def jacobian(
 
     Cost: n directions, so it suits few inputs; `reversead.jacobian` suits few outputs.  `chunk_size` is how many one
     pass carries, by default as many as a budget of memory allows (`shared.batching.directions.BYTES`); an `executor`
-    (threads, processes, a cluster) evaluates spans of them elsewhere.  Raises ValueError for a chunk size below 1,
-    ExecutorError where an executor cannot send `f` or loses a worker.
+    (threads, processes, a cluster) evaluates spans of them elsewhere.  `f` must be pure.  Raises ValueError for a
+    chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
 
     >>> import numpy as np
     >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
@@ -82,9 +82,9 @@ def jacobian(
            [3., 4.]])
     """
     checked_options("jacobian", chunk_size, executor)
-    made = transformed(jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    as_transform = transformed(jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
     both = derived.value_and_jacobian(OPERATIONS, "jacobian", f, argnums, has_aux, chunk_size, executor)
-    return made(without_value(both, has_aux))
+    return as_transform(without_value(both, has_aux))
 
 
 def value_and_jacobian(
@@ -100,7 +100,7 @@ def value_and_jacobian(
     The Jacobian is that of `jacobian`.  With `has_aux`, `f` returns `(value, aux)`, and so does the first of the pair.
 
     Cost: n directions, whose first pass also gives the value; the options are those of `jacobian`.
-    `reversead.value_and_jacobian` suits few outputs.
+    `reversead.value_and_jacobian` suits few outputs.  `f` must be pure.
 
     >>> import numpy as np
     >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
@@ -109,8 +109,8 @@ def value_and_jacobian(
     """
     name = "value_and_jacobian"
     checked_options(name, chunk_size, executor)
-    made = transformed(value_and_jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.value_and_jacobian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(value_and_jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_and_jacobian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
 
 
 def hessian(
@@ -136,8 +136,8 @@ def hessian(
            [ 6.,  0.]])
     """
     checked_options("hessian", chunk_size, executor)
-    made = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.hessian(OPERATIONS, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.hessian(OPERATIONS, f, argnums, has_aux, chunk_size, executor))
 
 
 def value_grad_and_hessian(
@@ -162,8 +162,8 @@ def value_grad_and_hessian(
     """
     name = "value_grad_and_hessian"
     checked_options(name, chunk_size, executor)
-    made = transformed(value_grad_and_hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.value_grad_and_hessian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(value_grad_and_hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_grad_and_hessian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
 
 
 def _blocks(

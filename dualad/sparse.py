@@ -45,8 +45,8 @@ def sparse_jacobian(
     >>> J.shape, J.nnz
     ((49, 50), 98)
     """
-    made = transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
-    return made(derived.sparse_jacobian(OPERATIONS, ("columns",), f, argnums, has_aux, pattern, by, report))
+    as_transform = transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
+    return as_transform(derived.sparse_jacobian(OPERATIONS, ("columns",), f, argnums, has_aux, pattern, by, report))
 
 
 def sparse_hessian(
@@ -71,6 +71,6 @@ def sparse_hessian(
     >>> H.shape, H.nnz
     ((50, 50), 148)
     """
-    made = transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
+    as_transform = transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
     gradient = grad(f, argnums, has_aux)
-    return made(derived.sparse_hessian(OPERATIONS, gradient, argnums, has_aux, pattern, report))
+    return as_transform(derived.sparse_hessian(OPERATIONS, gradient, argnums, has_aux, pattern, report))

@@ -205,8 +205,8 @@ def value_and_grad(
     """
     name = "value_and_grad"
     checked_options(name, chunk_size, executor)
-    made = transformed(value_and_grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(_value_and_grad(name, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(value_and_grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(_value_and_grad(name, f, argnums, has_aux, chunk_size, executor))
 
 
 def _value_and_grad(
@@ -247,8 +247,8 @@ def grad(
     array([1., 1.])
     """
     checked_options("grad", chunk_size, executor)
-    made = transformed(grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(without_value(_value_and_grad("grad", f, argnums, has_aux, chunk_size, executor), has_aux))
+    as_transform = transformed(grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(without_value(_value_and_grad("grad", f, argnums, has_aux, chunk_size, executor), has_aux))
 
 
 def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums | None = None) -> Any:

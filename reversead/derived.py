@@ -56,8 +56,8 @@ def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = 
     >>> elementwise_grad(np.sin)(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
-    made = transformed(elementwise_grad, f, argnums, has_aux)
-    return made(derived.elementwise_grad(OPERATIONS, f, argnums, has_aux))
+    as_transform = transformed(elementwise_grad, f, argnums, has_aux)
+    return as_transform(derived.elementwise_grad(OPERATIONS, f, argnums, has_aux))
 
 
 def jacobian(
@@ -85,9 +85,9 @@ def jacobian(
            [3., 4.]])
     """
     checked_options("jacobian", chunk_size, executor)
-    made = transformed(jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    as_transform = transformed(jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
     both = derived.value_and_jacobian(OPERATIONS, "jacobian", f, argnums, has_aux, chunk_size, executor)
-    return made(without_value(both, has_aux))
+    return as_transform(without_value(both, has_aux))
 
 
 def value_and_jacobian(
@@ -111,8 +111,8 @@ def value_and_jacobian(
     """
     name = "value_and_jacobian"
     checked_options(name, chunk_size, executor)
-    made = transformed(value_and_jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.value_and_jacobian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(value_and_jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_and_jacobian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
 
 
 def hessian(
@@ -137,8 +137,8 @@ def hessian(
            [ 6.,  0.]])
     """
     checked_options("hessian", chunk_size, executor)
-    made = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.hessian(OPERATIONS, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.hessian(OPERATIONS, f, argnums, has_aux, chunk_size, executor))
 
 
 def value_grad_and_hessian(
@@ -162,8 +162,8 @@ def value_grad_and_hessian(
     """
     name = "value_grad_and_hessian"
     checked_options(name, chunk_size, executor)
-    made = transformed(value_grad_and_hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(derived.value_grad_and_hessian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+    as_transform = transformed(value_grad_and_hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_grad_and_hessian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
 
 
 # --- the rows of a Jacobian -------------------------------------------------------------------------------------------

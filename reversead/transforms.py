@@ -58,8 +58,8 @@ def value_and_grad(
     (np.float64(5.0), array([2., 4.]))
     """
     checked_options("value_and_grad", chunk_size, executor)
-    made = transformed(value_and_grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(_value_and_grad("value_and_grad", f, argnums, has_aux))
+    as_transform = transformed(value_and_grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(_value_and_grad("value_and_grad", f, argnums, has_aux))
 
 
 def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
@@ -111,8 +111,8 @@ def grad(
     array([1., 1.])
     """
     checked_options("grad", chunk_size, executor)
-    made = transformed(grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return made(without_value(_value_and_grad("grad", f, argnums, has_aux), has_aux))
+    as_transform = transformed(grad, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(without_value(_value_and_grad("grad", f, argnums, has_aux), has_aux))
 
 
 @overload

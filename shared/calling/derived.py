@@ -115,7 +115,9 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
 
 def _along(selection: Selection, position: int, tangent: Any) -> list[Any]:
     """The direction in which one leaf alone varies."""
-    return [tangent if k == position else None for k in range(len(selection.leaves))]
+    seeds = [None] * len(selection.leaves)
+    seeds[position] = tangent
+    return seeds
 
 
 def _packed(selection: Selection, found: list[Any], value: Value, has_aux: bool) -> Any:
