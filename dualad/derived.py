@@ -28,8 +28,8 @@ V = TypeVar("V")
 def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The derivative of a function with respect to one number; its value may be of any shape or structure.
 
-    The number is argument `argnums`, a position or a name; of a sequence of these the result is a tuple of derivatives.
-    With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
+    The number is argument `argnums` (a position or a name); of a sequence of these the result is a tuple, and with
+    `has_aux` it is `(derivative, aux)`.
 
     Cost: one pass a number.  `f` must be pure.  Raises ShapeError if an argument is not one number.
 
@@ -43,8 +43,7 @@ def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False)
 def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The derivative of a function that acts on each element of argument `argnums` alone, as an array of its shape.
 
-    The argument is given by its position or its name; of a sequence of these the result is a tuple of derivatives.
-    With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
+    Of a sequence of arguments the result is a tuple, and with `has_aux` it is `(derivative, aux)`.
 
     Cost: two passes an argument, the second of which checks with another direction that the function is elementwise;
     raises ShapeError if it is not.  `f` must be pure.
@@ -67,9 +66,8 @@ def jacobian(
 ) -> Callable[P, Any]:
     """The Jacobian of `f`: of an array of shape s_out by one of shape s_in, an array of shape s_out + s_in.
 
-    The input is argument `argnums`, a position or a name; of a sequence of these there is a tuple of Jacobians.
-    Containers give containers: the output's outside, the arguments' inside.  With `has_aux`, `f` returns
-    `(value, aux)` and the result is `(jacobian, aux)`.
+    The input is argument `argnums` (a position or a name); of a sequence of these there is a tuple of Jacobians.
+    Containers give containers: the output's outside, the arguments' inside.  With `has_aux`, `(jacobian, aux)`.
 
     Cost: n directions, so it suits few inputs; `reversead.jacobian` suits few outputs.  `chunk_size` is how many one
     pass carries, by default as many as a budget of memory allows (`shared.batching.directions.BYTES`); an `executor`
@@ -97,10 +95,10 @@ def value_and_jacobian(
 ) -> Callable[P, tuple[V, Any]]:
     """The function that returns `(f(x), jacobian)`: the value of a function of arrays and its Jacobian.
 
-    The Jacobian is that of `jacobian`.  With `has_aux`, `f` returns `(value, aux)`, and so does the first of the pair.
+    The Jacobian and the options are those of `jacobian`; with `has_aux` the first of the pair is `(value, aux)`.
 
-    Cost: n directions, whose first pass also gives the value; the options are those of `jacobian`.
-    `reversead.value_and_jacobian` suits few outputs.  `f` must be pure.
+    Cost: n directions, whose first pass also gives the value; `reversead.value_and_jacobian` suits few outputs.  `f`
+    must be pure.
 
     >>> import numpy as np
     >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
@@ -124,8 +122,7 @@ def hessian(
     """The Hessian of a scalar function, of shape s + s for an argument of shape s: forward over forward.
 
     Of several arguments it is a tuple of tuples, of which `[i][j]` is the block of arguments i and j; a block of
-    containers nests that of i outside and that of j inside.  With `has_aux`, `f` returns `(value, aux)` and the result
-    is `(hessian, aux)`.
+    containers nests that of i outside and that of j inside.  With `has_aux` the result is `(hessian, aux)`.
 
     Cost: n * n directions of nested duals; the options are those of `jacobian`.  For more than a few inputs,
     `dualad.jacobian(reversead.grad(f))` costs n.
@@ -150,8 +147,8 @@ def value_grad_and_hessian(
 ) -> Callable[P, tuple[V, Any, Any]]:
     """The function that returns `(f(x), gradient, hessian)`: what one step of Newton's method needs.
 
-    The gradient is that of `grad`, the Hessian that of `hessian`.  With `has_aux`, `f` returns `(value, aux)`, and so
-    does the first of the three.
+    The gradient is that of `grad`, the Hessian that of `hessian`; with `has_aux` the first of the three is
+    `(value, aux)`.
 
     Cost: that of `hessian`, which also gives the value and the gradient.
 

@@ -32,8 +32,8 @@ V = TypeVar("V")
 def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The derivative of a function with respect to one number; its value may be of any shape or structure.
 
-    The number is argument `argnums`, a position or a name; of a sequence of these the result is a tuple of derivatives.
-    With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
+    The number is argument `argnums` (a position or a name); of a sequence of these the result is a tuple, and with
+    `has_aux` it is `(derivative, aux)`.
 
     Cost: one evaluation and one forward sweep over the tape a number.  Raises ShapeError if an argument is not one
     number.
@@ -47,8 +47,7 @@ def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False)
 def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The derivative of a function that acts on each element of argument `argnums` alone, as an array of its shape.
 
-    The argument is given by its position or its name; of a sequence of these the result is a tuple of derivatives.
-    With `has_aux`, `f` returns `(value, aux)` and the result is `(derivative, aux)`.
+    Of a sequence of arguments the result is a tuple, and with `has_aux` it is `(derivative, aux)`.
 
     Cost: one evaluation and, an argument, two forward sweeps over the tape, the second of which checks with another
     direction that the function is elementwise; raises ShapeError if it is not.
@@ -70,9 +69,8 @@ def jacobian(
 ) -> Callable[P, Any]:
     """The Jacobian of `f`: of an array of shape s_out by one of shape s_in, an array of shape s_out + s_in.
 
-    The input is argument `argnums`, a position or a name; of a sequence of these there is a tuple of Jacobians.
-    Containers give containers: the output's outside, the arguments' inside.  With `has_aux`, `f` returns
-    `(value, aux)` and the result is `(jacobian, aux)`.
+    The input is argument `argnums` (a position or a name); of a sequence of these there is a tuple of Jacobians.
+    Containers give containers: the output's outside, the arguments' inside.  With `has_aux`, `(jacobian, aux)`.
 
     Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.jacobian` suits few inputs.  The sweeps
     run together, `chunk_size` at a time, by default as many as a budget of memory allows
@@ -100,10 +98,9 @@ def value_and_jacobian(
 ) -> Callable[P, tuple[V, Any]]:
     """The function that returns `(f(x), jacobian)`: the value of a function of arrays and its Jacobian.
 
-    The Jacobian is that of `jacobian`.  With `has_aux`, `f` returns `(value, aux)`, and so does the first of the pair.
+    The Jacobian and the options are those of `jacobian`; with `has_aux` the first of the pair is `(value, aux)`.
 
     Cost: one evaluation and m reverse sweeps, so it suits few outputs; `dualad.value_and_jacobian` suits few inputs.
-    The options are those of `jacobian`.
 
     >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     (array([1., 4.]), array([[2., 0.],
@@ -126,8 +123,7 @@ def hessian(
     """The Hessian of a scalar function, of shape s + s for an argument of shape s: reverse over reverse.
 
     Of several arguments it is a tuple of tuples, of which `[i][j]` is the block of arguments i and j; a block of
-    containers nests that of i outside and that of j inside.  With `has_aux`, `f` returns `(value, aux)` and the result
-    is `(hessian, aux)`.
+    containers nests that of i outside and that of j inside.  With `has_aux` the result is `(hessian, aux)`.
 
     Cost: n reverse sweeps over the tape of one gradient, a small multiple of n evaluations; the options are those of
     `jacobian`.
@@ -151,8 +147,8 @@ def value_grad_and_hessian(
 ) -> Callable[P, tuple[V, Any, Any]]:
     """The function that returns `(f(x), gradient, hessian)`: what one step of Newton's method needs.
 
-    The gradient is that of `grad`, the Hessian that of `hessian`.  With `has_aux`, `f` returns `(value, aux)`, and so
-    does the first of the three.
+    The gradient is that of `grad`, the Hessian that of `hessian`; with `has_aux` the first of the three is
+    `(value, aux)`.
 
     Cost: that of `hessian`, whose one tape of the gradient also gives the value and the gradient.
 

@@ -25,9 +25,9 @@ def sparse_jacobian(
 ) -> Callable[P, Any]:
     """The Jacobian of `f` as a sparse matrix, from as few products with it as its pattern allows.
 
-    Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other (those of
-    a dict in the order of its sorted keys), each in C order.  The result is a `scipy.sparse.csr_array`; where SciPy is
-    not installed, or under another transform, `(values, (rows, columns))`.
+    Rows are the elements of the output, columns those of the arguments `argnums`, leaf by leaf (a dict's in the order
+    of its sorted keys), each in C order.  The result is a `scipy.sparse.csr_array`; without SciPy, or under another
+    transform, `(values, (rows, columns))`.
 
     `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's), a `Pattern`, or a `Colouring`,
     made once for many points by `shared.colour(pattern, by)`, any of which one product more checks for missing entries;

@@ -47,7 +47,7 @@ def value_and_grad(
     """The function that returns `(f(x), gradient)`: the value of a scalar function and its gradient.
 
     The gradient has the structure, shapes and dtypes of argument `argnums` (a position, a name, or a sequence of
-    these, of which it is a tuple).  With `has_aux`, `f` returns `(value, aux)`, and so does the first of the pair.
+    these, of which it is a tuple).  With `has_aux`, `f` returns `(value, aux)`, which is then the first of the pair.
 
     Cost: one evaluation and one reverse sweep, whatever n; within 5 evaluations of `f` counted in operations
     (Baur & Strassen 1983; Griewank & Walther 2008, section 4.6).  There is one direction, so `chunk_size` and
@@ -102,8 +102,8 @@ def grad(
 ) -> Callable[P, Any]:
     """The gradient of a scalar function, in the structure, shapes and dtypes of argument `argnums`.
 
-    An argument is given by its position or its name; of a sequence of these the gradient is a tuple.  With `has_aux`,
-    `f` returns `(value, aux)` and the result is `(gradient, aux)`.  Cost and errors are those of `value_and_grad`.
+    Of a sequence of positions or names it is a tuple; with `has_aux` the result is `(gradient, aux)`.  Cost and errors
+    are those of `value_and_grad`.
 
     >>> grad(lambda x, y, z: (x + y) * z, argnums=(0, 1, 2))(-2.0, 5.0, -4.0)
     (-4.0, -4.0, 3.0)
@@ -130,8 +130,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
 
     The pullback takes a value of the output's structure and shapes and returns a tuple, one entry a primal; with
     `argnums` the cotangent of that primal alone (a position or a name), or a tuple in that order (a sequence).  It may
-    be called any number of times, and arrays changed since do not affect it: the primals are copied.  With `has_aux`,
-    `f` returns `(out, aux)`, and the result is `(out, pullback, aux)`.
+    be called any number of times, and arrays changed since do not affect it: the primals are copied.  With `has_aux`
+    the result is `(out, pullback, aux)`.
 
     Cost: one evaluation; each call of the pullback one reverse sweep (J^T c; Griewank & Walther 2008, section 3.2).
     Raises ShapeError for a cotangent that does not fit the output.
@@ -168,7 +168,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     """The value of `f` and its derivative at the primals as a linear function of tangents.
 
     That function takes a tangent for each primal, or for those alone that `argnums` (a position, a name, or a sequence
-    of these) picks, in that order.  With `has_aux`, `f` returns `(out, aux)`, and the result is `(out, f_jvp, aux)`.
+    of these) picks, in that order.  With `has_aux` the result is `(out, f_jvp, aux)`.
 
     Cost: one evaluation that writes a tape; each call of the linear function sweeps the tape forwards with tangents,
     without evaluating `f` again.  Raises ShapeError for a tangent that does not fit its primal.
@@ -216,8 +216,7 @@ def jvp(
 
     By default every primal varies, and `tangents` is a sequence, one entry a primal.  `argnums` (a position, a name, or
     a sequence of these) picks those that do: `tangents` is then one tangent, or a sequence in that order.  Both results
-    have the structure, shapes and dtypes of the output; with `has_aux`, `f` returns `(out, aux)`, and the result is
-    `(out, tangent, aux)`.
+    have the structure, shapes and dtypes of the output; with `has_aux` they are `(out, tangent, aux)`.
 
     Cost: `linearize`, applied once.  A program of many operations is cheaper by `dualad.jvp`, which stores nothing.
     Raises ShapeError for a tangent that does not fit its primal.
@@ -241,8 +240,7 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
     """The Hessian of a scalar function at `x` times a vector `v` of its structure, without forming the Hessian.
 
     With `argnums`, `x` is a sequence of all arguments of `f`; `v` and the product belong to the one that it names
-    (by position or name), or are sequences in its order.  With `has_aux`, `f` returns `(value, aux)` and the result is
-    `(product, aux)`.
+    (by position or name), or are sequences in its order.  With `has_aux` the result is `(product, aux)`.
 
     Cost: a small multiple of one evaluation, whatever n: the tape of f is swept forwards along v, and that is swept
     backwards (Christianson 1992; Pearlmutter 1994).  For many vectors at one point, `linearize(grad(f), x)` once.
