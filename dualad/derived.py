@@ -134,7 +134,8 @@ def hessian(
     """
     checked_options("hessian", chunk_size, executor)
     as_transform = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
-    return as_transform(derived.hessian(OPERATIONS, f, argnums, has_aux, chunk_size, executor))
+    three = derived.value_grad_and_hessian(OPERATIONS, "hessian", f, argnums, has_aux, chunk_size, executor)
+    return as_transform(without_value(three, has_aux))
 
 
 def value_grad_and_hessian(

@@ -33,6 +33,7 @@ Function = Callable[..., Any]
 P = ParamSpec("P")
 V = TypeVar("V")
 A = TypeVar("A")
+#: a function that returns `(value, aux)`
 HasAux = Callable[..., tuple[V, A]]
 
 

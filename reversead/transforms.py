@@ -31,6 +31,7 @@ Function = Callable[..., Any]
 P = ParamSpec("P")
 V = TypeVar("V")
 A = TypeVar("A")
+#: a function that returns `(value, aux)`
 HasAux = Callable[..., tuple[V, A]]
 
 _REAL = frozenset((float, np.float64, np.float32))

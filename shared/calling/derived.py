@@ -168,24 +168,6 @@ def value_grad_and_hessian(
     return all_three
 
 
-def hessian(
-    engine: Operations,
-    f: Function,
-    argnums: Argnums,
-    has_aux: bool,
-    chunk_size: int | None,
-    executor: Executor | None,
-) -> Function:
-    """The Hessian alone; with `has_aux`, `(hessian, aux)`."""
-    three = value_grad_and_hessian(engine, "hessian", f, argnums, has_aux, chunk_size, executor)
-
-    def matrix(*args: Any, **kwargs: Any) -> Any:
-        value, _, result = three(*args, **kwargs)
-        return (result, value[1]) if has_aux else result
-
-    return matrix
-
-
 def gradient_and_value(
     f: Function,
     value_and_grad: Callable[[str, Function, Argnums, bool], Function],

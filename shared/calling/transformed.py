@@ -68,12 +68,16 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     return decorate
 
 
-def without_value(both: Function, has_aux: bool) -> Function:
-    """The derivative alone, of a function that returns the value and it; with `has_aux`, `(derivative, aux)`."""
+def without_value(call: Function, has_aux: bool) -> Function:
+    """The last of what `call` gives, of which the first is the value; with `has_aux`, `(last, aux)`.
+
+    >>> without_value(lambda x: ((x * x, "aux"), 2 * x), has_aux=True)(3.0)
+    (6.0, 'aux')
+    """
 
     def alone(*args: Any, **kwargs: Any) -> Any:
-        value, result = both(*args, **kwargs)
-        return (result, value[1]) if has_aux else result
+        found = call(*args, **kwargs)
+        return (found[-1], found[0][1]) if has_aux else found[-1]
 
     return alone
 
