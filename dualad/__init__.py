@@ -26,24 +26,19 @@ def _require_own_shared() -> None:
 _require_own_shared()
 
 from dualad.dual import Dual
-from dualad.transforms import (
-    derivative,
-    elementwise_grad,
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    linearize,
-    value_and_grad,
-    value_and_jacobian,
-    value_grad_and_hessian,
-    vjp,
-)
+from dualad.transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
 from shared.core import lazy
 from shared.rules.special import stop_gradient
 
 if typing.TYPE_CHECKING:
+    from dualad.derived import (
+        derivative,
+        elementwise_grad,
+        hessian,
+        jacobian,
+        value_and_jacobian,
+        value_grad_and_hessian,
+    )
     from dualad.sparse import sparse_hessian, sparse_jacobian
     from shared.batching.vmap import vmap
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
@@ -51,6 +46,14 @@ else:
     __getattr__, __dir__ = lazy.on_demand(
         __name__,
         {
+            "dualad.derived": (
+                "derivative",
+                "elementwise_grad",
+                "hessian",
+                "jacobian",
+                "value_and_jacobian",
+                "value_grad_and_hessian",
+            ),
             "dualad.sparse": ("sparse_hessian", "sparse_jacobian"),
             "shared.batching.vmap": ("vmap",),
             "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),

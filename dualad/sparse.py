@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
-from dualad.transforms import ForwardPass, grad
-from shared.calling.arguments import Argnums, Selection
-from shared.calling.seeds import zero_like
+from dualad.derived import OPERATIONS
+from dualad.transforms import grad
+from shared.calling.arguments import Argnums
 from shared.calling.transformed import transformed
-from shared.sparse.recovery import Products, require_options, sparse_matrix
+from shared.sparse import derived
 
-Function = Callable[..., Any]
+P = ParamSpec("P")
 
 
 def sparse_jacobian(
-    f: Function,
+    f: Callable[P, Any],
     argnums: Argnums = 0,
     has_aux: bool = False,
     *,
     pattern: Any = None,
     by: str = "best",
     report: Callable[[str], Any] | None = None,
-) -> Function:
+) -> Callable[P, Any]:
     """The Jacobian of `f` as a sparse matrix, from as few products with it as its pattern allows.
 
-    Rows are the elements of the output, columns those of the arguments `argnums`, leaves one after the other (those of
-    a dict in the order of its sorted keys), each in C order.  The result is a `scipy.sparse.csr_array`; where SciPy is
-    not installed, or under another transform, `(values, (rows, columns))`.
+    Rows are the elements of the output, columns those of the arguments `argnums`, leaf by leaf (a dict's in the order
+    of its sorted keys), each in C order.  The result is a `scipy.sparse.csr_array`; without SciPy, or under another
+    transform, `(values, (rows, columns))`.
 
     `pattern` says which entries may be nonzero: a boolean matrix (NumPy's or SciPy's), a `Pattern`, or a `Colouring`,
     made once for many points by `shared.colour(pattern, by)`, any of which one product more checks for missing entries;
@@ -45,25 +45,18 @@ def sparse_jacobian(
     >>> J.shape, J.nnz
     ((49, 50), 98)
     """
-    name = "sparse_jacobian"
-    require_options(name, by, ("best", "columns"), report)
-
-    @transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
-    def matrix(*args: Any, **kwargs: Any) -> Any:
-        selection = Selection(name, f, args, kwargs, argnums)
-        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "columns", report)
-
-    return matrix
+    as_transform = transformed(sparse_jacobian, f, argnums, has_aux, pattern=pattern, by=by, report=report)
+    return as_transform(derived.sparse_jacobian(OPERATIONS, ("columns",), f, argnums, has_aux, pattern, by, report))
 
 
 def sparse_hessian(
-    f: Function,
+    f: Callable[P, Any],
     argnums: Argnums = 0,
     has_aux: bool = False,
     *,
     pattern: Any = None,
     report: Callable[[str], Any] | None = None,
-) -> Function:
+) -> Callable[P, Any]:
     """The Hessian of a scalar function as a sparse matrix, from as few Hessian-vector products as its pattern allows.
 
     Rows and columns are the elements of the arguments `argnums`; the options are those of `sparse_jacobian`.  Both
@@ -78,22 +71,6 @@ def sparse_hessian(
     >>> H.shape, H.nnz
     ((50, 50), 148)
     """
-    name = "sparse_hessian"
-    require_options(name, "symmetric", ("symmetric",), report)
+    as_transform = transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
     gradient = grad(f, argnums, has_aux)
-
-    @transformed(sparse_hessian, f, argnums, has_aux, pattern=pattern, report=report)
-    def matrix(*args: Any, **kwargs: Any) -> Any:
-        selection = Selection(name, gradient, args, kwargs, argnums)
-        return sparse_matrix(name, selection, argnums, has_aux, _products, pattern, "symmetric", report)
-
-    return matrix
-
-
-def _products(name: str, selection: Selection, has_aux: bool) -> Products:
-    first = ForwardPass(name, selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
-
-    def push(tangents: list[Any]) -> list[Any]:
-        return ForwardPass(name, selection, tangents, has_aux).tangents
-
-    return Products(first.outputs, first.aux, push, None)
+    return as_transform(derived.sparse_hessian(OPERATIONS, gradient, argnums, has_aux, pattern, report))

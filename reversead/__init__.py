@@ -26,25 +26,20 @@ def _require_own_shared() -> None:
 _require_own_shared()
 
 from reversead.tape import Tape
-from reversead.transforms import (
-    derivative,
-    elementwise_grad,
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    linearize,
-    value_and_grad,
-    value_and_jacobian,
-    value_grad_and_hessian,
-    vjp,
-)
+from reversead.transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
 from reversead.variable import Variable
 from shared.core import lazy
 from shared.rules.special import stop_gradient
 
 if typing.TYPE_CHECKING:
+    from reversead.derived import (
+        derivative,
+        elementwise_grad,
+        hessian,
+        jacobian,
+        value_and_jacobian,
+        value_grad_and_hessian,
+    )
     from reversead.sparse import sparse_hessian, sparse_jacobian
     from shared.batching.vmap import vmap
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
@@ -52,6 +47,14 @@ else:
     __getattr__, __dir__ = lazy.on_demand(
         __name__,
         {
+            "reversead.derived": (
+                "derivative",
+                "elementwise_grad",
+                "hessian",
+                "jacobian",
+                "value_and_jacobian",
+                "value_grad_and_hessian",
+            ),
             "reversead.sparse": ("sparse_hessian", "sparse_jacobian"),
             "shared.batching.vmap": ("vmap",),
             "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),

@@ -15,10 +15,8 @@ import numpy as np
 from shared.batching.batched import Batch, Batched, TooLarge
 from shared.batching.one_hot import OneHot
 from shared.calling.seeds import is_complex, seeded
-from shared.core.errors import user_line
 from shared.core.levels import Tracer
 from shared.core.primitive import Like
-from shared.core.visible import shown
 
 #: The memory, in bytes, that the directions of one derivative may take beyond that of a single direction.
 BYTES = 2**25
@@ -35,16 +33,6 @@ _GROWTH = 8
 def number_of_directions(leaves: Sequence[Any]) -> int:
     """How many unit directions the space of the leaves has over the reals: two for a complex number."""
     return sum([Like(leaf).size * (2 if is_complex(leaf) else 1) for leaf in leaves])
-
-
-def checked_chunk_size(name: str, chunk_size: int | None) -> None:
-    """Refuse a chunk size that is no positive integer."""
-    if chunk_size is None:
-        return
-    if isinstance(chunk_size, bool) or not isinstance(chunk_size, (int, np.integer)):
-        raise TypeError(f"{name}: chunk_size must be an integer or None, not {chunk_size!r}{user_line()}")
-    if chunk_size < 1:
-        raise ValueError(f"{name}: chunk_size={chunk_size}{user_line()}, but a chunk has 1 direction or more")
 
 
 def unit_seeds(level: Batch, leaves: Sequence[Any], start: int) -> list[Any]:
@@ -263,12 +251,3 @@ def _along_first(value: Any, level: Batch) -> Any:
     if isinstance(value, Batched) and value.level is level:
         return value.primal
     return np.broadcast_to(value, (level.size, *np.shape(value)))
-
-
-def checked_executor(name: str, executor: Any) -> None:
-    """Refuse an executor that takes no work: an executor class, a `multiprocessing.Pool`, a number of workers."""
-    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
-        raise TypeError(
-            f"{name}: executor must be a concurrent.futures.Executor, such as ProcessPoolExecutor(), not "
-            f"{shown(executor)}{user_line()}"
-        )

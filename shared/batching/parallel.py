@@ -16,8 +16,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from traceback import format_exception
 from typing import Any, NoReturn, TypeVar
 
-from shared.batching.directions import checked_executor
 from shared.calling.arguments import as_leaf
+from shared.calling.options import checked_executor
 from shared.calling.tree import flatten, tree_map
 from shared.core.errors import DifferentiationError, ShapeError, TracerConversionError, user_line
 from shared.core.levels import Tracer

@@ -58,8 +58,7 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     """
 
     if not callable(f):
-        name = next((option for option in further if isinstance(option, str)), transform.__name__)
-        raise TypeError(f"{name}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
+        raise TypeError(f"{transform.__name__}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
 
     def decorate(call: Function) -> Function:
         made = Transformed(call)
@@ -67,6 +66,20 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
         return update_wrapper(made, f, updated=())
 
     return decorate
+
+
+def without_value(call: Function, has_aux: bool) -> Function:
+    """The last of what `call` gives, of which the first is the value; with `has_aux`, `(last, aux)`.
+
+    >>> without_value(lambda x: ((x * x, "aux"), 2 * x), has_aux=True)(3.0)
+    (6.0, 'aux')
+    """
+
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        found = call(*args, **kwargs)
+        return (found[-1], found[0][1]) if has_aux else found[-1]
+
+    return alone
 
 
 def readable_name(f: Any) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from math import isqrt
 from operator import index
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from shared.calling.results import independent
 from shared.calling.transformed import transformed
@@ -23,9 +23,11 @@ from shared.core.duck_array import highest
 from shared.core.errors import user_line
 
 Function = Callable[..., Any]
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
-def checkpoint(f: Function) -> Function:
+def checkpoint(f: Callable[P, V]) -> Callable[P, V]:
     """The function `f`, of which reverse mode keeps the arguments alone and recomputes the inside.
 
     The returned function takes and returns what `f` does: numbers, arrays and nested containers of them, keywords

@@ -2,19 +2,20 @@
 
 Columns that share no row are added up in one product with the Jacobian, and each entry is read off the product in
 which it stands alone (Curtis, Powell & Reid 1974; Gebremedhin, Manne & Pothen 2005).  How a product is made an engine
-says; this module knows none.
+says, whose evaluation of the function at a point is given; this module knows none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from shared.batching.batched import Batched
 from shared.batching.directions import along_vectors
-from shared.calling.arguments import Argnums, Selection, refuse_iterators
+from shared.calling.arguments import Argnums, Selection
+from shared.calling.derived import Evaluation
 from shared.calling.seeds import floating, is_complex
 from shared.core.duck_array import DuckArray
 from shared.core.errors import ImpureFunctionError, LeafTypeError, ShapeError, user_line
@@ -26,23 +27,12 @@ from shared.sparse.sparsity import jacobian_pattern
 Leaves = list[Any]
 
 
-class Products(NamedTuple):
-    """A function at a point, as an engine differentiates it: its outputs, and products with its Jacobian."""
-
-    outputs: Leaves
-    aux: Any
-    #: from tangents of the inputs to those of the outputs
-    push: Callable[[Leaves], Leaves]
-    #: from cotangents of the outputs to those of the inputs; None where an engine has no cheap ones
-    pull: Callable[[Leaves], Leaves] | None
-
-
 def sparse_matrix(
     name: str,
     selection: Selection,
     argnums: Argnums,
     has_aux: bool,
-    evaluate: Callable[[str, Selection, bool], Products],
+    point: Evaluation,
     pattern: Any,
     by: str,
     report: Callable[[str], Any] | None,
@@ -51,16 +41,14 @@ def sparse_matrix(
 
     A pattern or colouring that is given, and not detected, is checked for missing entries by one product more.
     """
-    refuse_iterators(name, selection.args, selection.kwargs)
-    outputs, aux, push, pull = evaluate(name, selection, has_aux)
-    leaves = selection.leaves
-    if any(is_complex(leaf) for leaf in (*leaves, *outputs)):
+    value, push, pull, leaves = point.value, point.push, point.pull, selection.leaves
+    if any(is_complex(leaf) for leaf in (*leaves, *value.outputs)):
         raise LeafTypeError(
             f"{name}: a complex number among the arguments or the outputs{user_line()}; differentiate real and "
             "imaginary parts as numbers of their own"
         )
     # An output that cannot vary may be an integer, whose cotangent is a float.
-    outputs = [floating(output) for output in outputs]
+    outputs = [floating(output) for output in value.outputs]
     colouring = _colouring(name, selection, argnums, has_aux, pattern, by, (_size(outputs), _size(leaves)))
     if (colouring.vjps and pull is None) or colouring.symmetric != (by == "symmetric"):
         raise ValueError(
@@ -79,18 +67,7 @@ def sparse_matrix(
         for own, want in _examples(values, pushed[-1]):
             require_complete(name, own, colouring.pattern, direction[0], want)
     found = as_sparse(values, colouring.pattern)
-    return (found, aux) if has_aux else found
-
-
-def require_options(name: str, by: str, known: Sequence[str], report: Any) -> None:
-    """Refuse a strategy that is not one of those known, and a report that is no function."""
-    if report is not None and not callable(report):
-        raise TypeError(
-            f"{name}: report must be a function that takes a text, such as print, not {report!r}{user_line()}"
-        )
-    if by not in known:
-        elsewhere = "; forward mode has no other, use reversead" if "rows" not in known else ""
-        raise ValueError(f"{name}: by={by!r}{user_line()}, but must be one of {', '.join(map(repr, known))}{elsewhere}")
+    return (found, value.aux) if has_aux else found
 
 
 def _colouring(

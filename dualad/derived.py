@@ -1,0 +1,176 @@
+"""What forward mode makes of its few operations: Jacobians, Hessians and derivatives of one number or each element.
+
+How they are put together stands in `shared.calling.derived`; here is what each transform costs: in evaluations
+("passes") of `f` and in directions, for n inputs and m outputs.  `f` must be pure, as it is evaluated again for each
+pass.  What is here is loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from dualad.passes import ForwardPass, Passes, columns_of
+from dualad.transforms import _value_and_grad
+from shared.calling import derived
+from shared.calling.arguments import Argnums, Selection
+from shared.calling.jacobians import blocks_of_columns
+from shared.calling.options import checked_options
+from shared.calling.transformed import transformed, without_value
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+P = ParamSpec("P")
+V = TypeVar("V")
+
+
+def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
+    """The derivative of a function with respect to one number; its value may be of any shape or structure.
+
+    The number is argument `argnums` (a position or a name); of a sequence of these the result is a tuple, and with
+    `has_aux` it is `(derivative, aux)`.
+
+    Cost: one pass a number.  `f` must be pure.  Raises ShapeError if an argument is not one number.
+
+    >>> import numpy as np
+    >>> derivative(lambda t: np.exp(2.0 * t))(0.0)
+    np.float64(2.0)
+    """
+    return transformed(derivative, f, argnums, has_aux)(derived.derivative(OPERATIONS, f, argnums, has_aux))
+
+
+def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
+    """The derivative of a function that acts on each element of argument `argnums` alone, as an array of its shape.
+
+    Of a sequence of arguments the result is a tuple, and with `has_aux` it is `(derivative, aux)`.
+
+    Cost: two passes an argument, the second of which checks with another direction that the function is elementwise;
+    raises ShapeError if it is not.  `f` must be pure.
+
+    >>> import numpy as np
+    >>> elementwise_grad(np.sin)(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
+    as_transform = transformed(elementwise_grad, f, argnums, has_aux)
+    return as_transform(derived.elementwise_grad(OPERATIONS, f, argnums, has_aux))
+
+
+def jacobian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    chunk_size: int | None = None,
+    executor: Executor | None = None,
+) -> Callable[P, Any]:
+    """The Jacobian of `f`: of an array of shape s_out by one of shape s_in, an array of shape s_out + s_in.
+
+    The input is argument `argnums` (a position or a name); of a sequence of these there is a tuple of Jacobians.
+    Containers give containers: the output's outside, the arguments' inside.  With `has_aux`, `(jacobian, aux)`.
+
+    Cost: n directions, so it suits few inputs; `reversead.jacobian` suits few outputs.  `chunk_size` is how many one
+    pass carries, by default as many as a budget of memory allows (`shared.batching.directions.BYTES`); an `executor`
+    (threads, processes, a cluster) evaluates spans of them elsewhere.  `f` must be pure.  Raises ValueError for a
+    chunk size below 1, ExecutorError where an executor cannot send `f` or loses a worker.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.ones(2))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    checked_options("jacobian", chunk_size, executor)
+    as_transform = transformed(jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    both = derived.value_and_jacobian(OPERATIONS, "jacobian", f, argnums, has_aux, chunk_size, executor)
+    return as_transform(without_value(both, has_aux))
+
+
+def value_and_jacobian(
+    f: Callable[P, V],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    chunk_size: int | None = None,
+    executor: Executor | None = None,
+) -> Callable[P, tuple[V, Any]]:
+    """The function that returns `(f(x), jacobian)`: the value of a function of arrays and its Jacobian.
+
+    The Jacobian and the options are those of `jacobian`; with `has_aux` the first of the pair is `(value, aux)`.
+
+    Cost: n directions, whose first pass also gives the value; `reversead.value_and_jacobian` suits few outputs.  `f`
+    must be pure.
+
+    >>> import numpy as np
+    >>> value_and_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    (array([1., 4.]), array([[2., 0.],
+           [0., 4.]]))
+    """
+    name = "value_and_jacobian"
+    checked_options(name, chunk_size, executor)
+    as_transform = transformed(value_and_jacobian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_and_jacobian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+
+
+def hessian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    chunk_size: int | None = None,
+    executor: Executor | None = None,
+) -> Callable[P, Any]:
+    """The Hessian of a scalar function, of shape s + s for an argument of shape s: forward over forward.
+
+    Of several arguments it is a tuple of tuples, of which `[i][j]` is the block of arguments i and j; a block of
+    containers nests that of i outside and that of j inside.  With `has_aux` the result is `(hessian, aux)`.
+
+    Cost: n * n directions of nested duals; the options are those of `jacobian`.  For more than a few inputs,
+    `dualad.jacobian(reversead.grad(f))` costs n.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
+    """
+    checked_options("hessian", chunk_size, executor)
+    as_transform = transformed(hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    three = derived.value_grad_and_hessian(OPERATIONS, "hessian", f, argnums, has_aux, chunk_size, executor)
+    return as_transform(without_value(three, has_aux))
+
+
+def value_grad_and_hessian(
+    f: Callable[P, V],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    chunk_size: int | None = None,
+    executor: Executor | None = None,
+) -> Callable[P, tuple[V, Any, Any]]:
+    """The function that returns `(f(x), gradient, hessian)`: what one step of Newton's method needs.
+
+    The gradient is that of `grad`, the Hessian that of `hessian`; with `has_aux` the first of the three is
+    `(value, aux)`.
+
+    Cost: that of `hessian`, which also gives the value and the gradient.
+
+    >>> import numpy as np
+    >>> value_grad_and_hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    (np.float64(45.0), array([30.,  9.]), array([[10.,  6.],
+           [ 6.,  0.]]))
+    """
+    name = "value_grad_and_hessian"
+    checked_options(name, chunk_size, executor)
+    as_transform = transformed(value_grad_and_hessian, f, argnums, has_aux, chunk_size=chunk_size, executor=executor)
+    return as_transform(derived.value_grad_and_hessian(OPERATIONS, name, f, argnums, has_aux, chunk_size, executor))
+
+
+def _blocks(
+    name: str, selection: Selection, has_aux: bool, chunk_size: int | None, executor: Executor | None
+) -> tuple[ForwardPass, list[list[Any]]]:
+    """The first pass, and the Jacobian's blocks [output][leaf], from a column a direction of the inputs."""
+    first, columns = columns_of(name, selection, has_aux, chunk_size, executor)
+    return first, blocks_of_columns(name, columns, first.outputs, selection.leaves)
+
+
+#: what the derived transforms, dense and sparse, are made of
+OPERATIONS = derived.Operations(Passes, _value_and_grad, _blocks)

@@ -1,0 +1,138 @@
+"""A function evaluated on dual numbers: in one direction, once for each of several, or in all directions of its inputs.
+
+This module knows dual numbers, containers and chunks of directions, and no transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dualad.dual import Dual, new_dual
+from shared.batching.directions import along_directions, number_of_directions
+from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
+from shared.calling.results import primal_of, require_numbers, split_aux, strip
+from shared.calling.seeds import floating, seeded, zero_like
+from shared.calling.tree import flatten, unflatten
+from shared.core.levels import Level
+from shared.core.primitive import Like
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+
+class ForwardPass:
+    """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
+
+    __slots__ = ("aux", "outputs", "structure", "tangents")
+
+    def __init__(
+        self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False
+    ):
+        level = Level(name)
+        try:
+            duals = [
+                new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
+            ]
+            out, aux = split_aux(name, selection.call(duals), has_aux)
+            if scalar:
+                scalar_output(name, out)
+            leaves, self.structure = flatten(out)
+            require_numbers(name, leaves)
+            self.outputs = [primal_of(o, level) for o in leaves]
+            self.tangents = [
+                as_leaf(o.tangent if isinstance(o, Dual) and o.level is level else None, floating(primal))
+                for o, primal in zip(leaves, self.outputs, strict=True)
+            ]
+            self.aux = strip(aux, level) if has_aux else None
+        finally:
+            level.closed = True
+
+    def output(self) -> Any:
+        return unflatten(self.structure, self.outputs)
+
+    def tangent(self) -> Any:
+        return unflatten(self.structure, self.tangents)
+
+
+class Passes:
+    """A function at a point: evaluated again for each direction, of which the first also gives the value."""
+
+    __slots__ = ("_first", "has_aux", "name", "selection")
+
+    #: a cotangent would take a direction for each input
+    pull = None
+
+    def __init__(self, name: str, selection: Selection, has_aux: bool = False):
+        self.name = name
+        self.selection = selection
+        self.has_aux = has_aux
+        self._first: ForwardPass | None = None
+
+    @property
+    def value(self) -> ForwardPass:
+        """The first pass, which also has the value; one along zero, if there has been none."""
+        if self._first is None:
+            self.push([None] * len(self.selection.leaves))
+        assert self._first is not None
+        return self._first
+
+    def push(self, seeds: list[Any]) -> list[Any]:
+        """The outputs' tangents, for a tangent of each leaf, or None where it does not vary: one pass."""
+        leaves = self.selection.leaves
+        seeds = [zero_like(leaf) if seed is None else seed for leaf, seed in zip(leaves, seeds, strict=True)]
+        done = ForwardPass(self.name, self.selection, seeds, self.has_aux)
+        if self._first is None:
+            self._first = done
+        return done.tangents
+
+    def release(self) -> None:
+        """Nothing: a pass keeps no tape."""
+
+
+def columns_of(
+    name: str,
+    selection: Selection,
+    has_aux: bool,
+    chunk_size: int | None,
+    executor: Executor | None = None,
+    scalar: bool = False,
+) -> tuple[ForwardPass, list[Any]]:
+    """One pass, for all but its tangents, and for each output the tangents along all directions of the inputs."""
+    refuse_iterators(name, selection.args, selection.kwargs)
+    if executor is None:
+        return _span_of_columns(name, selection, has_aux, chunk_size, scalar, None)
+    # Only who gives an executor pays for loading what executors need.
+    from shared.batching.parallel import on_executor, refuse_traced, spans_of
+
+    refuse_traced(name, [selection.args, selection.kwargs])
+    job = partial(_span_of_columns, name, selection, has_aux, None, scalar)
+    spans = spans_of(number_of_directions(selection.leaves), chunk_size)
+    if not spans:
+        return job(None)
+    parts = list(on_executor(name, executor, job, [(span,) for span in spans]))
+    return parts[0][0], [np.concatenate(column) for column in zip(*(part[1] for part in parts), strict=True)]
+
+
+def _span_of_columns(
+    name: str, selection: Selection, has_aux: bool, chunk_size: int | None, scalar: bool, span: tuple[int, int] | None
+) -> tuple[Any, list[Any]]:
+    passes: list[ForwardPass] = []
+
+    def tangents(seeds: list[Any]) -> list[Any]:
+        done = ForwardPass(name, selection, seeds, has_aux, scalar)
+        found, done.tangents = done.tangents, []
+        if not passes:
+            passes.append(done)
+        return found
+
+    columns = along_directions(name, selection.leaves, tangents, chunk_size, span)
+    if passes:
+        # The value and aux are those of the first span; the others need not send theirs.
+        return (None if span is not None and span[0] else passes[0]), columns
+    # There is no input at all: the derivative is empty, the value is not.
+    first = ForwardPass(name, selection, selection.leaves, has_aux, scalar)
+    return first, [np.zeros((0, *Like(output).shape)) for output in first.outputs]
