@@ -378,7 +378,7 @@ class Primitive:
             k += 1
             if tangent is None:
                 continue
-            edge = self.edges[k]
+            edge: Any = self.edges[k]
             if edge is None:
                 continue
             keep = edge.keep
