@@ -18,12 +18,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reversead import multi_output
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
 from shared.calling.tree import LEAF as SINGLE
-from shared.core.duck_array import DuckArray
-from shared.core.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.core.duck_array import DuckArray, constants_within
+from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
 from shared.core.levels import Level, current_recording
 from shared.core.records import SETTINGS, Records
@@ -96,7 +97,7 @@ class Tape(Records):
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
-                self.guard = value.constants() or self.guard
+                self.guard = constants_within(value) or self.guard
             number = len(self.variables)
             node = self.independent(number)
             self.variables[node] = number
@@ -212,6 +213,14 @@ class Tape(Records):
             self.record((SETTINGS, kept, ~self.count))
             self.node()
         self.settings = settings
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        return multi_output.call_custom(self, function, leaves, structure, static)
+
+    def join(self, array: Any, inner: Level) -> None:
+        if self.checkpoints is None:
+            raise inner_into_outer()
+        self.checkpoints.join(array, inner)
 
     def close(self) -> None:
         """Stop recording: from now on a use of this tape's variables is an error.  Gradients may still be asked."""

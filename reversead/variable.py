@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reversead.multi_output import evaluate, record_outputs
-from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, inner_into_outer, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
 from shared.core.errors import StaleViewError, user_line
 from shared.core.floating_errors import error_settings
 from shared.core.levels import Tracer, bind
@@ -147,31 +145,6 @@ class Variable(DuckArray):
                 return new_view(tape, out, node, base, primitive.path(args))
         return Variable(tape, out, node)
 
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        tape = self.level
-        if tape.thread != get_ident():
-            raise tape.refusal()
-        values, parents = [], []
-        for a in leaves:
-            if isinstance(a, Variable) and a.level is tape:
-                values.append(detached(a.primal))
-                parents.append(a.index)
-            else:
-                if a.__class__ is _ndarray:
-                    a = tape.guard.constant(a)
-                values.append(a.twin() if isinstance(a, DuckArray) else a)
-                parents.append(-1)
-        if error_settings() is not tape.settings:
-            tape.note_settings()
-        evaluation = evaluate(tape, function, values, structure, static)
-        nodes = record_outputs(tape, evaluation, parents)
-        return evaluation.output(
-            [
-                Variable(tape, out, node) if has_derivative(out) else out
-                for out, node in zip(evaluation.outputs, nodes, strict=True)
-            ]
-        )
-
     # --- assignment ---
 
     def lift(self, value: Any) -> Variable:
@@ -207,11 +180,6 @@ class Variable(DuckArray):
         if node >= 0:
             self.index = node
         self.primal = primal
-
-    def join(self, level: Any) -> None:
-        if self.level.checkpoints is None:
-            raise inner_into_outer()
-        self.level.checkpoints.join(self, level)
 
 
 #: Of the ufuncs of one argument that have been met: what evaluates each, and what records it.

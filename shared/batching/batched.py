@@ -22,7 +22,7 @@ from shared.batching.batched_indices import batched_index
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest
 from shared.core.errors import (
     DifferentiationError,
     NoRuleError,
@@ -34,7 +34,7 @@ from shared.core.errors import (
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import UNARY
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
 
 _ndarray = np.ndarray
@@ -160,12 +160,7 @@ class Batched(DuckArray):
         if out.__class__ is not _ndarray:
             return self.process(primitive, (self, *rest), static)
         # An array made of a number, such as s[None], is no view of it.
-        if out.base is None or not self.is_array or base_of(out, (self,), self.level) is None:
-            return made
-        view = _allocate(_View)
-        view.level = self.level
-        _set_primal(view, out)
-        return attach(view, self, primitive.path((self, *rest)))
+        return made if out.base is None else standing_for(made, primitive, (self, *rest))
 
     def pushed(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Batched:
         """A primitive that is linear in this array, applied to it as to a tangent: the result is no view of it."""
@@ -184,18 +179,7 @@ class Batched(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values: list[Any] = []
-        batched: list[bool] = []
-        beside = self.primal
-        for a in args:
-            if isinstance(a, Batched) and a.level is level:
-                values.append(a.primal)
-                batched.append(True)
-            else:
-                values.append(captured(a if primitive.constant else operand(a), beside))
-                batched.append(False)
+        values, batched = self.operands(primitive, args)
         try:
             out = applied(primitive, level.size, batched, values, static)
         except Exception as error:
@@ -206,13 +190,7 @@ class Batched(DuckArray):
             raise raised_by_some(level, primitive.name.lstrip("_"), error, alone) from error
         if out.__class__ is Alike:
             return out.value
-        base = base_of(out, args, level)
-        if base is None or not base.is_array:
-            return new_batched(level, out)
-        view = _allocate(_View)
-        view.level = level
-        _set_primal(view, out)
-        return attach(view, base, primitive.path(args))
+        return standing_for(new_batched(level, out), primitive, args)
 
     # --- assignment ---
 
@@ -225,9 +203,6 @@ class Batched(DuckArray):
         if function is np.empty_like and isinstance(self.primal, DuckArray):
             function = np.zeros_like  # a record of what is not initialised would differ from run to run
         return self.lift(function(np.broadcast_to(np.zeros((), self.dtype), self.shape), *args, **kwargs))
-
-    def seed(self, value: Any) -> Any:
-        return self.primal.seed(value) if isinstance(self.primal, DuckArray) else value
 
     def twin(self) -> Batched:
         return Batched(self.level, self.primal)
@@ -353,8 +328,7 @@ def new_batched(level: Any, primal: Any) -> Batched:
     return made
 
 
-_View: Any = view_class(Batched)
-_set_primal: Any = vars(DuckArray)["primal"].__set__
+view_class(Batched)
 
 
 def applied(

@@ -17,11 +17,11 @@ import numpy as np
 
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive
-from shared.core.duck_array import DuckArray, operand
-from shared.core.errors import TracerConversionError, closed, user_line
+from shared.core.duck_array import DuckArray
+from shared.core.errors import TracerConversionError, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
 from shared.counting.counts import ELEMENTARY, Count, elements_written, undeclared
 from shared.rules import shapes
@@ -58,6 +58,9 @@ class Counter(Level):
         super().__init__("count_operations")
         self.total = 0
 
+    def seed(self, value: Any) -> Any:
+        return Counted(self, value)
+
     def without_branches(self, follow: Callable[[], Any]) -> Any:
         """The value of `follow()`, which may branch here as it likes; where it raises, nothing of it is counted."""
         before = self.total
@@ -85,11 +88,7 @@ class Counted(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values = [a.primal if isinstance(a, Counted) and a.level is level else a for a in args]
-        if not primitive.constant:
-            values = [operand(value) for value in values]
+        values, _ = self.operands(primitive, args)
         out = bind(primitive, tuple(values), static)
         if primitive.function in _ANSWERS:
             return out
@@ -98,15 +97,9 @@ class Counted(DuckArray):
         level.total += count
         if out.__class__ is tuple:
             return tuple([Counted(level, part) for part in out])
-        base = base_of(out, args, level)
-        if base is None:
-            return Counted(level, out)
-        return attach(_View(level, out), base, primitive.path(args))
+        return standing_for(Counted(level, out), primitive, args)
 
     def lift(self, value: Any) -> Counted:
-        return Counted(self.level, value)
-
-    def seed(self, value: Any) -> Any:
         return Counted(self.level, value)
 
     def twin(self) -> Counted:
@@ -158,7 +151,7 @@ def _plain(index: Any, parts: list[Any], lengths: list[int]) -> Any:
     return tuple(found)
 
 
-_View: Any = view_class(Counted)
+view_class(Counted)
 
 
 def _is_counted(leaf: Any) -> bool:

@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from shared.core.assignment import UpdatePrimitive
-from shared.core.duck_array import DuckArray, operand
+from shared.core.duck_array import DuckArray
 from shared.core.errors import LinearityError, closed, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.records import Records, record_primitive, record_update
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import duplicate, lasting, writable, write
 from shared.rules import elementwise, shapes
 from shared.rules.special import VALUE_ONLY
@@ -77,13 +77,13 @@ CONSTANT, ZERO = -1, -2
 class Transposition(Records):
     """The records of one linear function."""
 
-    __slots__ = ("advice", "assigned", "constants")
+    __slots__ = ("advice", "assigned", "copies")
 
     def __init__(self, name: str, advice: str = ""):
         super().__init__(name)
         self.advice = advice
         #: by id, the plain arrays that were met and the copies of them that are kept
-        self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         #: where a constant was first assigned into an array, for the error if it stays there
         self.assigned = ""
 
@@ -91,17 +91,23 @@ class Transposition(Records):
         """A constant as the transpose may use it later, whatever becomes of the array that it is now."""
         if not isinstance(value, np.ndarray):
             return value.twin() if isinstance(value, DuckArray) else value
-        found = self.constants.get(id(value))
+        found = self.copies.get(id(value))
         if found is not None and found[1].shape == value.shape and found[1].tobytes() == value.tobytes():
             return found[1]
         copy = value.copy("K")
-        self.constants[id(value)] = (value, copy)
+        self.copies[id(value)] = (value, copy)
         return copy
 
     def refusal(self, problem: str, instead: str) -> LinearityError:
         advice = f"; {self.advice}" if self.advice else ""
         return LinearityError(
             f"{self.transform}: {problem}{user_line()}, so it cannot be transposed; {instead}{advice}"
+        )
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> NoReturn:
+        raise self.refusal(
+            f"{function.name} has a derivative rule of its own, which does not say whether it is linear",
+            "write it with NumPy functions that are linear, or give both the jvp and the vjp of the function around it",
         )
 
 
@@ -118,20 +124,11 @@ class LinearValue(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values: list[Any] = []
-        traced: list[int] = []
-        for k, a in enumerate(args):
-            if isinstance(a, LinearValue) and a.level is level:
-                values.append(a.primal)
-                if a.index != CONSTANT:
-                    traced.append(k)
-            else:
-                values.append(a if primitive.constant else operand(a))
+        values, own = self.operands(primitive, args)
+        traced = [k for k, a in enumerate(args) if own[k] and a.index != CONSTANT]
         if not traced or primitive.function in shapes.QUESTIONS or primitive is VALUE_ONLY:
             out = bind(primitive, tuple(values), static)
-            return out if primitive.constant else self._standing_for(out, CONSTANT, primitive, args)
+            return out if primitive.constant else standing_for(LinearValue(level, out, CONSTANT), primitive, args)
         jointly = require_linear(level, primitive, traced)
         # What stands for the arguments has no derivative, and must stay the same value for views of it to be known.
         plain = [value if k in traced else evaluated(value) for k, value in enumerate(values)]
@@ -146,19 +143,7 @@ class LinearValue(DuckArray):
                 )
             out = np.zeros_like(out)  # not the NaN of 0 * inf
         index = record(level, primitive, args, traced, [values, plain], out, static)
-        return self._standing_for(out, index, primitive, args)
-
-    def _standing_for(self, out: Any, index: int, primitive: Primitive, args: tuple[Any, ...]) -> Any:
-        base = base_of(out, args, self.level)
-        if base is None:
-            return LinearValue(self.level, out, index)
-        return attach(_View(self.level, out, index), base, primitive.path(args))
-
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        raise self.level.refusal(
-            f"{function.name} has a derivative rule of its own, which does not say whether it is linear",
-            "write it with NumPy functions that are linear, or give both the jvp and the vjp of the function around it",
-        )
+        return standing_for(LinearValue(level, out, index), primitive, args)
 
     def lift(self, value: Any) -> LinearValue:
         return LinearValue(self.level, value, CONSTANT)
@@ -211,7 +196,7 @@ class LinearValue(DuckArray):
     __complex__ = __index__ = __int__ = __float__
 
 
-_View: Any = view_class(LinearValue)
+view_class(LinearValue)
 
 
 def require_linear(level: Transposition, primitive: Primitive, traced: Sequence[int]) -> bool:

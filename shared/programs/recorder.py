@@ -32,7 +32,7 @@ from shared.core.floating_errors import error_settings, settings_beyond
 from shared.core.levels import Level, Tracer, current_recording
 from shared.core.locks import Locks
 from shared.core.primitive import Primitive
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.visible import one_line
 from shared.core.writing import writable, write
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
@@ -163,6 +163,10 @@ class Recording(Level):
         return tuple(found), keywords
 
     # --- what cannot be followed ---
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        self.custom[getattr(function, "__name__", repr(function))] = None
+        return function.follow(self, leaves, structure, static)
 
     def opaque(self, called: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
         """Call code that is no NumPy on plain values, and write it down as one operation."""
@@ -396,14 +400,7 @@ class Recorded(DuckArray):
             primitive.is_index and any(isinstance(v, np.ndarray) and v.dtype.kind == "b" for v in values[1:])
         ):
             recording.guard(number, out.shape)
-        base = base_of(out, args, recording)
-        if base is None:
-            return Recorded(recording, out, number)
-        view = _allocate(_View)
-        view.level = recording
-        _set_primal(view, out)
-        view.number = number
-        return attach(view, base, primitive.path(args))
+        return standing_for(Recorded(recording, out, number), primitive, args)
 
     def _part(self, number: int, values: tuple[Any, ...], k: int, primitive: Primitive) -> Recorded:
         recording = self.level
@@ -412,17 +409,10 @@ class Recorded(DuckArray):
             recording.guard(part, values[k].shape)
         return Recorded(recording, values[k], part)
 
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        self.level.custom[getattr(function, "__name__", repr(function))] = None
-        return function.follow(self.level, leaves, structure, static)
-
     # --- assignment ---
 
     def lift(self, value: Any) -> Recorded:
         return Recorded(self.level, value, self.level.constant(value))
-
-    def constants(self) -> Constants:
-        return Constants(self.level)
 
     def twin(self) -> Recorded:
         return Recorded(self.level, self.primal, self.number)
@@ -554,6 +544,4 @@ class Recorded(DuckArray):
 
 
 _ARRAYS = (np.ndarray, np.generic)
-_View: Any = view_class(Recorded)
-_allocate: Any = object.__new__
-_set_primal: Any = vars(DuckArray)["primal"].__set__
+view_class(Recorded)
