@@ -17,7 +17,7 @@ from shared.calling.arguments import differentiable, in_dtype_of
 from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, constants_within, highest
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, captures_within, highest
 from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
@@ -181,10 +181,10 @@ class Dual(DuckArray):
         tangent: Any = 0.0
         if isinstance(value, Dual) and value.level is self.level:
             value, tangent = value.primal, value.tangent
-        constants = constants_within(self)
-        if constants is not None:
+        captures = captures_within(self)
+        if captures is not None:
             # The tangent may be plain, but the index is one of a record.
-            index = lasting(index, constants.index)
+            index = lasting(index, captures.index)
         primal_buffer, tangent_buffer = writable(self, "primal"), writable(self, "tangent")
         # Both are written before either is stored, so an index that does not fit leaves the pair as it was.
         primal_buffer = write(primal_buffer, primitive, index, value)

@@ -88,7 +88,7 @@ def call_custom(
             parents.append(a.index)
         else:
             if a.__class__ is np.ndarray:
-                a = tape.guard.constant(a)
+                a = tape.guard.captured(a)
             values.append(a.twin() if isinstance(a, DuckArray) else a)
             parents.append(-1)
     if error_settings() is not tape.settings:

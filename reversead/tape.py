@@ -23,7 +23,7 @@ from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
 from shared.calling.tree import LEAF as SINGLE
-from shared.core.duck_array import DuckArray, constants_within
+from shared.core.duck_array import DuckArray, captures_within
 from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
 from shared.core.levels import Level, current_recording
@@ -52,9 +52,9 @@ class Tape(Records):
 
     __slots__ = (
         "checkpoints",
-        "constant",
         "floor",
         "guard",
+        "no_node",
         "outside",
         "settings",
         "switches",
@@ -73,11 +73,11 @@ class Tape(Records):
         #: whether an np.errstate lies between operations
         self.switches = False
         recording = current_recording()
-        #: keeps constants from being changed before the sweep reads them
-        self.guard = Guard(self.thread) if recording is None else recording.constants()
-        #: the number that a constant made by the program gets, and the first node that may be assigned to: others
+        #: keeps captured arrays from being changed before the sweep reads them
+        self.guard = Guard(self.thread) if recording is None else recording.captures()
+        #: the number in place of a node of what does not vary, and the first node that may be assigned to: others
         #: while a checkpointed function is evaluated
-        self.constant, self.floor = -1, EVERY_NODE
+        self.no_node, self.floor = -1, EVERY_NODE
         #: what `reversead.checkpointing` knows of this tape, once there is a checkpoint on it
         self.checkpoints: Any = None
 
@@ -97,7 +97,7 @@ class Tape(Records):
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
-                self.guard = constants_within(value) or self.guard
+                self.guard = captures_within(value) or self.guard
             number = len(self.variables)
             node = self.independent(number)
             self.variables[node] = number

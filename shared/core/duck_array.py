@@ -356,14 +356,14 @@ def captured(value: Any, by: Any) -> Any:
     """
     if value.__class__ is not np.ndarray or not isinstance(by, DuckArray):
         return value
-    constants = constants_within(by)
-    return value if constants is None else constants.constant(value)
+    captures = captures_within(by)
+    return value if captures is None else captures.captured(value)
 
 
-def constants_within(value: Any) -> Any:
-    """What the levels of a value say keeps the constants of its derivatives (`Level.constants`), None if none does."""
+def captures_within(value: Any) -> Any:
+    """What keeps the arrays that a derivative of a value captures (`Level.captures`); None if no level says."""
     while isinstance(value, DuckArray):
-        found = value.level.constants()
+        found = value.level.captures()
         if found is not None:
             return found
         value = value.primal

@@ -58,8 +58,8 @@ class Level:
     #: the module that says what a level of this kind does at a checkpoint (`shared.linear.checkpointing`), if anything
     checkpointing: str | None = None
 
-    def constants(self) -> Any:
-        """What keeps the constants of a derivative that is taken within this level; None if a tape's own guard does."""
+    def captures(self) -> Any:
+        """What keeps the arrays that a derivative within this level captures; None if a guard of its own does."""
         return None
 
     def seed(self, value: Any) -> Any:

@@ -99,7 +99,7 @@ class Recording(Level):
         self.types.append(ValueType.of(value))
         return len(self.types) - 1
 
-    def constant(self, value: Any) -> int:
+    def number_of(self, value: Any) -> int:
         """The number of a value that is not traced: an array by identity, anything else by type and value."""
         if isinstance(value, np.ndarray):
             return self._array(value)
@@ -142,7 +142,7 @@ class Recording(Level):
         if self.thread != get_ident() or isinstance(value, Tracer):
             return value
         if isinstance(value, (float, complex)) or (isinstance(value, _ARRAYS) and value.dtype.kind in "biufc"):
-            return Recorded(self, value, self.constant(value))
+            return Recorded(self, value, self.number_of(value))
         return value
 
     def among(
@@ -184,7 +184,7 @@ class Recording(Level):
             if isinstance(leaf, Recorded) and leaf.level is self:
                 operands.append(leaf.number)
             elif is_recorded_leaf(leaf):
-                operands.append(self.constant(leaf))
+                operands.append(self.number_of(leaf))
             else:
                 fixed[position] = leaf
         primitive = Opaque(called, structure, static, fixed, out_structure)
@@ -227,9 +227,9 @@ class Recording(Level):
         if not had_raised:
             self.raised = None
 
-    def constants(self) -> Constants:
-        """What keeps constants for a tape."""
-        return Constants(self)
+    def captures(self) -> Captures:
+        """What keeps the arrays that a derivative captures, in place of a tape's guard."""
+        return Captures(self)
 
     def line(self) -> str:
         """Where the user's code is, as `user_line()` says it: the text of each place is made once."""
@@ -320,8 +320,8 @@ class Recording(Level):
         return literals, captured
 
 
-class Constants:
-    """What stands in place of a tape's guard while a program is recorded: a constant is recorded, and not copied."""
+class Captures:
+    """What stands in place of a tape's guard while a program is recorded: an array is recorded, and not copied."""
 
     __slots__ = ("__weakref__", "held", "recording")
 
@@ -329,13 +329,13 @@ class Constants:
         self.recording = recording
         self.held: dict[int, Any] = {}
 
-    def constant(self, array: np.ndarray) -> Recorded:
+    def captured(self, array: np.ndarray) -> Recorded:
         """The array as a value of the record, which reads it anew in each run."""
-        return Recorded(self.recording, array, self.recording.constant(array))
+        return Recorded(self.recording, array, self.recording.number_of(array))
 
-    leaf = index = constant
+    leaf = index = captured
 
-    def another(self) -> Constants:
+    def another(self) -> Captures:
         """One of the same kind."""
         return self
 
@@ -376,7 +376,7 @@ class Recorded(DuckArray):
                     a = a if isinstance(a, str) else np.dtype(a)
                 elif not isinstance(a, Tracer):
                     a = operand(a)
-                operands.append(recording.constant(a))
+                operands.append(recording.number_of(a))
                 values.append(a)
         if primitive.function in recording.lowered and self.dtype != np.float16:
             return primitive.raw(*args, **static)
@@ -412,7 +412,7 @@ class Recorded(DuckArray):
     # --- assignment ---
 
     def lift(self, value: Any) -> Recorded:
-        return Recorded(self.level, value, self.level.constant(value))
+        return Recorded(self.level, value, self.level.number_of(value))
 
     def twin(self) -> Recorded:
         return Recorded(self.level, self.primal, self.number)
@@ -446,7 +446,7 @@ class Recorded(DuckArray):
             raise recording.refusal(self)
         plain, number = (value.primal, value.number) if isinstance(value, Recorded) else (operand(value), None)
         if number is None:
-            number = recording.constant(plain)
+            number = recording.number_of(plain)
         operands: list[int] = [self.number, number]
         lengths: list[int] = []
         plain_index = self._noted(index, operands, lengths)
@@ -477,7 +477,7 @@ class Recorded(DuckArray):
                 operands.append(part.number)
                 plain.append(part.primal)
             else:
-                operands.append(recording.constant(part))
+                operands.append(recording.number_of(part))
                 plain.append(part)
         lengths.append(len(plain))
         return tuple(plain)
