@@ -20,6 +20,21 @@ from typing import Any
 import numpy as np
 
 from shared.core.errors import unsupported_keyword
+from shared.core.facets import (
+    FREE,
+    MEMORY,
+    STRUCTURES,
+    BatchRule,
+    Count,
+    CountRule,
+    Memory,
+    Structure,
+    align,
+    ask,
+    count_rule,
+    memory_of,
+    require_word,
+)
 from shared.core.levels import Tracer, bind, current_recording
 from shared.core.visible import one_line, shown
 
@@ -173,6 +188,7 @@ class Primitive:
         "common",
         "constant",
         "count",
+        "dependence",
         "edges",
         "elementwise",
         "evaluate",
@@ -181,8 +197,10 @@ class Primitive:
         "function",
         "is_binary",
         "is_index",
+        "is_question",
         "joint_push",
         "kept",
+        "linear",
         "linear_in_one",
         "memory",
         "name",
@@ -193,12 +211,42 @@ class Primitive:
         "statics",
     )
 
-    def __init__(self, function: Function, form: str, edges: Sequence[Edge | None], evaluate: Function | None = None):
+    #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
+    DECLARED = (
+        "arguments", "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question",
+        "joint_push", "linear", "memory", "reason", "residuals", "statics",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        function: Function,
+        form: str,
+        edges: Sequence[Edge | None],
+        evaluate: Function | None = None,
+        *,
+        dispatches: bool | None = None,
+        arguments: int | None = -1,
+        broadcasts: bool = False,
+        is_index: bool = False,
+        is_question: bool = False,
+        statics: frozenset[str] = frozenset(),
+        common: Edge | None = None,
+        factored: tuple[Edge | None, ...] = (),
+        residuals: Function | None = None,
+        joint_push: Function | None = None,
+        reason: str = "",
+        count: Count | CountRule | None = None,
+        memory: Memory | None = None,
+        batch: BatchRule | None = None,
+        dependence: Structure | Function | None = None,
+        linear: tuple[int, ...] | None = None,
+    ):
         self.function = function
         #: computes the value from plain arguments
         self.raw: Function = evaluate or function
+        dispatches = isinstance(self.raw, np.ufunc) if dispatches is None else dispatches
         #: computes it from arguments that may be tracers of lower levels; ufuncs and operators dispatch by themselves
-        self.evaluate: Function = self.raw if isinstance(self.raw, np.ufunc) else self
+        self.evaluate: Function = self.raw if dispatches else self
         #: what it is called where people read it
         self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = form
@@ -206,34 +254,46 @@ class Primitive:
         self.constant = form == "constant"
         self.elementwise = form == "elementwise"
         #: whether its further arguments are an index, by which a view can be written through
-        self.is_index = False
+        self.is_index = is_index
+        #: whether it asks for dtypes or memory, which no value decides, so that no level traces the answer
+        self.is_question = is_question
         #: whether an engine's fast path for two arguments may take it: no keywords, an edge or None for each
-        self.is_binary = isinstance(function, np.ufunc) and function.nin == 2 == len(self.edges)
+        self.is_binary = len(self.edges) == 2 and _is_of_two_alike(function)
         self.linear_in_one = form == "multilinear" and len(self.edges) == 1
-        self.broadcasts = False
+        self.broadcasts = broadcasts
         #: the map from the output's cotangent to one that the argument edges share (see `rule`)
-        self.common: Edge | None = None
+        self.common = common
         #: the argument edges that start from there
-        self.factored: tuple[Edge | None, ...] = ()
+        self.factored = factored
         #: per-argument kept values computed in one pass, for primitives of any number of arguments
-        self.residuals: Function | None = None
+        self.residuals = residuals
         #: the whole jvp at once, where a sum over arguments would cost more
-        self.joint_push: Function | None = None
-        self.reason = ""
-        #: how it treats one more leading axis of its arguments (see `shared.batching.batch_rules`); None: example by
-        #: example
-        self.batch: Function | None = None
-        #: the operations of one evaluation (see `shared.counting.counts`); None: what its form suggests
-        self.count: Function | None = None
-        #: "fresh", "view" or "may share": whether its result lies in memory of its own (see `shared.rules.aliasing`)
-        self.memory = "fresh" if isinstance(self.raw, np.ufunc) else "may share"
-        #: names of the leading array parameters, then of the others, of `function`
-        self.arguments: int | None = len(self.edges)
+        self.joint_push = joint_push
+        self.reason = reason
+        # The other facets (see `shared.core.facets`)
+        self.count: CountRule = count_rule(count, form, broadcasts) if not is_question else FREE
+        self.memory: Memory = memory or memory_of(self.raw)
+        self.batch = batch or self._batch()
+        self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
+        if linear is None:
+            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None and form == "multilinear"])
+        self.linear = linear
+        #: how many of its leading parameters are arrays (None: any number), the names of all, and its keywords
+        self.arguments: int | None = len(self.edges) if arguments == -1 else arguments
         self.parameters: tuple[str, ...] = _parameters(function)
-        self.statics: frozenset[str] = frozenset()
+        self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
+        require_word(self.name, "memory", self.memory, MEMORY)
+        if not callable(self.dependence):
+            require_word(self.name, "dependence, if no rule,", self.dependence, STRUCTURES)
         _KNOWN[function, self.raw] = self
+
+    def _batch(self) -> BatchRule | None:
+        if self.is_question:
+            return ask
+        is_ufunc = isinstance(self.function, np.ufunc) and self.function.signature is None
+        return align if self.elementwise or self.broadcasts or is_ufunc else None
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], Tracer):
@@ -369,6 +429,13 @@ def named_primitive(module: str, name: str, place: int | None = None) -> Primiti
     return primitive
 
 
+def _is_of_two_alike(function: Any) -> bool:
+    """Whether a function is a ufunc of two arguments of one dtype: np.ldexp takes an integer beside its float."""
+    return (
+        isinstance(function, np.ufunc) and function.nin == 2 and any(types[0] == types[1] for types in function.types)
+    )
+
+
 def _is_importable(*functions: Any) -> bool:
     try:
         pickle.dumps(functions)
@@ -381,7 +448,7 @@ class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
     __slots__ = ("form", "function", "name", "refused", "rewrite")
-    elementwise = is_binary = False
+    elementwise = is_binary = is_question = False
 
     def __init__(self, function: Function, rewrite: Function):
         self.function = function

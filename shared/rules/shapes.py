@@ -14,8 +14,18 @@ import numpy as np
 
 from shared.core.duck_array import DuckArray
 from shared.core.errors import NoRuleError, user_line
-from shared.core.primitive import Like, Primitive, fit
-from shared.core.registry import composite, constant, elementwise, infix, multilinear, rule, variadic_rule
+from shared.core.facets import FREE, MOVE, NOTHING, Count, Jointly, align, flattened, is_truth, later, of_array, size_of
+from shared.core.primitive import Like, fit
+from shared.core.registry import (
+    composite,
+    constant,
+    elementwise,
+    infix,
+    internal_constant,
+    multilinear,
+    rule,
+    variadic_rule,
+)
 from shared.rules.indexing import scatter
 from shared.rules.reductions import count_of
 
@@ -28,7 +38,21 @@ def _reshape(x: Any, *, shape: Any, order: str = "C") -> Any:
     return x.reshape(shape, order=order) if isinstance(x, np.ndarray) else np.reshape(x, shape, order)
 
 
-RESHAPE = multilinear(_reshape, lambda c, x, *, shape, order="C": np.reshape(c, x.shape, order))
+@of_array
+def _reshape_each(primitive: Any, x: Any, *, shape: Any, order: str = "C") -> Any:
+    given = np.shape(x)
+    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if -1 in shape:
+        # NumPy finds the missing length, also of an array without elements; the array is a view without memory.
+        shape = np.broadcast_to(np.empty((), bool), given[1:]).reshape(shape).shape
+    if order == "C":
+        return primitive(x, shape=(given[0], *shape), order=order)
+    turned = np.reshape(np.transpose(x, (0, *range(len(given) - 1, 0, -1))), (given[0], *shape[::-1]))
+    return np.transpose(turned, (0, *range(len(shape), 0, -1)))
+
+
+RESHAPE = multilinear(_reshape, lambda c, x, *, shape, order="C": np.reshape(c, x.shape, order),
+                      count=FREE, memory="view", batch=_reshape_each, dependence="move")  # fmt: skip
 
 
 def _only_c_or_f(name: str, order: str) -> str:
@@ -51,7 +75,15 @@ def _transpose_transpose(c: Any, x: Any, *, axes: tuple[int, ...] | None = None)
     return np.transpose(c, None if axes is None else tuple(np.argsort([a % len(axes) for a in axes]).tolist()))
 
 
-TRANSPOSE = multilinear(_transpose, _transpose_transpose)
+@of_array
+def _transpose_each(primitive: Any, x: Any, *, axes: tuple[int, ...] | None = None) -> Any:
+    ndim = x.ndim
+    given = range(ndim - 2, -1, -1) if axes is None else [axis % (ndim - 1) for axis in axes]
+    return primitive(x, axes=(0, *(axis + 1 for axis in given)))
+
+
+TRANSPOSE = multilinear(_transpose, _transpose_transpose,
+                        count=FREE, memory="view", batch=_transpose_each, dependence="move")  # fmt: skip
 
 
 @composite(np.transpose)
@@ -59,7 +91,16 @@ def _transpose_call(a: Any, axes: Any = None) -> Any:
     return TRANSPOSE(a, axes=None if axes is None else tuple(axes))
 
 
-multilinear(np.broadcast_to, lambda c, x, *, shape: fit(c, x))
+@of_array
+def _broadcast_each(primitive: Any, x: Any, *, shape: Any) -> Any:
+    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    given = np.shape(x)
+    return primitive(np.reshape(x, (given[0],) + (1,) * (len(shape) + 1 - len(given)) + given[1:]),
+                     shape=(given[0], *shape))  # fmt: skip
+
+
+multilinear(np.broadcast_to, lambda c, x, *, shape: fit(c, x),
+            count=FREE, memory="view", batch=_broadcast_each, dependence="move")  # fmt: skip
 
 
 def _roll_back(c: Any, x: Any, *, shift: Axes, axis: Axes | None = None) -> Any:
@@ -67,7 +108,14 @@ def _roll_back(c: Any, x: Any, *, shift: Axes, axis: Axes | None = None) -> Any:
     return np.roll(c, back, axis)
 
 
-multilinear(np.roll, _roll_back)
+@of_array
+def _roll_each(primitive: Any, x: Any, *, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return np.reshape(primitive(flattened(x), shift=shift, axis=1), np.shape(x))
+    return primitive(x, shift=shift, axis=later(axis, x.ndim))
+
+
+multilinear(np.roll, _roll_back, count=MOVE, memory="fresh", batch=_roll_each, dependence="move")
 
 
 def _pad_zeros(x: Any, *, widths: tuple[tuple[int, int], ...]) -> Any:
@@ -77,6 +125,9 @@ def _pad_zeros(x: Any, *, widths: tuple[tuple[int, int], ...]) -> Any:
 PAD = multilinear(
     _pad_zeros,
     lambda c, x, *, widths: c[tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))],
+    count=MOVE,
+    batch=of_array(lambda primitive, x, *, widths: primitive(x, widths=((0, 0), *widths))),
+    dependence="move",
 )
 
 
@@ -120,10 +171,9 @@ def _copy_c(x: Any) -> Any:
     return np.array(x, order="C")
 
 
-COPY = elementwise(np.copy, 1, evaluate=_copy)
+COPY = elementwise(np.copy, 1, evaluate=_copy, count=MOVE, dependence="zero at zero", linear=(0,))
 #: what the method does: its default is C order, which decides whether a later ravel is a view
-COPY_C = infix(COPY, _copy_c)
-COPY_C.evaluate = COPY_C
+COPY_C = infix(COPY, _copy_c, dispatches=False)
 
 # --- joining ----------------------------------------------------------------------------------------------------------
 
@@ -161,6 +211,16 @@ def _joined_tangents(out: Any, values: Sequence[Any], tangents: Sequence[Any], s
     )
 
 
+def _join_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    parts = [
+        value if flag else np.broadcast_to(value, (size, *np.shape(value)))
+        for value, flag in zip(values, batched, strict=True)
+    ]
+    return primitive(*parts, axis=later(static.get("axis", 0), np.ndim(parts[0])))
+
+
 CONCATENATE = variadic_rule(
     _concatenate,
     residuals=_pieces,
@@ -168,6 +228,10 @@ CONCATENATE = variadic_rule(
     push=_place,
     joint_push=_joined_tangents,
     because="linear in all its arguments jointly, not in each",
+    count=MOVE,
+    batch=_join_each,
+    dependence="join",
+    linear=Jointly(),
 )
 
 
@@ -252,24 +316,22 @@ def _chosen_tangent(out: Any, values: Sequence[Any], tangents: Sequence[Any], st
     return np.where(values[0], first, second)
 
 
-_where = rule(
+rule(
     np.where,
     vjps=(None, lambda c, x: np.where(x, c, 0), lambda c, x: np.where(x, 0, c)),
     jvps=(None, lambda t, x: np.where(x, t, 0), lambda t, x: np.where(x, 0, t)),
+    joint_push=_chosen_tangent,
     broadcasts=True,
     because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
+    count=MOVE,
+    memory="fresh",
+    dependence="choice",
+    linear=Jointly(1, 2),
 )
-_where.joint_push = _chosen_tangent
-#: Questions about dtype and memory, which no value answers: no level traces the answers.
-QUESTIONS: tuple[Any, ...] = (
-    np.iscomplexobj,
-    np.isrealobj,
-    np.result_type,
-    np.can_cast,
-    np.may_share_memory,
-    np.shares_memory,
-)
-constant(*QUESTIONS)
+constant(
+    np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.may_share_memory, np.shares_memory,
+    is_question=True, memory="fresh",
+)  # fmt: skip
 composite(np.shape)(lambda a: a.shape)
 composite(np.ndim)(lambda a: len(a.shape))
 composite(np.size)(lambda a, axis=None: a.size if axis is None else count_of(a.shape, axis))
@@ -484,7 +546,14 @@ def _diagonal_transpose(c: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis
     return np.moveaxis(placed, (-2, -1), (first, second))
 
 
-multilinear(np.diagonal, _diagonal_transpose)
+@of_array
+def _diagonal_each(primitive: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    ndim = x.ndim
+    return primitive(x, offset=offset, axis1=later(axis1, ndim), axis2=later(axis2, ndim))
+
+
+multilinear(np.diagonal, _diagonal_transpose,
+            count=MOVE, memory="view", batch=_diagonal_each, dependence="move")  # fmt: skip
 
 
 @composite(np.trace)
@@ -576,12 +645,19 @@ def _cast_tangent(t: Any, *, dtype: Any) -> Any:
     return np.real(t) if np.iscomplexobj(t) and np.dtype(dtype).kind != "c" else t
 
 
+def _conversion(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    return NOTHING if is_truth(operands[0]) else size_of(out) * MOVE
+
+
 ASTYPE = rule(
     _astype,
     vjps=(_cast,),
     jvps=(_cast_tangent,),
     broadcasts=True,
     because="the identity, whose cotangent has another dtype than its argument",
+    count=_conversion,
+    dependence="zero at zero",
+    linear=(0,),
 )
 
 
@@ -589,4 +665,4 @@ def _convert(x: Any, *, dtype: Any) -> Any:
     return np.asarray(x).astype(dtype)
 
 
-CONVERT = Primitive(_convert, "constant", [])
+CONVERT = internal_constant(_convert, count=_conversion, batch=align)

@@ -10,8 +10,8 @@ import pytest
 from derivative_checks import ENGINES, argument_sets
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
 
-from shared.batching.batch_rules import without_rule
 from shared.batching.batched import report_loops
+from shared.batching.example_by_example import without_rule
 from shared.batching.vmap import vmap
 from shared.calling.tree import flatten
 from shared.core.errors import NoRuleError, TracerConversionError

@@ -20,9 +20,9 @@ import reversead
 from shared import REGISTRY, count_operations, sigmoid, stop_gradient, tree_map
 from shared.batching.vmap import vmap
 from shared.core.errors import ClosedLevelError, LeafTypeError, LinearityError, ShapeError
+from shared.core.facets import Jointly
 from shared.core.primitive import Composite, Like
 from shared.linear import linearity
-from shared.linear.linearity import JOINTLY, SEPARATELY
 from shared.linear.transposition import LinearMap, linear_transpose
 
 EVERY_SAMPLE = [*SAMPLES, *COMPLEX]
@@ -112,13 +112,13 @@ def test_every_linear_primitive_of_the_registry_was_transposed(monkeypatch: pyte
             f, x = of_argument(sample, k)
             with contextlib.suppress(LinearityError):
                 linear_transpose(f, x)
-    expected = {(function, k) for function, places in SEPARATELY.items() for k in places}
-    expected |= {(function, k) for function, places in JOINTLY.items() for k in places or (0, 1)}
+    expected: set[tuple[Any, int]] = set()
     for entry in REGISTRY.values():
-        if not isinstance(entry, Composite) and entry.form == "multilinear":
-            # einsum has an edge for each of as many operands as NumPy takes
-            expected |= {(entry.function, k) for k, edge in enumerate(entry.edges[:2]) if edge is not None}
-    assert expected - transposed == set()
+        if not isinstance(entry, Composite):
+            # einsum is linear in each of as many operands as NumPy takes, and concatenate in all
+            places = (0, 1) if isinstance(entry.linear, Jointly) and not entry.linear else entry.linear[:2]
+            expected |= {(entry.function, k) for k in places}
+    assert len(expected) > 40 and expected - transposed == set()
 
 
 @in_chunks
