@@ -139,7 +139,8 @@ def rule(
         None if vjp is None or jvp is None else _rule_edge(vjp, jvp, bool(keywords), common)
         for vjp, jvp in zip(vjps, jvps, strict=True)
     ]
-    shared_edge, factored = None, ()
+    shared_edge: Edge | None = None
+    factored: tuple[Edge | None, ...] = ()
     if common is not None:
         # Elementwise maps are their own transposes, so on the tape the same functions push tangents.
         shared_edge = _rule_edge(common, common, bool(keywords))

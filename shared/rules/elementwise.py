@@ -29,7 +29,6 @@ from shared.core.facets import (
     NOTHING,
     Count,
     CountRule,
-    Facets,
     Jointly,
     align,
     is_truth,
@@ -55,9 +54,9 @@ def _quotient_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     return (-(out * second) if first is None else first - out * second) / values[1]
 
 
-_SUM: Facets = {"count": ADDITION, "dependence": "sum of two", "linear": Jointly(0, 1)}
-_COPY: Facets = {"count": MOVE, "dependence": "zero at zero", "linear": (0,)}
-_CHANGE_OF_SIGN: Facets = {"count": ADDITION, "dependence": "zero at zero"}
+_SUM: dict[str, Any] = {"count": ADDITION, "dependence": "sum of two", "linear": Jointly(0, 1)}
+_COPY: dict[str, Any] = {"count": MOVE, "dependence": "zero at zero", "linear": (0,)}
+_CHANGE_OF_SIGN: dict[str, Any] = {"count": ADDITION, "dependence": "zero at zero"}
 
 add = elementwise(np.add, 1, 1, **_SUM)
 subtract = elementwise(np.subtract, 1, -1, joint_push=_difference_tangent, **_SUM)
@@ -109,7 +108,7 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
 
 
-_POWER: Facets = {"joint_push": _power_tangent, "dependence": "power"}
+_POWER: dict[str, Any] = {"joint_push": _power_tangent, "dependence": "power"}
 power = elementwise(np.power, _power_partial, _exponent_partial, **_POWER)
 float_power = elementwise(np.float_power, _power_partial, _exponent_partial, **_POWER)
 sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
@@ -141,7 +140,7 @@ tanh = elementwise(np.tanh, lambda out: 1 - out * out)
 elementwise(np.arcsinh, lambda x: 1 / (np.sqrt(1 + x * x) if np.iscomplexobj(x) else np.hypot(1, x)))
 elementwise(np.arccosh, lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 elementwise(np.arctanh, lambda x: np.divide(1, (1 - x) * (1 + x)))
-_MULTIPLE: Facets = {"count": MULTIPLICATION, "linear": (0,)}
+_MULTIPLE: dict[str, Any] = {"count": MULTIPLICATION, "linear": (0,)}
 elementwise(np.degrees, float(180 / np.pi), **_MULTIPLE)
 elementwise(np.rad2deg, float(180 / np.pi), **_MULTIPLE)
 elementwise(np.radians, float(np.pi / 180), **_MULTIPLE)
@@ -329,7 +328,7 @@ def _of_both(count: Count) -> CountRule:
 #: |x - y| <= a + r |y|
 _CLOSE = Count(add=4, multiply=1, compare=1)
 #: what NumPy's functions and Python's operators do that act element by element and are no ufuncs
-_LIKE_UFUNCS: Facets = {"memory": "fresh", "batch": align}
+_LIKE_UFUNCS: dict[str, Any] = {"memory": "fresh", "batch": align}
 _FLOOR_OF_QUOTIENT, _SIGN = Count(divide=1, compare=1), Count(compare=2)
 
 constant(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shared.core.facets import Count, CountRule, Facets, later, of_array, size_of
+from shared.core.facets import Count, CountRule, later, of_array, size_of
 from shared.core.primitive import Like, Primitive, fit
 from shared.core.registry import composite, multilinear
 from shared.rules.shapes import PAD
@@ -53,7 +53,7 @@ def _by_halves(adds: float, multiplications: float) -> CountRule:
     return of_lines
 
 
-_TRANSFORM: Facets = {"memory": "fresh", "batch": _of_each, "dependence": "transform"}
+_TRANSFORM: dict[str, Any] = {"memory": "fresh", "batch": _of_each, "dependence": "transform"}
 _OF_COMPLEX, _OF_REAL = _by_halves(3, 2), _by_halves(1.5, 1)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.errors import NoRuleError, user_line
-from shared.core.facets import Count, CountRule, Facets, of_array, size_of, with_rank
+from shared.core.facets import Count, CountRule, of_array, size_of, with_rank
 from shared.core.primitive import Like, Primitive, fit
 from shared.core.registry import composite, constant, internal_constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
@@ -79,7 +79,7 @@ def _of_each(primitive: Any, x: Any, **rest: Any) -> Any:
     return primitive(x, **rest) if x.ndim >= 3 else NotImplemented
 
 
-_OF_A_MATRIX: Facets = {"memory": "fresh", "batch": _of_each, "dependence": "matrix"}
+_OF_A_MATRIX: dict[str, Any] = {"memory": "fresh", "batch": _of_each, "dependence": "matrix"}
 
 rule(
     np.linalg.inv,

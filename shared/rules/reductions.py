@@ -20,7 +20,6 @@ from shared.core.facets import (
     DIVISION,
     MULTIPLICATION,
     Count,
-    Facets,
     each_read,
     flattened,
     later,
@@ -191,7 +190,7 @@ def _divided(value: Any, count: Any) -> Any:
     return value * (1 / count).astype(value.dtype)
 
 
-_COMPARES: Facets = {"count": each_read(COMPARISON), "memory": "fresh"}
+_COMPARES: dict[str, Any] = {"count": each_read(COMPARISON), "memory": "fresh"}
 
 for _function in (np.max, np.min):
     rule(
