@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -47,29 +47,33 @@ MEMORY: tuple[str, ...] = get_args(Memory)
 STRUCTURES: tuple[str, ...] = get_args(Structure)
 
 
-class Facets(TypedDict, total=False):
-    """What every form takes beside the derivative, by keyword; a facet that is not given is the default of the form."""
+if TYPE_CHECKING:  # which need it alone; to make it takes a quarter of the time that this module takes to load
+    from typing import TypedDict
 
-    #: A `Count` for each element of the result, or a rule `(out, operands, static)` that returns the whole count.
-    #: Default: of an elementwise function one elementary function an element, of another that broadcasts one move an
-    #: element, otherwise a move of each element that it reads or writes, whichever are more.
-    count: Count | CountRule
-    #: Default: "fresh" of a ufunc, and of what is written in this package; otherwise "may share".
-    memory: Memory
-    #: A rule `(primitive, size, batched, values, static)`: `batched[k]` says whether `values[k]` has a leading axis of
-    #: `size` examples; returns the results along a leading axis, or NotImplemented where it does not cover them.
-    #: Default: `align` of what broadcasts and of ufuncs, otherwise none: example by example.
-    batch: BatchRule
-    #: A word, or a rule of `shared.sparse.dependence`.  Default: "elementwise" of that form, otherwise "everything".
-    dependence: Structure | Callable[[Any], Any]
-    #: The positions of the arguments in each of which alone it is linear, the others being constant, or `Jointly(...)`.
-    #: Default: of a multilinear function those that have a transpose, otherwise none.
-    linear: tuple[int, ...]
-    #: The whole jvp at once, `(out, values, tangents, static)`, where `tangents[k]` is None for an argument that does
-    #: not vary.  Default: the sum of what the arguments push.
-    joint_push: Callable[..., Any]
-    #: Whether it asks for dtypes or memory, which no value decides: no level traces the answer.
-    is_question: bool
+    class Facets(TypedDict, total=False):
+        """What every form takes beside the derivative, by keyword; what is not given is the default of the form."""
+
+        #: A `Count` for each element of the result, or a rule `(out, operands, static)` that returns the whole count.
+        #: Default: of an elementwise function one elementary function an element, of another that broadcasts one move
+        #: an element, otherwise a move of each element that it reads or writes, whichever are more.
+        count: Count | CountRule
+        #: Default: "fresh" of a ufunc, and of what is written in this package; otherwise "may share".
+        memory: Memory
+        #: A rule `(primitive, size, batched, values, static)`: `batched[k]` says whether `values[k]` has a leading axis
+        #: of `size` examples; returns the results along a leading axis, or NotImplemented where it does not cover them.
+        #: Default: `align` of what broadcasts and of ufuncs, otherwise none: example by example.
+        batch: BatchRule
+        #: A word, or a rule of `shared.sparse.dependence`.  Default: of the elementwise form "elementwise", otherwise
+        #: "everything": a rule that broadcasts may mix elements all the same.
+        dependence: Structure | Callable[[Any], Any]
+        #: The positions of the arguments in each of which alone it is linear, the others being constant, or a
+        #: `Jointly(...)`.  Default: of a multilinear function those that have a transpose, otherwise none.
+        linear: tuple[int, ...]
+        #: The whole jvp at once, `(out, values, tangents, static)`, where `tangents[k]` is None for an argument that
+        #: does not vary.  Default: the sum of what the arguments push.
+        joint_push: Callable[..., Any]
+        #: Whether it asks for dtypes or memory, which no value decides: no level traces the answer.
+        is_question: bool
 
 
 def require_word(name: str, facet: str, given: Any, words: tuple[str, ...]) -> None:

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from shared.core.errors import RegistrationError
-from shared.core.facets import Facets
 from shared.core.primitive import (
     EVERYTHING,
     OUT,
@@ -34,6 +33,11 @@ from shared.core.primitive import (
     fitted,
     parameters_of,
 )
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from shared.core.facets import Facets
 
 #: Every function with a rule, keyed by the function that users call (NumPy's own, or a library's).
 REGISTRY: dict[Any, Primitive | Composite] = {}
