@@ -247,28 +247,28 @@ def is_truth(value: Any) -> bool:
     return value.__class__ is bool or getattr(value, "kind", None) is bool or (dtype is not None and dtype.kind == "b")
 
 
-#: the counts that many rows share, so that they also share the rule
-_RULES = {count: each(count) for count in (ADDITION, MULTIPLICATION, DIVISION, COMPARISON, FUNCTION, MOVE)}
+_ONE_FUNCTION, _ONE_MOVE = each(FUNCTION), each(MOVE)
 
 
-def count_rule(count: Count | CountRule | None, form: str, broadcasts: bool) -> CountRule:
-    """What a row gives as its count, as a rule; the default of its form if it gives none."""
-    if count is None:
-        if form != "elementwise" and not broadcasts:
-            return _of_largest
-        count = FUNCTION if form == "elementwise" else MOVE
-    return (_RULES.get(count) or each(count)) if isinstance(count, Count) else count
+def default_count(primitive: Any) -> CountRule:
+    """The count of a primitive that says nothing of it (see `Facets`)."""
+    if primitive.elementwise:
+        return _ONE_FUNCTION
+    if primitive.broadcasts:
+        return _ONE_MOVE
+    return FREE if primitive.is_question else _of_largest
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
-def memory_of(function: Any) -> Memory:
-    """The default: what NumPy's ufuncs and this package compute is fresh, what others do nobody has said.
+def default_memory(primitive: Any) -> Memory:
+    """What NumPy's ufuncs and this package compute is fresh; of what others do, nobody has said.
 
     Other functions of NumPy are among the others: some return views, which a default cannot know.
     """
-    fresh = isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith("shared.")
+    raw = primitive.raw
+    fresh = isinstance(raw, np.ufunc) or (getattr(raw, "__module__", None) or "").startswith("shared.")
     return "fresh" if fresh else "may share"
 
 
@@ -306,6 +306,16 @@ def align(primitive: Any, size: int, batched: Sequence[bool], values: Sequence[A
 def ask(primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]) -> Any:
     """The batch rule of questions: dtypes and memory, which the answer depends on, the examples have in common."""
     return Alike(primitive(*values, **static))
+
+
+def default_batch(primitive: Any) -> BatchRule | None:
+    """What broadcasts is aligned, and so is a ufunc, unless it has a signature of axes of its own."""
+    if primitive.broadcasts:
+        return align
+    if primitive.is_question:
+        return ask
+    function = primitive.function
+    return align if isinstance(function, np.ufunc) and function.signature is None else None
 
 
 def of_array(rule: Callable[..., Any]) -> BatchRule:

@@ -21,7 +21,6 @@ import numpy as np
 
 from shared.core.errors import unsupported_keyword
 from shared.core.facets import (
-    FREE,
     MEMORY,
     STRUCTURES,
     BatchRule,
@@ -29,10 +28,10 @@ from shared.core.facets import (
     CountRule,
     Memory,
     Structure,
-    align,
-    ask,
-    count_rule,
-    memory_of,
+    default_batch,
+    default_count,
+    default_memory,
+    each,
     require_word,
 )
 from shared.core.levels import Tracer, bind, current_recording
@@ -271,29 +270,24 @@ class Primitive:
         self.joint_push = joint_push
         self.reason = reason
         # The other facets (see `shared.core.facets`)
-        self.count: CountRule = count_rule(count, form, broadcasts) if not is_question else FREE
-        self.memory: Memory = memory or memory_of(self.raw)
-        self.batch = batch or self._batch()
+        self.count: CountRule = each(count) if count.__class__ is Count else count or default_count(self)
+        self.memory: Memory = memory or default_memory(self)
+        self.batch = batch or default_batch(self)
         self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
-        if linear is None:
-            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None and form == "multilinear"])
-        self.linear = linear
+        if linear is None and form == "multilinear":
+            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None])
+        self.linear = linear or ()
         #: how many of its leading parameters are arrays (None: any number), the names of all, and its keywords
         self.arguments: int | None = len(self.edges) if arguments == -1 else arguments
         self.parameters: tuple[str, ...] = _parameters(function)
         self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
-        require_word(self.name, "memory", self.memory, MEMORY)
-        if not callable(self.dependence):
-            require_word(self.name, "dependence, if no rule,", self.dependence, STRUCTURES)
+        if memory is not None:
+            require_word(self.name, "memory", memory, MEMORY)
+        if dependence is not None and not callable(dependence):
+            require_word(self.name, "dependence, if no rule,", dependence, STRUCTURES)
         _KNOWN[function, self.raw] = self
-
-    def _batch(self) -> BatchRule | None:
-        if self.is_question:
-            return ask
-        is_ufunc = isinstance(self.function, np.ufunc) and self.function.signature is None
-        return align if self.elementwise or self.broadcasts or is_ufunc else None
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], Tracer):
