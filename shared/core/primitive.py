@@ -276,7 +276,7 @@ class Primitive:
         self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
         if linear is None and form == "multilinear":
             linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None])
-        self.linear = linear or ()
+        self.linear = () if linear is None else linear
         #: how many of its leading parameters are arrays (None: any number), the names of all, and its keywords
         self.arguments: int | None = len(self.edges) if arguments == -1 else arguments
         self.parameters: tuple[str, ...] = _parameters(function)
@@ -481,7 +481,7 @@ def parameters_of(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]
     >>> parameters_of(lambda x, y=1, *rest, axis=None, **more: x)
     (('x', 'y', 'rest'), ('axis', 'more'))
     """
-    plain = inspect.unwrap(function)
+    plain = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
     if isinstance(plain, FunctionType) and not hasattr(plain, "__signature__"):
         code = plain.__code__
         names, first, flags = code.co_varnames, code.co_argcount, code.co_flags
