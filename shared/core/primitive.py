@@ -497,9 +497,10 @@ def parameters_of(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]
 def _parameters(function: Function) -> tuple[str, ...]:
     if isinstance(function, np.ufunc):
         return tuple(f"x{k + 1}" for k in range(function.nin))
-    if isinstance(function, BuiltinFunctionType):
+    plain = getattr(function, "__wrapped__", function)
+    if isinstance(plain, BuiltinFunctionType):
         # As "($module, a, b, /)"; a function written in C need not say.
-        names = (getattr(function, "__text_signature__", None) or "").strip("()").split(",")
+        names = (getattr(plain, "__text_signature__", None) or "").strip("()").split(",")
         return tuple(name for part in names if (name := part.partition("=")[0].strip()).isidentifier())
     try:
         positional, by_keyword = parameters_of(function)
