@@ -497,10 +497,9 @@ def parameters_of(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]
 def _parameters(function: Function) -> tuple[str, ...]:
     if isinstance(function, np.ufunc):
         return tuple(f"x{k + 1}" for k in range(function.nin))
-    plain = getattr(function, "__wrapped__", function)
-    if isinstance(plain, BuiltinFunctionType):
+    if isinstance(function, BuiltinFunctionType):
         # As "($module, a, b, /)"; a function written in C need not say.
-        names = (getattr(plain, "__text_signature__", None) or "").strip("()").split(",")
+        names = (getattr(function, "__text_signature__", None) or "").strip("()").split(",")
         return tuple(name for part in names if (name := part.partition("=")[0].strip()).isidentifier())
     try:
         positional, by_keyword = parameters_of(function)
