@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,10 +25,10 @@ from shared.core.visible import shown
 
 #: "fresh": the result never shares memory with an operand.  "view": it lies in the memory of the first operand wherever
 #: NumPy can let it (see `shared.rules.aliasing`), elsewhere it is fresh.  "may share": either, or nobody has said.
-Memory = Literal["fresh", "view", "may share"]
+MEMORY = ("fresh", "view", "may share")
 
 #: How the elements of a result depend on those of the arguments.  What a word means is in `shared.sparse.dependence`.
-Structure = Literal[
+STRUCTURES = (
     # each element on those in its place; the others besides know more of zeros, or of a constant that chooses
     "elementwise", "zero at zero", "sum of two", "product", "quotient", "power", "choice", "imaginary part",
     # elements moved, read at an index, and joined
@@ -41,14 +41,13 @@ Structure = Literal[
     "matrix product", "einsum", "convolution", "matrix", "solution",
     # all on all
     "everything",
-]  # fmt: skip
-
-MEMORY: tuple[str, ...] = get_args(Memory)
-STRUCTURES: tuple[str, ...] = get_args(Structure)
+)  # fmt: skip
 
 
 if TYPE_CHECKING:  # which need it alone; to make it takes a quarter of the time that this module takes to load
-    from typing import TypedDict
+    from typing import Literal, TypedDict
+
+    Memory = Literal["fresh", "view", "may share"]
 
     class Facets(TypedDict, total=False):
         """What every form takes beside the derivative, by keyword; what is not given is the default of the form."""
@@ -65,7 +64,7 @@ if TYPE_CHECKING:  # which need it alone; to make it takes a quarter of the time
         batch: BatchRule
         #: A word, or a rule of `shared.sparse.dependence`.  Default: of the elementwise form "elementwise", otherwise
         #: "everything": a rule that broadcasts may mix elements all the same.
-        dependence: Structure | Callable[[Any], Any]
+        dependence: str | Callable[[Any], Any]
         #: The positions of the arguments in each of which alone it is linear, the others being constant, or a
         #: `Jointly(...)`.  Default: of a multilinear function those that have a transpose, otherwise none.
         linear: tuple[int, ...]

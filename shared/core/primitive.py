@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from shared.core.facets import (
     BatchRule,
     Count,
     CountRule,
-    Memory,
-    Structure,
     default_batch,
     default_count,
     default_memory,
@@ -36,6 +34,9 @@ from shared.core.facets import (
 )
 from shared.core.levels import Tracer, bind, current_recording
 from shared.core.visible import one_line, shown
+
+if TYPE_CHECKING:
+    from shared.core.facets import Memory
 
 Function = Callable[..., Any]
 
@@ -237,7 +238,7 @@ class Primitive:
         count: Count | CountRule | None = None,
         memory: Memory | None = None,
         batch: BatchRule | None = None,
-        dependence: Structure | Function | None = None,
+        dependence: str | Function | None = None,
         linear: tuple[int, ...] | None = None,
     ):
         self.function = function

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.facets import Structure
 from shared.core.primitive import Primitive
 from shared.rules import fourier
 from shared.sparse.relation import Relation, grouped, spread, stacked, union
@@ -440,7 +439,7 @@ def _solve(a: Application) -> Dependence:
 
 
 #: What each word of a row means.
-MEANINGS: dict[Structure, Rule] = {
+MEANINGS: dict[str, Rule] = {
     "elementwise": _elementwise,
     "zero at zero": _same_zeros,
     "sum of two": _sum_of_two,

@@ -192,7 +192,7 @@ def test_a_primitive_of_one_s_own_may_say_how_its_elements_depend() -> None:
     )  # fmt: skip
     assert jacobian_pattern(first, np.ones(3)) == Pattern([0], [0], (1, 3))
     with pytest.raises(RegistrationError, match=r"dependence, if no rule, is one of elementwise, .*; not 'moves'"):
-        multilinear(lambda x: x[::-1], lambda c, x: c[::-1], dependence="moves")  # type: ignore[arg-type]
+        multilinear(lambda x: x[::-1], lambda c, x: c[::-1], dependence="moves")
 
 
 @pytest.fixture
