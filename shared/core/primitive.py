@@ -271,7 +271,7 @@ class Primitive:
         self.joint_push = joint_push
         self.reason = reason
         # The other facets (see `shared.core.facets`)
-        self.count: CountRule = each(count) if count.__class__ is Count else count or default_count(self)
+        self.count: CountRule = each(count) if isinstance(count, Count) else count or default_count(self)
         self.memory: Memory = memory or default_memory(self)
         self.batch = batch or default_batch(self)
         self.dependence = dependence or ("elementwise" if self.elementwise else "everything")

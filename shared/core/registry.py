@@ -307,7 +307,7 @@ def _multilinear_edge(function: Function, k: int, transpose: Function, written: 
             t = np.asarray(t)[()]
         return function(*kept[:k], t, *kept[k + 1 : -1], **kept[-1])
 
-    return _with_fitted(Edge(EVERYTHING, pull, push if written is None or k else written))
+    return Edge(EVERYTHING, pull, push if written is None or k else written)
 
 
 def _rule_edge(vjp: Function, jvp: Function, keywords: bool, common: Function | None = None) -> Edge:
