@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.core.errors import unsupported_keyword
+from shared.core.errors import RegistrationError, unsupported_keyword
 from shared.core.facets import (
     MEMORY,
     STRUCTURES,
@@ -213,8 +213,8 @@ class Primitive:
 
     #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
     DECLARED = (
-        "arguments", "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question",
-        "joint_push", "linear", "memory", "reason", "residuals", "statics",
+        "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question", "joint_push",
+        "linear", "memory", "reason", "residuals", "statics",
     )  # fmt: skip
 
     def __init__(
@@ -225,7 +225,7 @@ class Primitive:
         evaluate: Function | None = None,
         *,
         dispatches: bool | None = None,
-        arguments: int | None = -1,
+        variadic: bool = False,
         broadcasts: bool = False,
         is_index: bool = False,
         is_question: bool = False,
@@ -270,25 +270,38 @@ class Primitive:
         #: the whole jvp at once, where a sum over arguments would cost more
         self.joint_push = joint_push
         self.reason = reason
-        # The other facets (see `shared.core.facets`)
-        self.count: CountRule = each(count) if isinstance(count, Count) else count or default_count(self)
-        self.memory: Memory = memory or default_memory(self)
-        self.batch = batch or default_batch(self)
-        self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
-        if linear is None and form == "multilinear":
-            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None])
-        self.linear = () if linear is None else linear
+        self._set_facets(count, memory, batch, dependence, linear)
         #: how many of its leading parameters are arrays (None: any number), the names of all, and its keywords
-        self.arguments: int | None = len(self.edges) if arguments == -1 else arguments
+        self.arguments: int | None = None if variadic else len(self.edges)
         self.parameters: tuple[str, ...] = _parameters(function)
         self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
+        _KNOWN[function, self.raw] = self
+
+    def _set_facets(
+        self,
+        count: Count | CountRule | None,
+        memory: Memory | None,
+        batch: BatchRule | None,
+        dependence: str | Function | None,
+        linear: tuple[int, ...] | None,
+    ) -> None:
+        """What is declared beside the derivative (see `shared.core.facets`), with the defaults of the form."""
         if memory is not None:
             require_word(self.name, "memory", memory, MEMORY)
         if dependence is not None and not callable(dependence):
             require_word(self.name, "dependence, if no rule,", dependence, STRUCTURES)
-        _KNOWN[function, self.raw] = self
+        for k in linear or ():
+            if k >= len(self.edges) or self.edges[k] is None:
+                raise RegistrationError(f"{self.name}: it is said to be linear in argument {k}, but has no rule for it")
+        self.count: CountRule = each(count) if isinstance(count, Count) else count or default_count(self)
+        self.memory: Memory = memory or default_memory(self)
+        self.batch = batch or default_batch(self)
+        self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
+        if linear is None and self.form == "multilinear":
+            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None])
+        self.linear = () if linear is None else linear
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], Tracer):

@@ -96,10 +96,9 @@ def multilinear(
             lambda acc, c, kept: accumulate(acc, c, *kept[:-1], **kept[-1]),
         )
     statics = _keywords(function, [t for t in transposes if t])
-    arguments = None if is_index else len(edges)
     return _register(
         Primitive(
-            function, "multilinear", edges, evaluate, statics=statics, is_index=is_index, arguments=arguments, **facets
+            function, "multilinear", edges, evaluate, statics=statics, is_index=is_index, variadic=is_index, **facets
         )
     )
 
@@ -114,7 +113,7 @@ def multilinear_in_all(function: Function, transpose: Function, **facets: Unpack
         return _multilinear_edge(function, k, of_argument_k)
 
     edges = [edge(k) for k in range(_MOST_OPERANDS)]
-    return _register(Primitive(function, "multilinear", edges, arguments=None, **facets))
+    return _register(Primitive(function, "multilinear", edges, variadic=True, **facets))
 
 
 def rule(
@@ -175,7 +174,7 @@ def variadic_rule(
     if "joint_push" not in facets:
         raise RegistrationError(f"{function.__name__}: give the whole jvp too, joint_push=...")
     edges = [Edge((), pull, push)]
-    return _register(Primitive(function, "rule", edges, arguments=None, residuals=residuals, reason=because, **facets))
+    return _register(Primitive(function, "rule", edges, variadic=True, residuals=residuals, reason=because, **facets))
 
 
 def composite(function: Function) -> Callable[[Function], Function]:
@@ -210,7 +209,10 @@ def infix(primitive: Primitive, evaluate: Function, *, dispatches: bool = True) 
     An operator `dispatches` by itself on arguments that are tracers of lower levels.
     """
     declared = {name: getattr(primitive, name) for name in Primitive.DECLARED}
-    return Primitive(primitive.function, primitive.form, primitive.edges, evaluate, dispatches=dispatches, **declared)
+    return Primitive(
+        primitive.function, primitive.form, primitive.edges, evaluate, dispatches=dispatches,
+        variadic=primitive.arguments is None, **declared,
+    )  # fmt: skip
 
 
 def alias(function: Function, of: Function) -> None:
