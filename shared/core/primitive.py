@@ -465,9 +465,12 @@ class Composite:
         self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = "composite"
         #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
-        positional, by_keyword = parameters_of(rewrite)
-        places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
-        self.refused = [(k, name) for k, name in places if rewrite.__annotations__.get(name) == "None"]
+        self.refused: list[tuple[int, str]] = []
+        annotations = rewrite.__annotations__
+        if "None" in annotations.values():
+            positional, by_keyword = parameters_of(rewrite)
+            places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
+            self.refused = [(k, name) for k, name in places if annotations.get(name) == "None"]
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for k, name in self.refused:
