@@ -271,13 +271,19 @@ class Primitive:
         self.joint_push = joint_push
         self.reason = reason
         self._set_facets(count, memory, batch, dependence, linear)
-        #: how many of its leading parameters are arrays (None: any number), the names of all, and its keywords
+        #: how many of its leading parameters are arrays (None: any number), and its keywords
         self.arguments: int | None = None if variadic else len(self.edges)
-        self.parameters: tuple[str, ...] = _parameters(function)
         self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
         _KNOWN[function, self.raw] = self
+
+    def __getattr__(self, name: str) -> tuple[str, ...]:
+        """The names of all `parameters`, read when they are first asked for: of most functions nobody asks."""
+        if name != "parameters":
+            raise AttributeError(f"a primitive has no attribute {name!r}")
+        self.parameters: tuple[str, ...] = _parameters(self.function)
+        return self.parameters
 
     def _set_facets(
         self,
