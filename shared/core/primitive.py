@@ -211,6 +211,9 @@ class Primitive:
         "statics",
     )
 
+    #: The names of all parameters of `function`: read when they are first asked for, since of most nobody asks.
+    parameters: tuple[str, ...]
+
     #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
     DECLARED = (
         "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question", "joint_push",
@@ -278,12 +281,13 @@ class Primitive:
         self.kept: frozenset[int] | None = self._kept()
         _KNOWN[function, self.raw] = self
 
-    def __getattr__(self, name: str) -> tuple[str, ...]:
-        """The names of all `parameters`, read when they are first asked for: of most functions nobody asks."""
-        if name != "parameters":
-            raise AttributeError(f"a primitive has no attribute {name!r}")
-        self.parameters: tuple[str, ...] = _parameters(self.function)
-        return self.parameters
+    if not TYPE_CHECKING:  # which would take any attribute for one of these
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "parameters":
+                raise AttributeError(f"a primitive has no attribute {name!r}")
+            self.parameters = _parameters(self.function)
+            return self.parameters
 
     def _set_facets(
         self,
