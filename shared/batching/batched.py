@@ -1,8 +1,8 @@
 """Batching: one evaluation of a function for many examples at once, by a tracer that stands for all of them.
 
 A `Batched` value holds K arrays of one shape along a hidden leading axis; code sees the shape of one.  Every primitive
-is applied to all examples by one NumPy call: elementwise as it is, structurally by its batch rule
-(`shared.batching.batch_rules`), without one example by example.  `vmap` (`shared.batching.vmap`) carries examples with
+is applied to all examples by one NumPy call, by its batch rule (a facet of it, see `shared.core.facets`); without one,
+example by example (`shared.batching.example_by_example`).  `vmap` (`shared.batching.vmap`) carries examples with
 it, the engines their directions of differentiation (`shared.batching.directions`).  This module knows no derivative and
 no engine.
 """
@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.batching.batch_rules import FLOATING_ONLY, Alike, aligned, one_by_one
-from shared.batching.batched_indices import batched_index
+from shared.batching.example_by_example import FLOATING_ONLY, one_by_one
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
@@ -31,11 +30,13 @@ from shared.core.errors import (
     closed,
     user_line,
 )
+from shared.core.facets import Alike, align, aligned
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import UNARY
 from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
+from shared.rules.indexing import batched_index
 
 _ndarray = np.ndarray
 _allocate: Any = object.__new__
@@ -171,7 +172,7 @@ class Batched(DuckArray):
             if primitive.is_index:
                 return new_batched(level, primal[(slice(None), *rest)])
             if primitive.batch is not None:
-                out = primitive.batch(level.size, (True,), (primal,), static)
+                out = primitive.batch(primitive, level.size, (True,), (primal,), static)
                 if out is not NotImplemented:
                     return new_batched(level, out)
         made: Batched = self.process(primitive, (self, *rest), static)
@@ -335,10 +336,11 @@ def applied(
     primitive: Primitive, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
 ) -> Any:
     """A primitive applied to all examples: the results along a leading axis, or `Alike` what they share."""
-    if primitive.elementwise or primitive.broadcasts:
+    rule = primitive.batch
+    if rule is align:
         return bind(primitive, tuple(aligned(size, batched, values)), static)
-    if primitive.batch is not None:
-        out = primitive.batch(size, batched, values, static)
+    if rule is not None:
+        out = rule(primitive, size, batched, values, static)
         if out is not NotImplemented:
             return out
     note_loop(primitive.name)

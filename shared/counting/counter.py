@@ -1,6 +1,6 @@
 """Counts the operations of a function while it runs, exactly: the proof of what a derivative costs.
 
-The measure and the count of each primitive are those of `shared.counting.counts`.  `shared.cost` reads the same
+The measure is that of `shared.core.facets`, the count of each primitive that of its row.  `shared.cost` reads the same
 numbers, and more, off a recorded program.  This counter keeps nothing but their sum, so it serves where a record would
 not fit: for programs of millions of operations, in several threads at once, and for functions that branch as they like.
 
@@ -19,17 +19,16 @@ from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive
 from shared.core.duck_array import DuckArray
 from shared.core.errors import TracerConversionError, user_line
+from shared.core.facets import ELEMENTARY, Count
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
-from shared.counting.counts import ELEMENTARY, Count, elements_written, undeclared
-from shared.rules import shapes
+from shared.counting.assignments import elements_written
 
 __all__ = ["ELEMENTARY", "Count", "count_operations"]
 
 _WITHOUT_SHAPE = frozenset((float, int, complex, bool))
-_ANSWERS = frozenset(shapes.QUESTIONS)
 
 
 class _Number:
@@ -44,9 +43,8 @@ _NUMBER: Any = _Number()
 
 def operations(primitive: Primitive, out: Any, operands: Sequence[Any], static: dict[str, Any]) -> int:
     """The operations of one evaluation, on the measure."""
-    rule = primitive.count or undeclared(primitive)
-    count: Count = rule(_NUMBER if out.__class__ in _WITHOUT_SHAPE or out.__class__ is tuple else out, operands, static)
-    return count.operations
+    of = _NUMBER if out.__class__ in _WITHOUT_SHAPE or out.__class__ is tuple else out
+    return primitive.count(of, operands, static).operations
 
 
 class Counter(Level):
@@ -90,7 +88,7 @@ class Counted(DuckArray):
         level = self.level
         values, _ = self.operands(primitive, args)
         out = bind(primitive, tuple(values), static)
-        if primitive.function in _ANSWERS:
+        if primitive.is_question:
             return out
         count = operations(primitive, out, values, static)
         # Not in one line: the total is read first, and another thread may add to it while the cost is computed.

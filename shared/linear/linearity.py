@@ -1,7 +1,7 @@
 """What is linear, and the values that only a linear function may compute with.
 
 A `LinearValue` stands for the unknown argument of a linear function, and for whatever is computed from it.  Every
-primitive that it meets has to be one that is declared linear, and leaves one record per argument: the edge of the
+primitive that it meets has to be one that its row declares linear, and leaves one record per argument: the edge of the
 registry, what it keeps, and the node it leads to.  Anything else is an error that names the primitive and the user's
 line.  This module knows nothing of what the records are for (`shared.linear.transposition`), and no engine.
 """
@@ -16,45 +16,13 @@ import numpy as np
 from shared.core.assignment import UpdatePrimitive
 from shared.core.duck_array import DuckArray
 from shared.core.errors import LinearityError, closed, user_line
+from shared.core.facets import Jointly
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.records import Records, record_primitive, record_update
 from shared.core.views import standing_for, view_class
 from shared.core.writing import duplicate, lasting, writable, write
-from shared.rules import elementwise, shapes
 from shared.rules.special import VALUE_ONLY
-
-#: Functions that are linear in these arguments jointly (None: in all of them).
-JOINTLY: dict[Any, tuple[int, ...] | None] = {
-    np.add: (0, 1),
-    np.subtract: (0, 1),
-    np.where: (1, 2),
-    shapes.CONCATENATE.function: None,
-}
-
-#: Functions that are linear in each of these arguments while the others are constant.  The primitives declared
-#: `multilinear` are as well, in the arguments that have a transpose.  A constant partial derivative would not do for a
-#: declaration: np.remainder has 1.
-SEPARATELY: dict[Any, tuple[int, ...]] = {
-    np.multiply: (0, 1),
-    np.divide: (0,),
-    np.ldexp: (0,),
-    np.linalg.solve: (1,),
-    **dict.fromkeys(
-        (
-            np.negative, np.positive, np.copy, np.degrees, np.rad2deg, np.radians, np.deg2rad,
-            shapes.ASTYPE.function, np.conjugate, elementwise.REAL.function, np.imag,
-        ),
-        (0,),
-    ),
-}  # fmt: skip
-
-
-def linear_arguments(primitive: Primitive) -> Sequence[int]:
-    """The positions of the arguments in each of which alone `primitive` is linear."""
-    if primitive.form == "multilinear":
-        return [k for k, edge in enumerate(primitive.edges) if edge is not None]
-    return SEPARATELY.get(primitive.function, ())
 
 
 def evaluated(value: Any) -> Any:
@@ -126,7 +94,7 @@ class LinearValue(DuckArray):
         level = self.level
         values, own = self.operands(primitive, args)
         traced = [k for k, a in enumerate(args) if own[k] and a.index != CONSTANT]
-        if not traced or primitive.function in shapes.QUESTIONS or primitive is VALUE_ONLY:
+        if not traced or primitive.is_question or primitive is VALUE_ONLY:
             out = bind(primitive, tuple(values), static)
             return out if primitive.constant else standing_for(LinearValue(level, out, CONSTANT), primitive, args)
         jointly = require_linear(level, primitive, traced)
@@ -201,18 +169,15 @@ view_class(LinearValue)
 
 def require_linear(level: Transposition, primitive: Primitive, traced: Sequence[int]) -> bool:
     """Refuse a primitive that is not linear in the arguments `traced`; whether it is so in all of them jointly."""
-    if primitive.function in JOINTLY:
-        places = JOINTLY[primitive.function]
-        if places is None or all(k in places for k in traced):
+    places = primitive.linear
+    if all(k in places for k in traced):
+        if isinstance(places, Jointly):
             return True
-    else:
-        separately = linear_arguments(primitive)
-        if len(traced) == 1 and traced[0] in separately:
+        if len(traced) == 1:
             return False
-        if len(traced) > 1 and all(k in separately for k in traced):
-            raise level.refusal(
-                f"{called(primitive)} has {len(traced)} factors that depend on the arguments", "let one of them alone"
-            )
+        raise level.refusal(
+            f"{called(primitive)} has {len(traced)} factors that depend on the arguments", "let one of them alone"
+        )
     if primitive.constant:
         raise level.refusal(
             f"{called(primitive)} was asked of a value that depends on the arguments, and is not linear",

@@ -38,9 +38,7 @@ from shared.core.writing import writable, write
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
 from shared.programs.equations import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType
 from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
-from shared.rules import shapes
 
-_STATIC_RESULT = frozenset(shapes.QUESTIONS)
 #: Functions whose result has a shape that depends on values.
 _SHAPE_FROM_VALUES = frozenset((np.nonzero, np.flatnonzero, np.argwhere))
 #: Functions whose arrays of integers are counts, sections or shapes, which belong to the program.
@@ -385,7 +383,7 @@ class Recorded(DuckArray):
         except Exception as error:
             recording.failed(primitive.name.lstrip("_"), error)
             raise
-        if primitive.function in _STATIC_RESULT:
+        if primitive.is_question:
             return out
         if primitive.is_index:
             # x[mask] of one truth value has one row or none.

@@ -29,13 +29,12 @@ from shared.core.registry import REGISTRY
 from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
 from shared.linear.custom import Evaluation
-from shared.rules.shapes import QUESTIONS
 from shared.sparse.dependence import Application, Operand, decides_length, depend, everything, is_undecided, width_of
 from shared.sparse.pattern import Pattern
 from shared.sparse.relation import Relation, ascends, stacked, union, without_rows
 
-#: Functions that ask for types, memory and shape, none of which the point decides.
-_OF_NO_VALUE = frozenset((np.shape, np.ndim, np.size, *QUESTIONS))
+#: Functions that ask for the shape, which the point does not decide; those that ask for types and memory say so.
+_OF_SHAPE = frozenset((np.shape, np.ndim, np.size))
 
 #: The names of functions and methods whose results have as many elements as the values decide.
 _OF_ANY_LENGTH = frozenset(("nonzero", "flatnonzero", "argwhere", "extract", "compress", "unique", "bincount"))
@@ -134,7 +133,7 @@ class DependenceTracer(DuckArray):
         out = bind(primitive, tuple(values), settled)
         if primitive.constant:
             level.vanishing = level.vanishing or primitive.name in _OF_ANY_LENGTH
-            return out if primitive.function in QUESTIONS else point_value(level, out)
+            return out if primitive.is_question else point_value(level, out)
         like = Like(out)
         operands = [
             level.operand(a if isinstance(a, (Tracer, slice)) else value) for a, value in zip(args, values, strict=True)
@@ -346,7 +345,8 @@ class PointValue(DependenceTracer):
             or (_has_empty(result) and not _has_empty([args, kwargs]))
         ):
             self.level.vanishing = True
-        return result if function in _OF_NO_VALUE else point_value(self.level, result)
+        of_no_value = function in _OF_SHAPE or (function in REGISTRY and REGISTRY[function].is_question)
+        return result if of_no_value else point_value(self.level, result)
 
     @property
     def plain_memory(self) -> Any:
