@@ -17,7 +17,7 @@ from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scala
 from shared.calling.results import primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
 from shared.calling.tree import flatten, unflatten
-from shared.core.primitive import Like
+from shared.core.edges import Like
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

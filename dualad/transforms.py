@@ -24,7 +24,7 @@ from shared.calling.options import checked_options
 from shared.calling.results import independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
-from shared.core.primitive import Like
+from shared.core.edges import Like
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

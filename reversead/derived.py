@@ -20,7 +20,7 @@ from shared.calling.arguments import Argnums, Selection
 from shared.calling.jacobians import blocks_of_rows
 from shared.calling.options import checked_options
 from shared.calling.transformed import transformed, without_value
-from shared.core.primitive import Like
+from shared.core.edges import Like
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -19,8 +19,8 @@ from shared.calling.results import independent
 from shared.calling.seeds import has_derivative
 from shared.calling.tree import Structure
 from shared.core.duck_array import DuckArray
+from shared.core.edges import Edge, Like
 from shared.core.floating_errors import error_settings
-from shared.core.primitive import Edge, Like
 
 if TYPE_CHECKING:
     from reversead.tape import Tape

@@ -17,10 +17,11 @@ import numpy as np
 from shared.core.assignment import UpdatePrimitive
 from shared.core.constants import constant_operand
 from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
+from shared.core.edges import Like
 from shared.core.errors import StaleViewError, user_line
 from shared.core.floating_errors import error_settings
 from shared.core.levels import Tracer, bind
-from shared.core.primitive import Like, Primitive
+from shared.core.primitive import Primitive
 from shared.core.records import record_primitive, record_update, recorder_of_one, recorder_of_two
 from shared.core.registry import UNARY
 from shared.core.views import attach, base_of, view_class

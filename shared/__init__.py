@@ -11,7 +11,6 @@ This package never imports an engine; what needs one takes it as an argument.
 import typing
 
 from shared import rules
-from shared.batching.batched import report_loops
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core import lazy
 from shared.core.errors import (
@@ -40,6 +39,7 @@ from shared.rules import operators
 from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
 
 if typing.TYPE_CHECKING:
+    from shared.batching.batched import report_loops
     from shared.batching.parallel import ExecutorError, sum_over_shards
     from shared.batching.vmap import vmap
     from shared.calling.engine import Engine
@@ -71,6 +71,7 @@ if typing.TYPE_CHECKING:
 operators.install()
 
 _LATER = {
+    "shared.batching.batched": ("report_loops",),
     "shared.batching.parallel": ("ExecutorError", "sum_over_shards"),
     "shared.batching.vmap": ("vmap",),
     "shared.calling.engine": ("Engine",),

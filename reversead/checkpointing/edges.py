@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from reversead.multi_output import Parts
-from shared.core.primitive import Edge
+from shared.core.edges import Edge
 
 
 class _Recompute(Edge):

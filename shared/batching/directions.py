@@ -15,8 +15,8 @@ import numpy as np
 from shared.batching.batched import Batch, Batched, TooLarge
 from shared.batching.one_hot import OneHot
 from shared.calling.seeds import is_complex, seeded
+from shared.core.edges import Like
 from shared.core.levels import Tracer
-from shared.core.primitive import Like
 
 #: The memory, in bytes, that the directions of one derivative may take beyond that of a single direction.
 BYTES = 2**25

@@ -19,9 +19,9 @@ from typing import Any, NoReturn, TypeVar
 from shared.calling.arguments import as_leaf
 from shared.calling.options import checked_executor
 from shared.calling.tree import flatten, tree_map
+from shared.core.edges import Like
 from shared.core.errors import DifferentiationError, ShapeError, TracerConversionError, user_line
 from shared.core.levels import Tracer
-from shared.core.primitive import Like
 from shared.core.visible import kind_of
 
 E = TypeVar("E", bound=BaseException)

@@ -15,9 +15,9 @@ import numpy as np
 
 from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
 from shared.core.duck_array import DuckArray
+from shared.core.edges import Like
 from shared.core.errors import LeafTypeError, ShapeError, user_line
 from shared.core.levels import Tracer, current_recording
-from shared.core.primitive import Like
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
 

@@ -19,7 +19,7 @@ from shared.calling.results import require_elementwise, require_same_shape, scat
 from shared.calling.seeds import one_of
 from shared.calling.transformed import transformed
 from shared.calling.tree import Structure, unflatten
-from shared.core.primitive import Like
+from shared.core.edges import Like
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -14,9 +14,9 @@ import numpy as np
 from shared.calling.arguments import as_leaf
 from shared.calling.seeds import floating, is_complex
 from shared.calling.tree import Structure, unflatten
+from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
-from shared.core.primitive import Like
 from shared.rules.special import stop_gradient
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from shared.calling.tree import flatten, unflatten
 from shared.core.duck_array import DuckArray
+from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
-from shared.core.primitive import Like
 from shared.rules.special import stop_gradient
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from shared.core.duck_array import DuckArray, seed_of
+from shared.core.edges import Like
 from shared.core.levels import Tracer
-from shared.core.primitive import Like
 
 
 def zero_like(leaf: Any) -> Any:

@@ -1,24 +1,21 @@
 """What a primitive is: an operation whose derivative is known, as the linear maps of its arguments.
 
-With respect to one argument the derivative of a primitive is a linear map; an `Edge` is that map: `push` applies it to
-a tangent (forward mode), `pull` applies its transpose to a cotangent (reverse mode), and both read the same few values
-`kept` from the evaluation.  This module knows neither how primitives are declared (`shared.core.registry`), nor any
-calculus (`shared.rules`), nor any engine.
+A primitive has an edge (`shared.core.edges`) for each argument with a derivative, and says which linear maps one
+evaluation has (`Primitive.linear_maps`): all that transposes or pushes reads them from there.  This module knows
+neither how primitives are declared (`shared.core.registry`), nor any calculus (`shared.rules`), nor any engine.
 """
 
 from __future__ import annotations
 
-import inspect
-import math
 import pickle
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shared.core.edges import EVERYTHING, OUT, Edge, Like, differs
 from shared.core.errors import RegistrationError, unsupported_keyword
 from shared.core.facets import (
     MEMORY,
@@ -32,163 +29,14 @@ from shared.core.facets import (
     each,
     require_word,
 )
-from shared.core.levels import Tracer, bind, current_recording
+from shared.core.levels import Tracer, bind
+from shared.core.parameters import all_parameters
 from shared.core.visible import one_line, shown
 
 if TYPE_CHECKING:
     from shared.core.facets import Memory
 
 Function = Callable[..., Any]
-
-#: Position of a primitive's output among the values that a rule may name; arguments have positions 0, 1, 2, ...
-OUT = -1
-
-#: What an edge keeps that needs every argument: their values, a `Like` in place of its own, and the keywords.
-EVERYTHING = ("everything",)
-
-#: A cotangent of one number may be a Python number; rules that move elements need NumPy's attributes of it.
-PYTHON_NUMBERS = frozenset((int, float, complex, bool))
-
-
-class Like:
-    """Shape and dtype of a value that is not kept.  `dtype` is None for a Python scalar, which is weakly typed.
-
-    >>> Like(np.ones((2, 3), np.float32))
-    Like((2, 3), float32)
-    """
-
-    __slots__ = ("dtype", "is_complex", "shape")
-
-    def __init__(self, value: Any):
-        try:
-            self.shape: tuple[int, ...] = value.shape
-            self.dtype: np.dtype[Any] | None = value.dtype
-        except AttributeError:
-            # A Python number has neither: it has no axes, and takes the dtype of whatever it meets.
-            self.shape, self.dtype = (), None
-            #: set of a Python number only
-            self.is_complex = isinstance(value, complex)
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    def zeros(self) -> np.ndarray:
-        """A fresh array of zeros of this shape and dtype."""
-        return np.zeros(self.shape, np.float64 if self.dtype is None else self.dtype)
-
-    def __repr__(self) -> str:
-        return f"Like({self.shape}, {self.dtype or 'weak'})"
-
-
-class Edge:
-    """The linear map that a primitive is with respect to one argument.
-
-    `keep` says which values the map needs: None, one position (`OUT` or an argument's), a tuple of them, or EVERYTHING.
-    `pull(cotangent, kept)` is the transpose, `push(tangent, kept)` the map.  `fitted` is the same edge for an argument
-    that was broadcast or promoted: its `kept` is (Like of the argument, kept, Like of the output).
-
-    Where `pull` or `push` is None, a sweep (`shared.core.sweep`) leaves it to `backward` or `forward`.  Those of a
-    primitive whose transpose is given in accumulating form, `accumulate(accumulator, cotangent, kept)`, add in place,
-    which costs the size of the cotangent and not that of the argument; the few records that are no operations (an
-    independent variable, an assignment) have their own.
-    """
-
-    __slots__ = ("accumulate", "fitted", "keep", "pull", "push")
-
-    #: whether a sweep backwards comes to it even if no cotangent does
-    always = False
-
-    def __init__(
-        self,
-        keep: Any,
-        pull: Function | None,
-        push: Function | None,
-        accumulate: Function | None = None,
-    ):
-        self.keep = keep
-        self.pull = pull
-        self.push = push
-        self.accumulate = accumulate
-        self.fitted: Edge | None = None
-
-    def backward(self, sweep: Any, cotangent: Any, kept: Any, parent: int) -> None:
-        """Pass a cotangent on to the node `parent` of a sweep backwards."""
-        assert self.accumulate is not None
-        accumulator = sweep.accumulator(parent, kept[0])
-        sweep.cotangents[parent] = self.accumulate(accumulator, cotangent, kept)
-        sweep.owned.add(parent)
-
-    def forward(self, sweep: Any, node: int, kept: Any, parent: int, position: int) -> None:
-        """Pass the tangent of the node `parent` on to `node`, where `position` is that of this record."""
-        raise NotImplementedError
-
-
-def fit(cotangent: Any, like: Like) -> Any:
-    """Undo broadcasting and promotion: sum `cotangent` to the shape of `like`, and return it in its dtype.
-
-    This is the only place that does so (the transpose of NumPy's broadcasting is a sum over the stretched axes; of a
-    promotion from real to complex, the real part).
-
-    >>> fit(np.ones((4, 3)), Like(np.ones((3, ), np.float32)))
-    array([4., 4., 4.], dtype=float32)
-    """
-    shape = like.shape
-    if cotangent.__class__ in PYTHON_NUMBERS:
-        cotangent = np.asarray(cotangent)[()]
-    if cotangent.shape != shape:
-        extra = cotangent.ndim - len(shape)
-        if extra > 0:
-            cotangent = np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
-        if cotangent.shape != shape:
-            given = cotangent.shape
-            stretched = tuple([k for k, n in enumerate(shape) if n == 1 and given[k] != 1])
-            cotangent = np.add.reduce(cotangent, axis=stretched, keepdims=True)
-    dtype = like.dtype
-    if dtype is None:
-        return cotangent.real if cotangent.dtype.kind == "c" and not like.is_complex else cotangent
-    found = cotangent.dtype
-    if found is not dtype and found != dtype:
-        if found.kind == "c" and dtype.kind != "c":
-            cotangent = np.real(cotangent)
-        cotangent = cotangent.astype(dtype)
-    return cotangent
-
-
-def differs(value: Any, out: Any) -> bool:
-    """Whether an argument was broadcast or promoted on its way to `out`, so that its cotangent has to be fitted."""
-    if getattr(value, "shape", ()) != getattr(out, "shape", ()):
-        return True
-    dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
-    if dtype is None or promoted is None:
-        # A Python number is weak, so it is promoted only from real to complex.
-        return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
-    return bool(dtype != promoted)
-
-
-def stretch(tangent: Any, like: Like) -> Any:
-    """Broadcast and promote `tangent` to the shape and dtype of `like`: what `fit` is the transpose of."""
-    if getattr(tangent, "shape", ()) != like.shape:
-        tangent = np.broadcast_to(tangent, like.shape)
-    if like.dtype is not None and getattr(tangent, "dtype", None) != like.dtype:
-        tangent = tangent.astype(like.dtype) if hasattr(tangent, "astype") else like.dtype.type(tangent)
-    return tangent
-
-
-def fitted(edge: Edge) -> Edge:
-    pull, push = edge.pull, edge.push
-    assert pull is not None and push is not None
-    twin = Edge(
-        edge.keep,
-        lambda c, kept: fit(pull(c, kept[1]), kept[0]),
-        lambda t, kept: stretch(push(t, kept[1]), kept[2]),
-    )
-    twin.fitted = twin
-    return twin
 
 
 class Primitive:
@@ -303,7 +151,7 @@ class Primitive:
         def __getattr__(self, name: str) -> Any:
             if name != "parameters":
                 raise AttributeError(f"a primitive has no attribute {name!r}")
-            self.parameters = _parameters(self.function)
+            self.parameters = all_parameters(self.function)
             return self.parameters
 
     def _set_facets(
@@ -503,76 +351,3 @@ def _is_importable(*functions: Any) -> bool:
     except (pickle.PicklingError, AttributeError, TypeError):
         return False
     return True
-
-
-class Composite:
-    """A function given in terms of others: nothing to differentiate of its own."""
-
-    __slots__ = ("form", "function", "name", "refused", "rewrite")
-    elementwise = is_binary = is_question = False
-
-    def __init__(self, function: Function, rewrite: Function):
-        self.function = function
-        self.rewrite = rewrite
-        #: what it is called where people read it
-        self.name: str = one_line(getattr(function, "__name__", repr(function)))
-        self.form = "composite"
-        #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
-        self.refused: list[tuple[int, str]] = []
-        annotations = rewrite.__annotations__
-        if "None" in annotations.values():
-            positional, by_keyword = parameters_of(rewrite)
-            places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
-            self.refused = [(k, name) for k, name in places if annotations.get(name) == "None"]
-
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for k, name in self.refused:
-            value = args[k] if k < len(args) else kwargs.get(name)
-            if value is not None and value is not np._NoValue and not (name == "where" and value is True):
-                raise unsupported_keyword(self.name, name)
-        recording = current_recording()
-        if recording is not None:
-            args, kwargs = recording.among(self.function, args, kwargs)
-        return self.rewrite(*args, **kwargs)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.call(args, kwargs)
-
-    def __repr__(self) -> str:
-        return f"<composite {self.name}>"
-
-
-def parameters_of(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of a function's positional parameters, and of those that are taken by keyword alone.
-
-    Of a function in Python they are read off its code, in a twentieth of the time of `inspect.signature`: that is
-    most of what an import of the tables takes.  Raises ValueError for a function written in C that does not say.
-
-    >>> parameters_of(lambda x, y=1, *rest, axis=None, **more: x)
-    (('x', 'y', 'rest'), ('axis', 'more'))
-    """
-    plain = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
-    if isinstance(plain, FunctionType) and not hasattr(plain, "__signature__"):
-        code = plain.__code__
-        names, first, flags = code.co_varnames, code.co_argcount, code.co_flags
-        last = first + code.co_kwonlyargcount
-        rest = last + bool(flags & inspect.CO_VARARGS)
-        more = rest + bool(flags & inspect.CO_VARKEYWORDS)
-        return names[:first] + names[last:rest], names[first:last] + names[rest:more]
-    found = inspect.signature(function).parameters.values()
-    by_keyword = [p.name for p in found if p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
-    return tuple(p.name for p in found if p.name not in by_keyword), tuple(by_keyword)
-
-
-def _parameters(function: Function) -> tuple[str, ...]:
-    if isinstance(function, np.ufunc):
-        return tuple(f"x{k + 1}" for k in range(function.nin))
-    if isinstance(function, BuiltinFunctionType):
-        # As "($module, a, b, /)"; a function written in C need not say.
-        names = (getattr(function, "__text_signature__", None) or "").strip("()").split(",")
-        return tuple(name for part in names if (name := part.partition("=")[0].strip()).isidentifier())
-    try:
-        positional, by_keyword = parameters_of(function)
-        return positional + by_keyword
-    except ValueError:  # a function written in C that does not say
-        return ()

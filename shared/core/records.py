@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.edges import Edge, Like, differs
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
-from shared.core.primitive import Edge, Like, Primitive, differs
+from shared.core.primitive import Primitive
 from shared.core.updates import map_to_before, map_to_value
 
 _ndarray = np.ndarray

@@ -16,28 +16,61 @@ knows no calculus (the tables are in `shared.rules`) and no engine.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from shared.core.errors import RegistrationError
-from shared.core.primitive import (
-    EVERYTHING,
-    OUT,
-    PYTHON_NUMBERS,
-    Composite,
-    Edge,
-    Function,
-    Primitive,
-    fitted,
-    parameters_of,
-)
+from shared.core.edges import EVERYTHING, OUT, PYTHON_NUMBERS, Edge, fitted
+from shared.core.errors import RegistrationError, unsupported_keyword
+from shared.core.levels import current_recording
+from shared.core.parameters import parameters_of
+from shared.core.primitive import Function, Primitive
+from shared.core.visible import one_line
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from shared.core.facets import Facets
+
+
+class Composite:
+    """A function given in terms of others: nothing to differentiate of its own."""
+
+    __slots__ = ("form", "function", "name", "refused", "rewrite")
+    elementwise = is_binary = is_question = False
+
+    def __init__(self, function: Function, rewrite: Function):
+        self.function = function
+        self.rewrite = rewrite
+        #: what it is called where people read it
+        self.name: str = one_line(getattr(function, "__name__", repr(function)))
+        self.form = "composite"
+        #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
+        self.refused: list[tuple[int, str]] = []
+        annotations = rewrite.__annotations__
+        if "None" in annotations.values():
+            positional, by_keyword = parameters_of(rewrite)
+            places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
+            self.refused = [(k, name) for k, name in places if annotations.get(name) == "None"]
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for k, name in self.refused:
+            value = args[k] if k < len(args) else kwargs.get(name)
+            if value is not None and value is not np._NoValue and not (name == "where" and value is True):
+                raise unsupported_keyword(self.name, name)
+        recording = current_recording()
+        if recording is not None:
+            args, kwargs = recording.among(self.function, args, kwargs)
+        return self.rewrite(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<composite {self.name}>"
+
 
 #: Every function with a rule, keyed by the function that users call (NumPy's own, or a library's).
 REGISTRY: dict[Any, Primitive | Composite] = {}

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from shared.core.assignment import ViewOf
+from shared.core.edges import Like
 from shared.core.errors import DifferentiationError, stopped_halfway
-from shared.core.primitive import Like
 from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
 from shared.core.updates import ARRAYS
 from shared.core.writing import duplicate

@@ -14,7 +14,7 @@ import numpy as np
 
 from shared.core.assignment import SETITEM, UpdatePrimitive, located
 from shared.core.duck_array import DuckArray
-from shared.core.primitive import Edge, Like, fit
+from shared.core.edges import Edge, Like, fit
 from shared.core.writing import duplicate, read, winners, write
 
 ARRAYS = (np.ndarray, DuckArray)

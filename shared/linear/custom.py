@@ -26,6 +26,7 @@ from shared.calling.seeds import has_derivative, is_complex
 from shared.calling.transformed import own_name
 from shared.calling.tree import LEAF, Structure, flatten, unflatten
 from shared.core.duck_array import DuckArray, highest
+from shared.core.edges import Like
 from shared.core.errors import (
     ClosedLevelError,
     LeafTypeError,
@@ -36,7 +37,6 @@ from shared.core.errors import (
     user_line,
 )
 from shared.core.levels import Level, Tracer, attempt
-from shared.core.primitive import Like
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import one_line
 from shared.linear.transposition import LinearMap, zero_of

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.duck_array import DuckArray
-from shared.core.primitive import Like
+from shared.core.edges import Like
 
 #: An array is remembered as this many sums; one that is no longer, number by number.
 SUMS = 64

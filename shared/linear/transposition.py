@@ -18,7 +18,7 @@ from shared.calling.results import require_numbers
 from shared.calling.seeds import floating
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.duck_array import DuckArray
-from shared.core.primitive import Like
+from shared.core.edges import Like
 from shared.core.sweep import Backward
 from shared.linear.linearity import CONSTANT, ZERO, LinearValue, Transposition, is_zero
 

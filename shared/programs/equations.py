@@ -15,8 +15,9 @@ import numpy as np
 
 from shared.core.assignment import ADD_AT, SETITEM, NestedIndex, UpdatePrimitive
 from shared.core.constants import as_kind
+from shared.core.edges import Edge, fitted
 from shared.core.facets import FREE
-from shared.core.primitive import Edge, Primitive, fitted
+from shared.core.primitive import Primitive
 from shared.core.registry import internal_constant
 from shared.core.visible import one_line
 from shared.core.writing import duplicate, write

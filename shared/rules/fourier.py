@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shared.core.edges import Like, fit
 from shared.core.facets import Count, CountRule, later, of_array, size_of
-from shared.core.primitive import Like, Primitive, fit
+from shared.core.primitive import Primitive
 from shared.core.registry import composite, multilinear
 from shared.rules.shapes import PAD
 

@@ -18,10 +18,10 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.assignment import ADD_AT, UpdatePrimitive
 from shared.core.duck_array import DuckArray
+from shared.core.edges import PYTHON_NUMBERS
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import MOVE
 from shared.core.levels import Tracer
-from shared.core.primitive import PYTHON_NUMBERS
 from shared.core.registry import composite, multilinear
 from shared.core.writing import read, write
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import Count, CountRule, of_array, size_of, with_rank
-from shared.core.primitive import Like, Primitive, fit
+from shared.core.primitive import Primitive
 from shared.core.registry import composite, constant, internal_constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import Count, size_of, with_rank
-from shared.core.primitive import Like, fit
 from shared.core.registry import composite, multilinear, multilinear_in_all
 from shared.rules.reductions import strong, unwrapped
 from shared.rules.shapes import PAD

@@ -27,8 +27,8 @@ from shared.core.facets import (
     size_of,
 )
 from shared.core.levels import Tracer
-from shared.core.primitive import Composite, Primitive
-from shared.core.registry import alias, composite, constant, elementwise, multilinear, rule
+from shared.core.primitive import Primitive
+from shared.core.registry import Composite, alias, composite, constant, elementwise, multilinear, rule
 
 Axis = int | tuple[int, ...] | None
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.duck_array import DuckArray
+from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import FREE, MOVE, NOTHING, Count, Jointly, align, flattened, is_truth, later, of_array, size_of
-from shared.core.primitive import Like, fit
 from shared.core.registry import (
     composite,
     constant,

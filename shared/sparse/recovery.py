@@ -18,8 +18,8 @@ from shared.calling.arguments import Argnums, Selection
 from shared.calling.derived import Evaluation
 from shared.calling.seeds import floating, is_complex
 from shared.core.duck_array import DuckArray
+from shared.core.edges import Like
 from shared.core.errors import ImpureFunctionError, LeafTypeError, ShapeError, user_line
-from shared.core.primitive import Like
 from shared.sparse.colouring import Colouring, colour
 from shared.sparse.pattern import Pattern, as_pattern, as_sparse, require_complete
 from shared.sparse.sparsity import jacobian_pattern

@@ -22,9 +22,10 @@ from shared.calling.seeds import has_derivative
 from shared.calling.tree import flatten, tree_map
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, located
 from shared.core.duck_array import DuckArray, highest, operand
+from shared.core.edges import Like
 from shared.core.errors import TracerConversionError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
-from shared.core.primitive import Like, Primitive
+from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
 from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write

@@ -19,9 +19,10 @@ import dualad
 import reversead
 from shared import REGISTRY, RegistrationError, count_operations, rule, sigmoid, stop_gradient, tree_map
 from shared.batching.vmap import vmap
+from shared.core.edges import Like
 from shared.core.errors import ClosedLevelError, LeafTypeError, LinearityError, ShapeError
 from shared.core.facets import Jointly
-from shared.core.primitive import Composite, Like
+from shared.core.registry import Composite
 from shared.linear import linearity
 from shared.linear.transposition import LinearMap, linear_transpose
 

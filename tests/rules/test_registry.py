@@ -37,7 +37,8 @@ from shared import REGISTRY, composite, elementwise, multilinear, rule
 from shared.calling.tree import flatten, tree_map
 from shared.core.duck_array import UFUNC_METHODS, DuckArray
 from shared.core.levels import Tracer
-from shared.core.primitive import Composite, Primitive
+from shared.core.primitive import Primitive
+from shared.core.registry import Composite
 from shared.rules.special import STOP_GRADIENT
 
 FORMS = ("elementwise", "multilinear", "rule", "composite", "constant")

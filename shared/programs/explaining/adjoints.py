@@ -16,8 +16,8 @@ import numpy as np
 from shared.calling.arguments import as_leaf, in_dtype_of, same_structure
 from shared.calling.tree import unflatten
 from shared.core.assignment import SETITEM
+from shared.core.edges import Like
 from shared.core.errors import LeafTypeError, ShapeError, user_line
-from shared.core.primitive import Like
 from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
 from shared.core.updates import map_to_value
 from shared.core.visible import one_line

@@ -13,8 +13,8 @@ import numpy as np
 
 from shared.calling.arguments import in_dtype_of
 from shared.calling.tree import flatten
+from shared.core.edges import PYTHON_NUMBERS, Like, stretch
 from shared.core.errors import LeafTypeError, ShapeError, user_line
-from shared.core.primitive import PYTHON_NUMBERS, Like, stretch
 from shared.core.writing import duplicate, write
 from shared.programs.equations import Equation, Write, nested_index
 from shared.programs.explaining.evaluation import Evaluated, has_derivative
