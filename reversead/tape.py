@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reversead import multi_output
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
@@ -215,7 +214,10 @@ class Tape(Records):
         self.settings = settings
 
     def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        return multi_output.call_custom(self, function, leaves, structure, static)
+        # Loaded when the first such function is met: it is made of variables, and most programs have none.
+        from reversead.multi_output import call_custom
+
+        return call_custom(self, function, leaves, structure, static)
 
     def join(self, array: Any, inner: Level) -> None:
         if self.checkpoints is None:

@@ -1,23 +1,22 @@
 """The duck array: an object that NumPy code takes for an array, and that binds every operation to its level.
 
-It answers NumPy's two protocols (`__array_ufunc__`, `__array_function__`), so users differentiate plain NumPy code,
-and refuses what would silently drop a derivative (`float(x)`, `np.array([x])`, `out=`).  It knows no calculus, and
-nothing of what a level does with an operation: an engine is a subclass that says so in `process` and `update`.  How
-assignments write is in `shared.core.writing`, views are in `shared.core.views`; operators and methods are filled in by
-`shared.rules.operators`.
+It answers NumPy's two protocols (`__array_ufunc__`, `__array_function__`), so users differentiate plain NumPy code.  It
+knows no calculus, and nothing of what a level does with an operation: an engine is a subclass that says so in `process`
+and `update`.  Shapes, dtypes and what is refused are in `shared.core.described`, how assignments write is in
+`shared.core.writing`, views are in `shared.core.views`; `shared.rules.operators` fills in operators and methods.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, cast
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
-from shared.core.errors import closed, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
+from shared.core.described import Described
+from shared.core.errors import closed, no_rule, stopped_halfway, unsupported_keyword, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -37,7 +36,7 @@ _PLAIN = (*_NUMBERS, np.ndarray)
 CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
 
 
-class DuckArray(Tracer):
+class DuckArray(Described):
     """A traced value: `primal` is what it stands for, a plain value or a tracer of a lower level."""
 
     __slots__ = ("primal",)
@@ -152,91 +151,6 @@ class DuckArray(Tracer):
         filled[...] = fill_value
         return filled
 
-    # --- what would drop a derivative ---
-
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise not_a_number(
-            "a plain NumPy array",
-            "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
-            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to, of all that may "
-            "vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
-        )
-
-    def __float__(self) -> NoReturn:
-        raise not_a_number(
-            "a plain float",
-            "Fill an array that was made with np.zeros_like(x) or np.zeros(n, like=x), of all the x that may vary "
-            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
-            "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
-        )
-
-    __complex__ = __float__
-
-    def __index__(self) -> NoReturn:
-        raise not_a_number(
-            "a plain integer", "An index or a count has no derivative: write int(stop_gradient(x)) for its value."
-        )
-
-    __int__ = __index__
-
-    def __round__(self, digits: int | None = None) -> NoReturn:
-        raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise not_a_number("a pickle", "Send plain arrays to another process, and differentiate there.")
-
-    def __bool__(self) -> bool:
-        return bool(self.primal)
-
-    # --- shape and type, which carry no derivative ---
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        primal = self.primal
-        return () if type(primal) is float or type(primal) is complex else primal.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype; of a Python number, the one NumPy gives it by itself."""
-        primal = self.primal
-        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))
-
-    @property
-    def is_array(self) -> bool:
-        """Whether it has NumPy's array meaning under assignment; what stands for a number does not."""
-        primal = self.primal
-        return primal.is_array if isinstance(primal, DuckArray) else not isinstance(primal, _NUMBERS)
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        shape = self.shape
-        if not shape:
-            raise TypeError("len() of a scalar has no meaning")
-        return shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise TypeError("iteration over a scalar has no meaning")
-        return (cast(Any, self)[k] for k in range(len(self)))
-
-    def __contains__(self, item: Any) -> bool:
-        return bool(np.any(self == item))
-
     # --- assignment, with NumPy's meaning ---
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -284,15 +198,6 @@ class DuckArray(Tracer):
             _spoil_if_stopped(self, error)
             raise
         return self
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.primal!r}, level {self.level.number})"
-
-    def __str__(self) -> str:
-        return f"{type(self).__name__}({self.primal})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.primal, spec) if spec else str(self)
 
 
 def conformed(derivative: Any, leaf: Any) -> Any:

@@ -73,7 +73,7 @@ class Edge:
     independent variable, an assignment) have their own.
     """
 
-    __slots__ = ("accumulate", "fitted", "keep", "pull", "push")
+    __slots__ = ("accumulate", "fitted", "keep", "owner", "pull", "push")
 
     #: whether a sweep backwards comes to it even if no cotangent does
     always = False
@@ -90,6 +90,14 @@ class Edge:
         self.push = push
         self.accumulate = accumulate
         self.fitted: Edge | None = None
+        #: the name of the primitive that it belongs to, and of which argument, for people who look at records
+        self.owner: tuple[str, int | str] | None = None
+
+    def __repr__(self) -> str:
+        if self.owner is None:
+            return f"<edge {type(self).__name__.strip('_')}>"
+        name, k = self.owner
+        return f"<edge of {name}, {k if isinstance(k, str) else f'argument {k}'}>"
 
     def backward(self, sweep: Any, cotangent: Any, kept: Any, parent: int) -> None:
         """Pass a cotangent on to the node `parent` of a sweep backwards."""

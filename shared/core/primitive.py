@@ -7,14 +7,13 @@ neither how primitives are declared (`shared.core.registry`), nor any calculus (
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shared.core import pickling
 from shared.core.edges import EVERYTHING, OUT, Edge, Like, differs
 from shared.core.errors import RegistrationError, unsupported_keyword
 from shared.core.facets import (
@@ -31,7 +30,7 @@ from shared.core.facets import (
 )
 from shared.core.levels import Tracer, bind
 from shared.core.parameters import all_parameters
-from shared.core.visible import one_line, shown
+from shared.core.visible import one_line
 
 if TYPE_CHECKING:
     from shared.core.facets import Memory
@@ -144,7 +143,17 @@ class Primitive:
         self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
-        _KNOWN[function, self.raw] = self
+        self._name_edges()
+        pickling.note(self)
+
+    def _name_edges(self) -> None:
+        for edges in (self.edges, self.factored, (self.common,)):
+            for k, edge in enumerate(edges):
+                # Those of an operator are those of its function.
+                if edge is not None and edge.owner is None:
+                    edge.owner = self.name, "common factor" if edge is self.common else k
+                    if edge.fitted is not None:
+                        edge.fitted.owner = edge.owner
 
     if not TYPE_CHECKING:  # which would take any attribute for one of these
 
@@ -187,19 +196,7 @@ class Primitive:
         return f"<primitive {self.name} ({self.form})>"
 
     def __reduce__(self) -> Any:
-        # Edges are closures, so a primitive pickles as what it was declared by, or else as the name that it has.
-        if _KNOWN.get((self.function, self.raw)) is self and _is_importable(self.function, self.raw):
-            return (known_primitive, (self.function, self.raw))
-        module = getattr(self.function, "__module__", None) or ""
-        for name, value in vars(sys.modules.get(module, pickle)).items():
-            if value is self:
-                return (named_primitive, (module, name))
-            if isinstance(value, list) and any(entry is self for entry in value):
-                return (named_primitive, (module, name, value.index(self)))
-        raise pickle.PicklingError(
-            f"the primitive {self.name} cannot be pickled, because its function {shown(self.function)} cannot be "
-            "imported by its name: define that, or the primitive itself, at the top level of a module"
-        )
+        return pickling.reduced(self)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
@@ -317,37 +314,8 @@ class Primitive:
         return total
 
 
-#: Every primitive, by its function and by what evaluates it: an operator's twin differs from a ufunc in that alone.
-_KNOWN: dict[tuple[Any, Any], Primitive] = {}
-
-
-def known_primitive(function: Any, evaluate: Any) -> Primitive:
-    """The primitive that was declared of a function: what a pickled one is loaded by."""
-    found = _KNOWN.get((function, evaluate))
-    if found is None:
-        raise pickle.UnpicklingError(
-            f"no primitive is declared of {shown(function)}: import the module that declares it before unpickling"
-        )
-    return found
-
-
-def named_primitive(module: str, name: str, place: int | None = None) -> Primitive:
-    """The primitive of that name in a module, or at a place in the list of that name."""
-    found: Any = getattr(import_module(module), name)
-    primitive: Primitive = found if place is None else found[place]
-    return primitive
-
-
 def _is_of_two_alike(function: Any) -> bool:
     """Whether a function is a ufunc of two arguments of one dtype: np.ldexp takes an integer beside its float."""
     return (
         isinstance(function, np.ufunc) and function.nin == 2 and any(types[0] == types[1] for types in function.types)
     )
-
-
-def _is_importable(*functions: Any) -> bool:
-    try:
-        pickle.dumps(functions)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return True

@@ -163,12 +163,12 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
 
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         kind = out.__class__
-        # Of two floats nothing can have been broadcast or promoted; of arrays it shows in shape and dtype.
-        fits = exempt or kind is float or kind is _float64
+        # Numbers of the result's own class cannot have been broadcast or promoted; of arrays shape and dtype show it.
+        fits = exempt or kind is float
         values = (x, y, None, out)
         if j >= 0 and second is not None:
             if common is not None and i >= 0:
-                if not fits or shared is None:
+                if shared is None or not (fits or kind is x.__class__ is y.__class__ is _float64):
                     return record_primitive(level, primitive, out, (x, y), (i, j), {})
                 a, place_a, b, place_b, place_common = shared
                 node = level.count

@@ -17,6 +17,7 @@ from registry_samples import Sample
 import dualad
 import reversead
 from dualad import Dual
+from shared.core.described import Described
 from shared.core.duck_array import DuckArray
 from shared.rules import operators
 
@@ -184,7 +185,9 @@ def test_a_method_that_is_missing_says_what_to_use(name):
 def test_every_method_and_operator_has_a_call():
     operators_of_python = {f"__{prefix}{name.strip('_')}__" for name in dir(operator) for prefix in ("", "r", "i")}
     operators_of_python -= {"__doc__"}
-    given = {name for name in vars(DuckArray) if not name.startswith("_") or name in operators_of_python}
+    given = {
+        name for name in (*vars(DuckArray), *vars(Described)) if not name.startswith("_") or name in operators_of_python
+    }
     missing = (given | set(operators.ARRAY_METHODS)) - set(CALLS) - set(IN_PLACE) - OWN - REFUSED - MISSING - LOGICAL
     assert not missing, f"no call of {sorted(missing)} in CALLS or IN_PLACE"
 

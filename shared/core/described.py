@@ -1,0 +1,121 @@
+"""What a traced value answers without its level: shape, dtype, length, text; and what it refuses to become.
+
+A shape and a dtype carry no derivative.  A plain float or array would drop one silently, so each is an error that says
+what to write instead.  This module knows nothing of operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from shared.core.errors import not_a_number
+from shared.core.levels import Tracer
+
+_NUMBERS = (int, float, complex, np.generic)
+
+
+class Described(Tracer):
+    """The part of a duck array that is read off what it stands for, `primal`, or refused."""
+
+    __slots__ = ()
+    primal: Any
+
+    # --- what would drop a derivative ---
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise not_a_number(
+            "a plain NumPy array",
+            "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
+            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to, of all that may "
+            "vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain float",
+            "Fill an array that was made with np.zeros_like(x) or np.zeros(n, like=x), of all the x that may vary "
+            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
+            "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
+        )
+
+    __complex__ = __float__
+
+    def __index__(self) -> NoReturn:
+        raise not_a_number(
+            "a plain integer", "An index or a count has no derivative: write int(stop_gradient(x)) for its value."
+        )
+
+    __int__ = __index__
+
+    def __round__(self, digits: int | None = None) -> NoReturn:
+        raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_a_number("a pickle", "Send plain arrays to another process, and differentiate there.")
+
+    def __bool__(self) -> bool:
+        return bool(self.primal)
+
+    # --- shape and type, which carry no derivative ---
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        primal = self.primal
+        return () if type(primal) is float or type(primal) is complex else primal.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype; of a Python number, the one NumPy gives it by itself."""
+        primal = self.primal
+        return primal.dtype if hasattr(primal, "dtype") else np.dtype(type(primal))
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it has NumPy's array meaning under assignment; what stands for a number does not."""
+        primal = self.primal
+        return primal.is_array if isinstance(primal, Described) else not isinstance(primal, _NUMBERS)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a scalar has no meaning")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a scalar has no meaning")
+        return (cast(Any, self)[k] for k in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- text ---
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.primal!r}, level {self.level.number})"
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self.primal})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.primal, spec) if spec else str(self)
