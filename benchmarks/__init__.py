@@ -1,6 +1,6 @@
 """What the engines cost: an asv suite, the command `python -m benchmarks`, and what both of them measure.
 
-Importing this package measures nothing. It asks for one BLAS thread, which works as long as NumPy has not
+Importing this package measures nothing.  It asks for one BLAS thread, which works as long as NumPy has not
 been imported before: with several, a figure says more about the scheduling of the matrix library than about
 the engines.
 """

@@ -1,7 +1,7 @@
 """`python -m benchmarks`: both engines on the handwritten digits, and the cost of a gradient by its inputs.
 
 First one gradient is taken in four ways and compared; then networks of growing size are timed and counted,
-which ends in a table, the fitted exponents and a picture. This module reads the command line and puts the
+which ends in a table, the fitted exponents and a picture.  This module reads the command line and puts the
 parts together; it measures and draws nothing itself.
 """
 
@@ -27,17 +27,17 @@ MODES_OF_ENGINE = {
     "reversead": ("function", "reverse"),
     "dualad": ("function", "forward", "batched forward"),
 }
+#: Of the network on the digits: 1,210 or 160 parameters, so that as many forward passes take seconds.
 HIDDEN_UNITS, QUICK_HIDDEN_UNITS = 16, 2
-"""Of the network on the digits: 1,210 or 160 parameters, so that as many forward passes take seconds."""
 
+#: Without asv's largest network, whose gradient in one direction at a time takes as long as all the others.
 LOG2_INPUTS = workloads.LOG2_INPUTS[:-1]
-"""Without asv's largest network, whose gradient in one direction at a time takes as long as all the others."""
 
 QUICK_IMAGES = 200
 QUICK_LOG2_INPUTS = (5, 6, 7)
 SAVED_RESULTS = Path(__file__).resolve().parent.parent / ".asv" / "results"
+#: Columns that the widest table needs; rich assumes 80 when the output is a file or a pipe.
 NARROWEST = 90
-"""Columns that the widest table needs; rich assumes 80 when the output is a file or a pipe."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """The real data: the loss gradient of a network on handwritten digits, taken in every way and compared.
 
 The digits are the 1,797 images of 8 by 8 pixels that scikit-learn carries (E. Alpaydin and C. Kaynak, Optical
-Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998). This module knows nothing of tables
+Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998).  This module knows nothing of tables
 and pictures.
 """
 
@@ -22,12 +22,12 @@ from shared.networks.mlp import MLP
 BY_HAND = "backprop by hand"
 FINITE_DIFFERENCES = "finite differences"
 
+#: What two exact derivatives may differ by, relative to the largest entry: thousands of rounding units.
 ROUNDING_BOUND = 1e-12
-"""What two exact derivatives may differ by, relative to the largest entry: thousands of rounding units."""
 
+#: What forward differences may differ by: rounding over their step is 1e-8 of the loss, not of its gradient, whose
+#: largest entry is some hundred times smaller.
 DIFFERENCE_BOUND = 1e-5
-"""What forward differences may differ by: rounding over their step is 1e-8 of the loss, not of its gradient,
-whose largest entry is some hundred times smaller."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return images / 16.0, labels
 
 
+#: What each differentiating mode is called here.
 WAYS = {
     "reverse": "reversead",
     "forward": "dualad, one by one",
     "batched forward": "dualad, batched",
 }
-"""What each differentiating mode is called here."""
 
 
 class Comparison:

@@ -1,8 +1,8 @@
 """The speed workloads: plain NumPy functions, each beside its derivative as one writes it well by hand.
 
 The hand-written derivative is the speed limit: it does the same arithmetic with no bookkeeping, so the ratio
-of an engine's time to it is what automatic differentiation costs. Here are gradients and one direction;
-matrices and second derivatives are in `benchmarks.handwritten_matrices`. This module knows no engine and no
+of an engine's time to it is what automatic differentiation costs.  Here are gradients and one direction;
+matrices and second derivatives are in `benchmarks.handwritten_matrices`.  This module knows no engine and no
 clock, and allocates nothing before a problem is made; `benchmarks.speed_table` chooses the sizes.
 """
 
@@ -20,8 +20,8 @@ from shared.networks.mlp import MLP
 
 FloatArray = NDArray[np.floating[Any]]
 
+#: How many primitive operations one round of `chain` makes.
 OPERATIONS_A_ROUND = 8
-"""How many primitive operations one round of `chain` makes."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Problem:
 
     `by_hand(*arguments)` returns what the workload's way of differentiating returns: the value and the gradient in
     the first argument; of a jvp the value and the tangent; a Jacobian, a Hessian, a product with a Hessian, or the
-    gradients of all examples alone. Where one direction is asked for, the arguments are the primal and that
+    gradients of all examples alone.  Where one direction is asked for, the arguments are the primal and that
     direction, and `function` takes the primal alone.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     by_hand: Callable[..., Any]
+    #: Operations that `function` makes, where a cost per operation says something.
     operations: int | None = None
-    """Operations that `function` makes, where a cost per operation says something."""
+    #: Where `by_hand` is a second derivative: the gradient by hand, of which the tests take differences.
     gradient: Callable[..., Any] | None = None
-    """Where `by_hand` is a second derivative: the gradient by hand, of which the tests take differences."""
 
 
 # ----------------------------------------------------------------------------------- multilayer perceptrons
@@ -210,8 +210,8 @@ def rosenbrock(length: int) -> Problem:
     return Problem(rosenbrock_value, (np.random.default_rng(23).uniform(-1.5, 1.5, length),), rosenbrock_gradient)
 
 
+#: R T of the Helmholtz workload, kJ/mol at 300 K.
 GAS_CONSTANT_TIMES_TEMPERATURE = 8.314462618e-3 * 300.0
-"""R T of the Helmholtz workload, kJ/mol at 300 K."""
 ROOT_TWO = math.sqrt(2.0)
 
 

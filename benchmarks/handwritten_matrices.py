@@ -15,8 +15,8 @@ from shared.networks.losses import softmax_cross_entropy
 from shared.networks.mlp import MLP
 from shared.rules.special import softplus
 
+#: One pair (W, b) a layer: parameters of a network, a direction in their space, or a gradient.
 Layers = Sequence[tuple[FloatArray, FloatArray]]
-"""One pair (W, b) a layer: parameters of a network, a direction in their space, or a gradient."""
 
 # ---------------------------------------------------------------------------------------------- Jacobians
 

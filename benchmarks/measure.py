@@ -11,8 +11,8 @@ from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
+#: Seconds of one sample: quick calls are repeated until the cost of reading the clock no longer shows.
 SHORTEST_SAMPLE = 5e-4
-"""Seconds of one sample: quick calls are repeated until the cost of reading the clock no longer shows."""
 
 
 def interleaved_minimum(
@@ -21,8 +21,8 @@ def interleaved_minimum(
     """CPU seconds of one call of each task: the least over `rounds` turns of at least `seconds_each` seconds.
 
     The tasks take turns, so that a machine that slows down for a while slows all of them down; the minimum is
-    the sample that was disturbed least. CPU time, not elapsed time: another program on the same core is not
-    counted. The cyclic garbage collector stays as it is, on, as users run. A task that takes longer than
+    the sample that was disturbed least.  CPU time, not elapsed time: another program on the same core is not
+    counted.  The cyclic garbage collector stays as it is, on, as users run.  A task that takes longer than
     `seconds_each` is called once a turn, and one that takes ten times as long is called twice in all.
     """
     least: dict[Key, float] = {}
@@ -55,7 +55,7 @@ def peak_bytes(task: Callable[[], object]) -> int:
     """The most bytes that Python and NumPy held at once during one call of `task`, beyond those held before.
 
     The cyclic collector is off meanwhile, so that garbage in reference cycles counts as what it is, memory
-    that is still held. The first call of a task may fill caches, so one call goes before, unmeasured.
+    that is still held.  The first call of a task may fill caches, so one call goes before, unmeasured.
     """
     task()
     collecting = gc.isenabled()

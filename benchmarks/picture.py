@@ -35,11 +35,11 @@ STYLES = {
     "batched forward": Style("f and gradient, forward, batched directions", "#009E73", "v"),
 }
 
+#: What the picture says below its panels when both forward modes are in it.
 BATCHING = (
     "Batching carries many directions in every NumPy call: it saves time, and a constant factor of the operations.\n"
     "Counted, both forward gradients are one power of n steeper than f, and the reverse gradient is parallel to f."
 )
-"""What the picture says below its panels when both forward modes are in it."""
 
 
 def suffixes() -> set[str]:

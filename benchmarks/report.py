@@ -1,4 +1,4 @@
-"""The tables of `python -m benchmarks`, as rich draws them. This module measures nothing and knows no
+"""The tables of `python -m benchmarks`, as rich draws them.  This module measures nothing and knows no
 workload."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How the cost of a gradient grows with the number of inputs: measured now, or saved by asv earlier.
 
-This module knows nothing of tables and pictures. A saved result is asv's documented JSON (result files of
+This module knows nothing of tables and pictures.  A saved result is asv's documented JSON (result files of
 version 2), read without asv.
 """
 

@@ -1,8 +1,8 @@
 """`python -m benchmarks.speed`: what automatic differentiation costs beside the derivative written by hand.
 
 Each row of `benchmarks.speed_table` is timed as an engine differentiates it and as one writes it by hand (or
-as another way does it): in one process, in turns, Python's cyclic collector on, the least of many samples. The
-ratio of the two is what counts, since a slow machine slows both. This module knows nothing of how an engine
+as another way does it): in one process, in turns, Python's cyclic collector on, the least of many samples.  The
+ratio of the two is what counts, since a slow machine slows both.  This module knows nothing of how an engine
 works, and runs nothing at import.
 """
 
@@ -29,8 +29,8 @@ from shared.batching.vmap import vmap
 from shared.calling.tree import flatten, tree_map
 from shared.programs import compile
 
+#: Seconds a sample lasts at least, so that the collector's passes fall into samples and not between them.
 SHORTEST_SAMPLE = 0.01
-"""Seconds a sample lasts at least, so that the collector's passes fall into samples and not between them."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Measurement:
 
     name: str
     quantity: str
+    #: What the engine is compared with: the derivative by hand, or another way.
     reference: str
-    """What the engine is compared with: the derivative by hand, or another way."""
     reference_figure: float
     engine: float
     operations: int | None
@@ -130,6 +130,7 @@ def _compiled(derivative: Callable[..., Any]) -> Callable[[Problem], Call]:
     return way
 
 
+#: Every way to differentiate: given a problem, the call that returns what `problem.by_hand` does.
 WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
     {
         "reversead.value_and_grad": _transformed(reversead.value_and_grad),
@@ -153,7 +154,6 @@ WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
         "reversead.grad in a loop": _example_by_example,
     }
 )
-"""Every way to differentiate: given a problem, the call that returns what `problem.by_hand` does."""
 
 
 def call_of(way: str, problem: Problem) -> Call:

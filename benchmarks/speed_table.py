@@ -1,6 +1,6 @@
 """The rows of the speed table: which problem, at which size, differentiated in which way, and what is aimed at.
 
-A way is the name of a transform in `benchmarks.speed.WAYS`. This module knows no engine and no clock, and allocates
+A way is the name of a transform in `benchmarks.speed.WAYS`.  This module knows no engine and no clock, and allocates
 nothing before a row's `problem()` is asked for.
 """
 
@@ -38,14 +38,14 @@ class Workload:
     make: Callable[..., Problem]
     size: tuple[Any, ...]
     test_size: tuple[Any, ...]
+    #: The largest ratio to the reference aimed at; dimensionless.
     target: float | None
-    """The largest ratio to the reference aimed at; dimensionless."""
+    #: The longest time an operation aimed at, in microseconds.
     operation_target: float | None = None
-    """The longest time an operation aimed at, in microseconds."""
+    #: How an engine takes the derivative: a key of `benchmarks.speed.WAYS`.
     way: str = "reversead.value_and_grad"
-    """How an engine takes the derivative: a key of `benchmarks.speed.WAYS`."""
+    #: What it is compared with: the derivative by hand, or another way.
     reference: str = BY_HAND
-    """What it is compared with: the derivative by hand, or another way."""
     quantity: Literal["time", "peak memory"] = "time"
 
     def problem(self) -> Problem:
@@ -79,14 +79,15 @@ def compiled(
     return in_ways(name, make, size, test_size, {"compile(reversead.value_and_grad)": target})
 
 
+#: The ways to multiply a Hessian with a vector; all but the last start afresh in every call.
 HESSIAN_PRODUCTS = (
     "dualad.jvp(reversead.grad)",
     "reversead.grad(dualad.jvp)",
     "reversead.hvp",
     "reversead.linearize, applied",
 )
-"""The ways to multiply a Hessian with a vector; all but the last start afresh in every call."""
 
+#: The rows of the speed table, in its order; measured by `python -m benchmarks.speed`.
 WORKLOADS: list[Workload] = [
     Workload("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 1.6),
     Workload("MLP 784-15-10 tanh, batch 32", perceptron, ((784, 15, 10), 32), ((6, 4, 3), 5), 1.4),
@@ -204,4 +205,3 @@ WORKLOADS: list[Workload] = [
         dict.fromkeys(HESSIAN_PRODUCTS, 1.2),
     ),
 ]
-"""The rows of the speed table, in its order; measured by `python -m benchmarks.speed`."""

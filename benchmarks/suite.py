@@ -1,9 +1,9 @@
 """The asv suite: the cost of a gradient against inputs and depth, in time, memory and operations.
 
 asv finds the classes by their methods' names: `time_` (CPU seconds), `peakmem_` (bytes of the whole process)
-and `track_` (any number). This module only names what `benchmarks.workloads` defines; it does not import asv.
+and `track_` (any number).  This module only names what `benchmarks.workloads` defines; it does not import asv.
 
-There is no `setup`: with one, asv makes one call a sample, too few for a call of microseconds. The workloads
+There is no `setup`: with one, asv makes one call a sample, too few for a call of microseconds.  The workloads
 are built in the unmeasured first call and kept. asv notices a changed method but not a changed workload: who
 changes a workload raises the `version` of the classes that use it.
 """

@@ -1,6 +1,6 @@
 """What is measured: functions, sizes and modes, defined once for asv, `python -m benchmarks` and the tests.
 
-A workload is a scalar function of one argument, the argument, and the number of its inputs. This module knows
+A workload is a scalar function of one argument, the argument, and the number of its inputs.  This module knows
 nothing of clocks, asv or pictures, needs nothing but NumPy and the engines, and computes nothing at import: a
 workload is built when it is first asked for, and kept.
 """
@@ -21,17 +21,16 @@ from shared.counting.counter import count_operations
 from shared.networks.mlp import MLP
 from shared.programs import DerivativeCosts
 
+#: `function` is the plain evaluation, without any derivative; the others take value and gradient.  Forward mode is
+#: measured both ways: one direction at a time, a run of the program for each input, and batched, where every NumPy call
+#: carries many directions.  Batching saves Python's cost an operation, and computes the function itself once for many
+#: directions; the arithmetic of the directions remains, so both counts of operations grow alike.
 MODES = ("function", "reverse", "forward", "batched forward")
-"""`function` is the plain evaluation, without any derivative; the others take value and gradient.
 
-Forward mode is measured both ways: one direction at a time, a run of the program for each input, and batched, where
-every NumPy call carries many directions. Batching saves Python's cost an operation, and computes the function itself
-once for many directions; the arithmetic of the directions remains, so both counts of operations grow alike.
-"""
-
+#: The modes of `one_derivative`, where forward mode takes one direction and there is nothing to batch.
 SINGLE_MODES = ("function", "reverse", "forward")
-"""The modes of `one_derivative`, where forward mode takes one direction and there is nothing to batch."""
 
+#: The transform of each differentiating mode.
 VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "reverse": reversead.value_and_grad,
@@ -39,8 +38,8 @@ VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "batched forward": dualad.value_and_grad,
     }
 )
-"""The transform of each differentiating mode."""
 
+#: The rows of `shared.derivative_costs` that there are for any number of inputs.
 DERIVATIVES = (
     "value and gradient, reverse",
     "value and direction, forward",
@@ -49,27 +48,26 @@ DERIVATIVES = (
     "Hessian-vector product, reverse over forward",
     "Hessian-vector product, reverse alone",
 )
-"""The rows of `shared.derivative_costs` that there are for any number of inputs."""
 
+#: What a reverse gradient is made of, and one forward direction beside it; see `part`.
 PARTS = ("plain evaluation", "traced evaluation", "reverse sweep", "whole gradient", "forward sweep")
-"""What a reverse gradient is made of, and one forward direction beside it; see `part`."""
 
+#: log2 of the numbers of network parameters: 64 to 8192.  One direction at a time, the largest takes seconds.
 LOG2_INPUTS = (6, 7, 8, 9, 10, 11, 12, 13)
-"""log2 of the numbers of network parameters: 64 to 8192. One direction at a time, the largest takes seconds."""
 
+#: The smallest and the largest network that `network` is meant for, as log2 of its number of parameters.
 LOG2_INPUTS_RANGE = (5, 16)
-"""The smallest and the largest network that `network` is meant for, as log2 of its number of parameters."""
 
+#: log2 of the numbers of chained operations that are timed: 16 to 4096.
 LOG2_DEPTHS = (4, 6, 8, 10, 12)
-"""log2 of the numbers of chained operations that are timed: 16 to 4096."""
 
+#: log2 of the numbers of chained operations whose memory is measured: 8 to 128.
 LOG2_MEMORY_DEPTHS = (3, 4, 5, 6, 7)
-"""log2 of the numbers of chained operations whose memory is measured: 8 to 128."""
 
 NETWORK_BATCH = 256
 CHAIN_INPUTS = 10
+#: Two mebibytes of float64 an array, so what an operation keeps stands out from the interpreter's own.
 MEMORY_CHAIN_INPUTS = 2**18
-"""Two mebibytes of float64 an array, so what an operation keeps stands out from the interpreter's own."""
 
 
 @dataclass(frozen=True, eq=False)

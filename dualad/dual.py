@@ -17,18 +17,39 @@ from shared.calling.arguments import differentiable, in_dtype_of
 from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, captures_within, highest
 from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import UNARY
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import attach, standing_for, view_class
 from shared.core.writing import lasting, writable, write
 
 _ndarray = np.ndarray
 
+
+class ForwardLevel(Level):
+    """One forward pass: the level that its dual numbers belong to."""
+
+    __slots__ = ()
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        if self.closed:
+            raise closed(highest(leaves))
+        own = [isinstance(a, Dual) and a.level is self for a in leaves]
+        values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
+        evaluation = function.evaluation(values, structure, static, self)
+        tangents = evaluation.push([a.tangent if mine else None for a, mine in zip(leaves, own, strict=True)])
+        return evaluation.output(
+            [
+                new_dual(self, out, like_output(tangent, out)) if has_derivative(out) else out
+                for out, tangent in zip(evaluation.outputs, tangents, strict=True)
+            ]
+        )
+
+
 #: The level of duals made by hand.  It is below every transform's, and never ends.
-BASE = Level("Dual numbers made by hand", number=0)
+BASE = ForwardLevel("Dual numbers made by hand", number=0)
 
 
 class Dual(DuckArray):
@@ -45,7 +66,7 @@ class Dual(DuckArray):
     __slots__ = ("tangent",)
     tangent: Any
 
-    def __init__(self, primal: Any, tangent: Any, level: Level = BASE):
+    def __init__(self, primal: Any, tangent: Any, level: ForwardLevel = BASE):
         if level is BASE:
             primal, tangent = _checked(primal, tangent)
         self.level = level
@@ -134,39 +155,13 @@ class Dual(DuckArray):
         return new_dual(level, out, tangent)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
-        level = self.level
-        if level.closed:
-            raise closed(self)
-        values, tangents = [], []
-        beside = self.primal
-        for a in args:
-            if isinstance(a, Dual) and a.level is level:
-                values.append(a.primal)
-                tangents.append(a.tangent)
-            else:
-                values.append(a if primitive.constant else captured(operand(a), beside))
-                tangents.append(None)
+        values, own = self.operands(primitive, args)
         out = bind(primitive, tuple(values), static)
         if primitive.constant:
             return out
+        tangents = [a.tangent if mine else None for a, mine in zip(args, own, strict=True)]
         tangent = like_output(primitive.push(out, values, tangents, static), out)
-        base = base_of(out, args, level)
-        return new_dual(level, out, tangent) if base is None else _view(level, out, tangent, base, primitive.path(args))
-
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        level = self.level
-        if level.closed:
-            raise closed(self)
-        own = [isinstance(a, Dual) and a.level is level for a in leaves]
-        values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
-        evaluation = function.evaluation(values, structure, static, level)
-        tangents = evaluation.push([a.tangent if mine else None for a, mine in zip(leaves, own, strict=True)])
-        return evaluation.output(
-            [
-                new_dual(level, out, like_output(tangent, out)) if has_derivative(out) else out
-                for out, tangent in zip(evaluation.outputs, tangents, strict=True)
-            ]
-        )
+        return standing_for(new_dual(self.level, out, tangent), primitive, args)
 
     # --- assignment ---
 
@@ -186,10 +181,10 @@ class Dual(DuckArray):
         tangent: Any = 0.0
         if isinstance(value, Dual) and value.level is self.level:
             value, tangent = value.primal, value.tangent
-        constants = self.constants()
-        if constants is not None:
+        captures = captures_within(self)
+        if captures is not None:
             # The tangent may be plain, but the index is one of a record.
-            index = lasting(index, constants.index)
+            index = lasting(index, captures.index)
         primal_buffer, tangent_buffer = writable(self, "primal"), writable(self, "tangent")
         # Both are written before either is stored, so an index that does not fit leaves the pair as it was.
         primal_buffer = write(primal_buffer, primitive, index, value)

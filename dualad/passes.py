@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dualad.dual import Dual, new_dual
+from dualad.dual import Dual, ForwardLevel, new_dual
 from shared.batching.directions import along_directions, number_of_directions
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
 from shared.calling.results import primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
 from shared.calling.tree import flatten, unflatten
-from shared.core.levels import Level
 from shared.core.primitive import Like
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class ForwardPass:
     def __init__(
         self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False
     ):
-        level = Level(name)
+        level = ForwardLevel(name)
         try:
             duals = [
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)

@@ -22,11 +22,11 @@ SMALL_LEAF = 1 << 16
 
 
 class Guard(Locks):
-    """The constants of one tape."""
+    """The captured arrays of one tape."""
 
     __slots__ = ()
 
-    def constant(self, array: np.ndarray) -> np.ndarray:
+    def captured(self, array: np.ndarray) -> np.ndarray:
         """An array to keep in place of `array`: itself, locked, or a copy."""
         if array.nbytes <= SMALL or array.base is not None:
             base = array.base
@@ -35,7 +35,7 @@ class Guard(Locks):
                 and array.nbytes > SMALL
                 and not array.flags.writeable
                 and is_locked(base)
-                and self.constant(base) is base
+                and self.captured(base) is base
             ):
                 # A view of what is locked, made since: nobody writes through it, and the base stays locked.
                 return array
@@ -46,7 +46,7 @@ class Guard(Locks):
 
     def leaf(self, array: np.ndarray) -> np.ndarray:
         """The same for an independent variable, which comes once and not in every turn of a loop."""
-        return array.copy("K") if array.nbytes <= SMALL_LEAF else self.constant(array)
+        return array.copy("K") if array.nbytes <= SMALL_LEAF else self.captured(array)
 
     #: the same for an index, which is copied whatever its size
     index = staticmethod(np.array)
@@ -56,7 +56,7 @@ class Guard(Locks):
         return Guard(get_ident())
 
     def wanted(self) -> Iterator[np.ndarray]:
-        """The constants that somebody else refers to, and so may change."""
+        """The arrays that somebody else refers to, and so may change."""
         for key in self.held:
             if key and getrefcount(self.held[key].base) > _HELD_HERE:
                 yield self.held[key].base

@@ -8,12 +8,18 @@ of a custom function can push and pull; it knows nothing of their rules.
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from reversead.variable import Variable, detached
 from shared.calling.results import independent
 from shared.calling.seeds import has_derivative
 from shared.calling.tree import Structure
+from shared.core.duck_array import DuckArray
+from shared.core.floating_errors import error_settings
 from shared.core.primitive import Edge, Like
 
 if TYPE_CHECKING:
@@ -67,6 +73,34 @@ TO_ARGUMENT = Edge(None, _cotangent_of, lambda t, kept: Parts({kept[0]: t}))
 MAP = Edge(None, _pull, _push)
 #: From an output to the node where all start; its kept value is its position.
 OUTPUT = Edge(None, lambda c, kept: Parts({kept: c}), lambda t, kept: t.values.get(kept))
+
+
+def call_custom(
+    tape: Tape, function: CustomFunction, leaves: list[Any], structure: Structure, static: dict[str, Any]
+) -> Any:
+    """Process a function that has a derivative rule of its own, called with these leaves."""
+    if tape.thread != get_ident():
+        raise tape.refusal()
+    values, parents = [], []
+    for a in leaves:
+        if isinstance(a, Variable) and a.level is tape:
+            values.append(detached(a.primal))
+            parents.append(a.index)
+        else:
+            if a.__class__ is np.ndarray:
+                a = tape.guard.captured(a)
+            values.append(a.twin() if isinstance(a, DuckArray) else a)
+            parents.append(-1)
+    if error_settings() is not tape.settings:
+        tape.note_settings()
+    evaluation = evaluate(tape, function, values, structure, static)
+    nodes = record_outputs(tape, evaluation, parents)
+    return evaluation.output(
+        [
+            Variable(tape, out, node) if has_derivative(out) else out
+            for out, node in zip(evaluation.outputs, nodes, strict=True)
+        ]
+    )
 
 
 def evaluate(

@@ -18,12 +18,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reversead import multi_output
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
 from shared.calling.tree import LEAF as SINGLE
-from shared.core.duck_array import DuckArray
-from shared.core.errors import ClosedLevelError, ShapeError, closed, user_line
+from shared.core.duck_array import DuckArray, captures_within
+from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
 from shared.core.levels import Level, current_recording
 from shared.core.records import SETTINGS, Records
@@ -51,9 +52,9 @@ class Tape(Records):
 
     __slots__ = (
         "checkpoints",
-        "constant",
         "floor",
         "guard",
+        "no_node",
         "outside",
         "settings",
         "switches",
@@ -72,11 +73,11 @@ class Tape(Records):
         #: whether an np.errstate lies between operations
         self.switches = False
         recording = current_recording()
-        #: keeps constants from being changed before the sweep reads them
-        self.guard = Guard(self.thread) if recording is None else recording.constants()
-        #: the number that a constant made by the program gets, and the first node that may be assigned to: others
+        #: keeps captured arrays from being changed before the sweep reads them
+        self.guard = Guard(self.thread) if recording is None else recording.captures()
+        #: the number in place of a node of what does not vary, and the first node that may be assigned to: others
         #: while a checkpointed function is evaluated
-        self.constant, self.floor = -1, EVERY_NODE
+        self.no_node, self.floor = -1, EVERY_NODE
         #: what `reversead.checkpointing` knows of this tape, once there is a checkpoint on it
         self.checkpoints: Any = None
 
@@ -96,7 +97,7 @@ class Tape(Records):
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
-                self.guard = value.constants() or self.guard
+                self.guard = captures_within(value) or self.guard
             number = len(self.variables)
             node = self.independent(number)
             self.variables[node] = number
@@ -212,6 +213,14 @@ class Tape(Records):
             self.record((SETTINGS, kept, ~self.count))
             self.node()
         self.settings = settings
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        return multi_output.call_custom(self, function, leaves, structure, static)
+
+    def join(self, array: Any, inner: Level) -> None:
+        if self.checkpoints is None:
+            raise inner_into_outer()
+        self.checkpoints.join(array, inner)
 
     def close(self) -> None:
         """Stop recording: from now on a use of this tape's variables is an error.  Gradients may still be asked."""

@@ -22,7 +22,7 @@ from shared.calling.options import checked_options
 from shared.calling.results import primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
 from shared.calling.tree import unflatten
-from shared.core.duck_array import DuckArray
+from shared.core.duck_array import DuckArray, seed_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -76,7 +76,7 @@ def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> 
                 scalar_output(name, out)
             seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
             if traced and isinstance(out.primal, DuckArray):
-                seed = out.primal.seed(seed)
+                seed = seed_of(out.primal, seed)
             if has_aux:
                 aux = strip(aux, tape)
             tape.end()

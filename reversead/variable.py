@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reversead.multi_output import evaluate, record_outputs
-from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, inner_into_outer, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
 from shared.core.errors import StaleViewError, user_line
 from shared.core.floating_errors import error_settings
 from shared.core.levels import Tracer, bind
@@ -81,7 +79,7 @@ class Variable(DuckArray):
         if error_settings() is not tape.settings:
             tape.note_settings()
         index = self.index
-        return Variable(tape, out, tape.constant if index < 0 else record(tape, out, value, index))
+        return Variable(tape, out, tape.no_node if index < 0 else record(tape, out, value, index))
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -97,7 +95,7 @@ class Variable(DuckArray):
         out = primitive.raw(value, *rest, **static) if static else primitive.raw(value, *rest)
         if error_settings() is not tape.settings:
             tape.note_settings()
-        node, index = tape.constant, self.index
+        node, index = tape.no_node, self.index
         if index >= 0:
             tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
             node = tape.node()
@@ -123,7 +121,7 @@ class Variable(DuckArray):
                 value = a
                 if a.__class__ is _ndarray:
                     if not primitive.constant and (kept is None or len(parents) in kept):
-                        value = tape.guard.constant(a)
+                        value = tape.guard.captured(a)
                 elif a.__class__ not in CONSTANT_TYPES and not primitive.constant:
                     # An outer tracer may be assigned to before the sweep: what is kept is its present value.
                     value = a.twin() if isinstance(a, DuckArray) else operand(a)
@@ -140,42 +138,17 @@ class Variable(DuckArray):
             # Only now, because what was evaluated may be a view of these values.
             node = record_primitive(tape, primitive, out, [detached(value) for value in values], parents, static)
         else:
-            node = tape.constant
+            node = tape.no_node
         if (out.base is not None) if out.__class__ is _ndarray else nested:
             base = base_of(out, args, tape)
             if base is not None:
                 return new_view(tape, out, node, base, primitive.path(args))
         return Variable(tape, out, node)
 
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        tape = self.level
-        if tape.thread != get_ident():
-            raise tape.refusal()
-        values, parents = [], []
-        for a in leaves:
-            if isinstance(a, Variable) and a.level is tape:
-                values.append(detached(a.primal))
-                parents.append(a.index)
-            else:
-                if a.__class__ is _ndarray:
-                    a = tape.guard.constant(a)
-                values.append(a.twin() if isinstance(a, DuckArray) else a)
-                parents.append(-1)
-        if error_settings() is not tape.settings:
-            tape.note_settings()
-        evaluation = evaluate(tape, function, values, structure, static)
-        nodes = record_outputs(tape, evaluation, parents)
-        return evaluation.output(
-            [
-                Variable(tape, out, node) if has_derivative(out) else out
-                for out, node in zip(evaluation.outputs, nodes, strict=True)
-            ]
-        )
-
     # --- assignment ---
 
     def lift(self, value: Any) -> Variable:
-        return Variable(self.level, captured(value, self.primal), self.level.constant)
+        return Variable(self.level, captured(value, self.primal), self.level.no_node)
 
     def twin(self) -> Variable:
         return Variable(self.level, self.primal, self.index)
@@ -207,11 +180,6 @@ class Variable(DuckArray):
         if node >= 0:
             self.index = node
         self.primal = primal
-
-    def join(self, level: Any) -> None:
-        if self.level.checkpoints is None:
-            raise inner_into_outer()
-        self.level.checkpoints.join(self, level)
 
 
 #: Of the ufuncs of one argument that have been met: what evaluates each, and what records it.
@@ -257,7 +225,7 @@ def operation(primitive: Primitive) -> Any:
                 y_value, j = y, -1
                 if kind is _ndarray:
                     if guards_second:
-                        y_value = tape.guard.constant(y)
+                        y_value = tape.guard.captured(y)
                 elif x_value.__class__ is _ndarray:
                     y_value = constant_operand(y, x_value)
             elif isinstance(y, Variable) and y.level is tape:
@@ -271,7 +239,7 @@ def operation(primitive: Primitive) -> Any:
                 if y_value.__class__ is _ndarray:
                     x_value = constant_operand(x, y_value)
             elif guards_first:
-                x_value = tape.guard.constant(x)
+                x_value = tape.guard.captured(x)
         else:
             return bind(primitive, (x, y), {})
         if tape.thread != get_ident():
@@ -285,7 +253,7 @@ def operation(primitive: Primitive) -> Any:
         made = _allocate(Variable)
         made.level = tape
         made.primal = out
-        made.index = node if node >= 0 else tape.constant
+        made.index = node if node >= 0 else tape.no_node
         return made
 
     return operate

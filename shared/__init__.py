@@ -1,6 +1,6 @@
 """What both engines stand on, in rooms, and the names of it that are public.
 
-`core`, `rules` and the rules of `batching` are loaded at once: the duck array, and the registry of primitives with
+`core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
 `linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.

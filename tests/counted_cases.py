@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from shared import REGISTRY
+from shared.core.facets import Count
 from shared.core.primitive import Primitive
 from shared.counting.counter import ELEMENTARY
-from shared.counting.counts import Count
 from shared.programs import equations as parts
 from shared.programs import recorder
 from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special

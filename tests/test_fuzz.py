@@ -166,8 +166,8 @@ def plant_in_batch(function: Any) -> Plant:
         primitive = REGISTRY[function]
         batch = primitive.batch
 
-        def wrong(size: int, batched: Any, values: Any, static: Any) -> Any:
-            out = batch(size, batched, values, static)
+        def wrong(primitive: Any, size: int, batched: Any, values: Any, static: Any) -> Any:
+            out = batch(primitive, size, batched, values, static)
             return out if out is NotImplemented else out[::-1]
 
         patch.setattr(primitive, "batch", wrong)

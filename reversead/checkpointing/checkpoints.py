@@ -15,8 +15,7 @@ from typing import Any
 from reversead.tape import Tape
 from reversead.variable import LOCAL, Variable, assigned_outside
 from shared.core.assignment import ViewOf
-from shared.core.duck_array import inner_into_outer
-from shared.core.errors import ClosedLevelError, user_line
+from shared.core.errors import ClosedLevelError, inner_into_outer, user_line
 
 #: Where the numbers begin of nodes that a sweep records, as long as they are not in their place; beyond every other.
 UNPLACED = 1 << 60

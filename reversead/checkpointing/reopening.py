@@ -121,7 +121,7 @@ class Reopened:
         self._first = checkpoints.replayed
         self._shift = self._first - self._count
         self._before = (
-            tape.count, tape.record, tape.guard, tape.closed, tape.thread, tape.floor, tape.constant, checkpoints.inner,
+            tape.count, tape.record, tape.guard, tape.closed, tape.thread, tape.floor, tape.no_node, checkpoints.inner,
             tape.settings,
         )  # fmt: skip
         checkpoints.before = self._before
@@ -214,5 +214,5 @@ def _settle(tape: Tape, before: tuple[Any, ...]) -> None:
     checkpoints = checkpoints_of(tape)
     checkpoints.replayed = max(checkpoints.replayed, tape.count)
     tape.count, tape.record, tape.guard, tape.closed, tape.thread, *rest = before
-    tape.floor, tape.constant, checkpoints.inner, tape.settings = rest
+    tape.floor, tape.no_node, checkpoints.inner, tape.settings = rest
     checkpoints.before = None

@@ -248,7 +248,7 @@ class Call(Segment):
         return (0,)
 
     def kept_constant(self, tape: Tape, array: np.ndarray) -> np.ndarray:
-        return tape.guard.constant(array)
+        return tape.guard.captured(array)
 
     def stage(self, arguments: Any, k: int) -> Any:
         args, kwargs = arguments

@@ -147,14 +147,14 @@ def _suspended(tape: Tape, inner: Tape, first: int, used: set[int], call: Callab
                 used.add(node)
 
     checkpoints = checkpoints_of(tape)
-    before = tape.count, tape.record, tape.floor, tape.constant, tape.guard, checkpoints.inner, tape.settings
+    before = tape.count, tape.record, tape.floor, tape.no_node, tape.guard, checkpoints.inner, tape.settings
 
     def resume() -> None:
         checkpoints.discarded = max(checkpoints.discarded, tape.count)
-        tape.count, tape.record, tape.floor, tape.constant, tape.guard, checkpoints.inner, tape.settings = before
+        tape.count, tape.record, tape.floor, tape.no_node, tape.guard, checkpoints.inner, tape.settings = before
 
     try:
-        tape.count, tape.floor, tape.constant, tape.guard, checkpoints.inner = first, first, LOCAL, inner.guard, inner
+        tape.count, tape.floor, tape.no_node, tape.guard, checkpoints.inner = first, first, LOCAL, inner.guard, inner
         tape.record = note
         result = call()
         resume()
@@ -174,4 +174,4 @@ def _hand_over(guard: Guard, to: Guard, own: Sequence[Any]) -> None:
     # What the function made itself and dropped is wanted by nobody.
     for array in guard.wanted():
         if id(array) not in variables:
-            to.constant(array)
+            to.captured(array)

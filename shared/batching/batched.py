@@ -1,8 +1,8 @@
 """Batching: one evaluation of a function for many examples at once, by a tracer that stands for all of them.
 
 A `Batched` value holds K arrays of one shape along a hidden leading axis; code sees the shape of one.  Every primitive
-is applied to all examples by one NumPy call: elementwise as it is, structurally by its batch rule
-(`shared.batching.batch_rules`), without one example by example.  `vmap` (`shared.batching.vmap`) carries examples with
+is applied to all examples by one NumPy call, by its batch rule (a facet of it, see `shared.core.facets`); without one,
+example by example (`shared.batching.example_by_example`).  `vmap` (`shared.batching.vmap`) carries examples with
 it, the engines their directions of differentiation (`shared.batching.directions`).  This module knows no derivative and
 no engine.
 """
@@ -17,12 +17,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from shared.batching.batch_rules import FLOATING_ONLY, Alike, aligned, one_by_one
-from shared.batching.batched_indices import batched_index
+from shared.batching.example_by_example import FLOATING_ONLY, one_by_one
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest
 from shared.core.errors import (
     DifferentiationError,
     NoRuleError,
@@ -31,11 +30,13 @@ from shared.core.errors import (
     closed,
     user_line,
 )
+from shared.core.facets import Alike, align, aligned
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import UNARY
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
+from shared.rules.indexing import batched_index
 
 _ndarray = np.ndarray
 _allocate: Any = object.__new__
@@ -160,12 +161,7 @@ class Batched(DuckArray):
         if out.__class__ is not _ndarray:
             return self.process(primitive, (self, *rest), static)
         # An array made of a number, such as s[None], is no view of it.
-        if out.base is None or not self.is_array or base_of(out, (self,), self.level) is None:
-            return made
-        view = _allocate(_View)
-        view.level = self.level
-        _set_primal(view, out)
-        return attach(view, self, primitive.path((self, *rest)))
+        return made if out.base is None else standing_for(made, primitive, (self, *rest))
 
     def pushed(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Batched:
         """A primitive that is linear in this array, applied to it as to a tangent: the result is no view of it."""
@@ -176,7 +172,7 @@ class Batched(DuckArray):
             if primitive.is_index:
                 return new_batched(level, primal[(slice(None), *rest)])
             if primitive.batch is not None:
-                out = primitive.batch(level.size, (True,), (primal,), static)
+                out = primitive.batch(primitive, level.size, (True,), (primal,), static)
                 if out is not NotImplemented:
                     return new_batched(level, out)
         made: Batched = self.process(primitive, (self, *rest), static)
@@ -184,18 +180,7 @@ class Batched(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values: list[Any] = []
-        batched: list[bool] = []
-        beside = self.primal
-        for a in args:
-            if isinstance(a, Batched) and a.level is level:
-                values.append(a.primal)
-                batched.append(True)
-            else:
-                values.append(captured(a if primitive.constant else operand(a), beside))
-                batched.append(False)
+        values, batched = self.operands(primitive, args)
         try:
             out = applied(primitive, level.size, batched, values, static)
         except Exception as error:
@@ -206,13 +191,7 @@ class Batched(DuckArray):
             raise raised_by_some(level, primitive.name.lstrip("_"), error, alone) from error
         if out.__class__ is Alike:
             return out.value
-        base = base_of(out, args, level)
-        if base is None or not base.is_array:
-            return new_batched(level, out)
-        view = _allocate(_View)
-        view.level = level
-        _set_primal(view, out)
-        return attach(view, base, primitive.path(args))
+        return standing_for(new_batched(level, out), primitive, args)
 
     # --- assignment ---
 
@@ -225,9 +204,6 @@ class Batched(DuckArray):
         if function is np.empty_like and isinstance(self.primal, DuckArray):
             function = np.zeros_like  # a record of what is not initialised would differ from run to run
         return self.lift(function(np.broadcast_to(np.zeros((), self.dtype), self.shape), *args, **kwargs))
-
-    def seed(self, value: Any) -> Any:
-        return self.primal.seed(value) if isinstance(self.primal, DuckArray) else value
 
     def twin(self) -> Batched:
         return Batched(self.level, self.primal)
@@ -353,18 +329,18 @@ def new_batched(level: Any, primal: Any) -> Batched:
     return made
 
 
-_View: Any = view_class(Batched)
-_set_primal: Any = vars(DuckArray)["primal"].__set__
+view_class(Batched)
 
 
 def applied(
     primitive: Primitive, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
 ) -> Any:
     """A primitive applied to all examples: the results along a leading axis, or `Alike` what they share."""
-    if primitive.elementwise or primitive.broadcasts:
+    rule = primitive.batch
+    if rule is align:
         return bind(primitive, tuple(aligned(size, batched, values)), static)
-    if primitive.batch is not None:
-        out = primitive.batch(size, batched, values, static)
+    if rule is not None:
+        out = rule(primitive, size, batched, values, static)
         if out is not NotImplemented:
             return out
     note_loop(primitive.name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.duck_array import DuckArray
+from shared.core.duck_array import DuckArray, seed_of
 from shared.core.levels import Tracer
 from shared.core.primitive import Like
 
@@ -34,7 +34,7 @@ def is_complex(leaf: Any) -> bool:
 
 def seeded(value: Any, seed: Any) -> Any:
     """A plain seed of a traced value, at the levels that count what is done to it."""
-    return value.seed(seed) if isinstance(value, DuckArray) and not isinstance(seed, DuckArray) else seed
+    return seed if isinstance(seed, DuckArray) else seed_of(value, seed)
 
 
 def floating(output: Any) -> Any:

@@ -182,7 +182,7 @@ def complex_step_jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Se
 
     Raises ComplexStepNotApplicable where f does not accept complex arguments, loses the imaginary part, or is
     not analytic in each operation (abs, maximum, real, ...), and ShapeError where primals and tangents do not
-    match. It cannot see what f does to arrays that it has converted to plain ones, by `np.asarray` for
+    match.  It cannot see what f does to arrays that it has converted to plain ones, by `np.asarray` for
     instance.
 
     >>> complex_step_jvp(lambda x: np.exp(x) * x, (1.0,), (1.0,)) == 2 * np.exp(1.0)

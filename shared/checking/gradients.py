@@ -2,7 +2,7 @@
 
 First derivatives are compared with differences of `f`, and with the complex step where `f` allows it;
 cotangents with tangents through the adjoint identity; and every composition of engines with differences of
-the derivative before it. Engines are never compared with each other: they read the same rules, so they would
+the derivative before it.  Engines are never compared with each other: they read the same rules, so they would
 agree on a wrong one.
 
 This module knows the interface of an engine (jvp and vjp) and nothing of its workings; it takes engines as

@@ -17,7 +17,7 @@ import numpy as np
 
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
-from shared.core.errors import StaleViewError, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
+from shared.core.errors import closed, no_rule, not_a_number, stopped_halfway, unsupported_keyword, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -53,16 +53,6 @@ class DuckArray(Tracer):
         """`value`, of a lower level, as a tracer of this one whose derivative is zero."""
         raise NotImplementedError
 
-    def seed(self, value: Any) -> Any:
-        """`value`, which is not traced, as the seed of a derivative of this: a level that counts counts it too."""
-        primal = self.primal
-        return primal.seed(value) if isinstance(primal, DuckArray) else value
-
-    def constants(self) -> Any:
-        """What keeps constants for a derivative of this, in place of a tape's own guard; None if that will do."""
-        primal = self.primal
-        return primal.constants() if isinstance(primal, DuckArray) else None
-
     def conformed(self, derivative: Any, leaf: Any) -> Any:
         """The derivative of a leaf, one of which is this, as the kind of number (Python's or NumPy's) the leaf is."""
         return conformed(derivative, leaf)
@@ -88,21 +78,29 @@ class DuckArray(Tracer):
         """Stand for what `other` stands for from now on."""
         raise NotImplementedError
 
-    def join(self, level: Any) -> None:
-        """Become a value of an inner level, because one of its values is to be assigned into this; or refuse it."""
-        raise inner_into_outer()
-
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        """Process a function that has a derivative rule of its own (`shared.linear.custom`), called with these leaves.
-
-        An engine applies the rule.  A level that does not differentiate traces the function itself.
-        """
-        return function.follow(self.level, leaves, structure, static)
-
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
         return bind(primitive, (x, y), {})
+
+    def operands(self, primitive: Primitive, args: tuple[Any, ...]) -> tuple[list[Any], list[bool]]:
+        """The arguments of a primitive that this level processes, as it finds them one level below.
+
+        Those of this level are unwrapped, and flagged in the second list; others are made what rules take.
+        """
+        level, beside = self.level, self.primal
+        if level.closed:
+            raise closed(self)
+        values, own = [], []
+        for a in args:
+            mine = isinstance(a, DuckArray) and a.level is level
+            own.append(mine)
+            if mine:
+                a = a.primal
+            elif not primitive.constant:
+                a = captured(operand(a), beside)
+            values.append(a)
+        return values, own
 
     # --- NumPy's protocols ---
 
@@ -246,11 +244,11 @@ class DuckArray(Tracer):
             if isinstance(value, ViewOf) and value.writes_back(self, index):
                 return  # the end of `x[i] += v`: the view has written itself back already
             if value.level.number > self.level.number:
-                self.join(value.level)
+                self.level.join(self, value.level)
         if index.__class__ is tuple or isinstance(index, DuckArray):
             inner = highest(index if index.__class__ is tuple else (index,))
             if inner is not None and inner.level.number > self.level.number:
-                self.join(inner.level)
+                self.level.join(self, inner.level)
         if not self.is_array:
             raise TypeError("a traced scalar does not support item assignment")
         try:
@@ -265,7 +263,7 @@ class DuckArray(Tracer):
             return result
         if not isinstance(result, DuckArray) or result.level is not self.level:
             if isinstance(result, Tracer) and result.level.number > self.level.number:
-                self.join(result.level)
+                self.level.join(self, result.level)
             else:
                 result = self.lift(result)
         if result.shape != self.shape:
@@ -321,13 +319,6 @@ def conformed(derivative: Any, leaf: Any) -> Any:
     return derivative if kind not in KINDS or np.ndim(derivative) else as_kind(derivative, kind=kind)
 
 
-def inner_into_outer() -> StaleViewError:
-    return StaleViewError(
-        f"a value of an inner differentiation was assigned into an array of an outer one{user_line()}; the array "
-        "would outlive the value. Make the array inside the inner function, with np.zeros_like or np.copy."
-    )
-
-
 def _named(ufunc: np.ufunc) -> str:
     """A ufunc as a user writes it; not all are NumPy's."""
     name = ufunc.__name__
@@ -365,8 +356,28 @@ def captured(value: Any, by: Any) -> Any:
     """
     if value.__class__ is not np.ndarray or not isinstance(by, DuckArray):
         return value
-    constants = by.constants()
-    return value if constants is None else constants.constant(value)
+    captures = captures_within(by)
+    return value if captures is None else captures.captured(value)
+
+
+def captures_within(value: Any) -> Any:
+    """What keeps the arrays that a derivative of a value captures (`Level.captures`); None if no level says."""
+    while isinstance(value, DuckArray):
+        found = value.level.captures()
+        if found is not None:
+            return found
+        value = value.primal
+    return None
+
+
+def seed_of(value: Any, seed: Any) -> Any:
+    """A plain seed of a derivative of `value`, as the levels of that want to see it (`Level.seed`)."""
+    while isinstance(value, DuckArray):
+        found = value.level.seed(seed)
+        if found is not None:
+            return found
+        value = value.primal
+    return seed
 
 
 class _Stopped:

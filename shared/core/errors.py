@@ -170,3 +170,10 @@ def closed(tracer: Any) -> ClosedLevelError:
         "It was probably stored in a variable outside the function; return it from the function instead "
         "(has_aux=True returns extra values)."
     )
+
+
+def inner_into_outer() -> StaleViewError:
+    return StaleViewError(
+        f"a value of an inner differentiation was assigned into an array of an outer one{user_line()}; the array "
+        "would outlive the value. Make the array inside the inner function, with np.zeros_like or np.copy."
+    )

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from shared.core.errors import inner_into_outer
+
 _numbers = itertools.count(1)
 
 #: The record that the function running in this thread is written down in, if there is one (`shared.programs`).
@@ -55,6 +57,25 @@ class Level:
 
     #: the module that says what a level of this kind does at a checkpoint (`shared.linear.checkpointing`), if anything
     checkpointing: str | None = None
+
+    def captures(self) -> Any:
+        """What keeps the arrays that a derivative within this level captures; None if a guard of its own does."""
+        return None
+
+    def seed(self, value: Any) -> Any:
+        """A seed of a derivative that is taken within this level, if the level has to see that, too; else None."""
+        return None
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        """Process a function that has a derivative rule of its own (`shared.linear.custom`), called with these leaves.
+
+        An engine applies the rule.  A level that does not differentiate traces the function itself.
+        """
+        return function.follow(self, leaves, structure, static)
+
+    def join(self, array: Any, inner: Level) -> None:
+        """Make `array`, of this level, a value of an inner one, of which a value is to be assigned to it; or refuse."""
+        raise inner_into_outer()
 
     def __repr__(self) -> str:
         return f"<level {self.number} of {self.transform}{', ended' if self.closed else ''}>"

@@ -15,13 +15,28 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.core.errors import unsupported_keyword
+from shared.core.errors import RegistrationError, unsupported_keyword
+from shared.core.facets import (
+    MEMORY,
+    STRUCTURES,
+    BatchRule,
+    Count,
+    CountRule,
+    default_batch,
+    default_count,
+    default_memory,
+    each,
+    require_word,
+)
 from shared.core.levels import Tracer, bind, current_recording
 from shared.core.visible import one_line, shown
+
+if TYPE_CHECKING:
+    from shared.core.facets import Memory
 
 Function = Callable[..., Any]
 
@@ -190,6 +205,7 @@ class Primitive:
         "common",
         "constant",
         "count",
+        "dependence",
         "edges",
         "elementwise",
         "evaluate",
@@ -198,8 +214,10 @@ class Primitive:
         "function",
         "is_binary",
         "is_index",
+        "is_question",
         "joint_push",
         "kept",
+        "linear",
         "linear_in_one",
         "memory",
         "name",
@@ -210,12 +228,45 @@ class Primitive:
         "statics",
     )
 
-    def __init__(self, function: Function, form: str, edges: Sequence[Edge | None], evaluate: Function | None = None):
+    #: The names of all parameters of `function`: read when they are first asked for, since of most nobody asks.
+    parameters: tuple[str, ...]
+
+    #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
+    DECLARED = (
+        "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question", "joint_push",
+        "linear", "memory", "reason", "residuals", "statics",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        function: Function,
+        form: str,
+        edges: Sequence[Edge | None],
+        evaluate: Function | None = None,
+        *,
+        dispatches: bool | None = None,
+        variadic: bool = False,
+        broadcasts: bool = False,
+        is_index: bool = False,
+        is_question: bool = False,
+        statics: frozenset[str] = frozenset(),
+        common: Edge | None = None,
+        factored: tuple[Edge | None, ...] = (),
+        residuals: Function | None = None,
+        joint_push: Function | None = None,
+        reason: str = "",
+        count: Count | CountRule | None = None,
+        memory: Memory | None = None,
+        batch: BatchRule | None = None,
+        dependence: str | Function | None = None,
+        linear: tuple[int, ...] | None = None,
+    ):
         self.function = function
         #: computes the value from plain arguments
         self.raw: Function = evaluate or function
+        dispatches = isinstance(self.raw, np.ufunc) if dispatches is None else dispatches
         #: computes it from arguments that may be tracers of lower levels; ufuncs and operators dispatch by themselves
-        self.evaluate: Function = self.raw if isinstance(self.raw, np.ufunc) else self
+        self.evaluate: Function = self.raw if dispatches else self
         #: what it is called where people read it
         self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = form
@@ -223,34 +274,61 @@ class Primitive:
         self.constant = form == "constant"
         self.elementwise = form == "elementwise"
         #: whether its further arguments are an index, by which a view can be written through
-        self.is_index = False
+        self.is_index = is_index
+        #: whether it asks for dtypes or memory, which no value decides, so that no level traces the answer
+        self.is_question = is_question
         #: whether an engine's fast path for two arguments may take it: no keywords, an edge or None for each
-        self.is_binary = isinstance(function, np.ufunc) and function.nin == 2 == len(self.edges)
+        self.is_binary = len(self.edges) == 2 and _is_of_two_alike(function)
         self.linear_in_one = form == "multilinear" and len(self.edges) == 1
-        self.broadcasts = False
+        self.broadcasts = broadcasts
         #: the map from the output's cotangent to one that the argument edges share (see `rule`)
-        self.common: Edge | None = None
+        self.common = common
         #: the argument edges that start from there
-        self.factored: tuple[Edge | None, ...] = ()
+        self.factored = factored
         #: per-argument kept values computed in one pass, for primitives of any number of arguments
-        self.residuals: Function | None = None
+        self.residuals = residuals
         #: the whole jvp at once, where a sum over arguments would cost more
-        self.joint_push: Function | None = None
-        self.reason = ""
-        #: how it treats one more leading axis of its arguments (see `shared.batching.batch_rules`); None: example by
-        #: example
-        self.batch: Function | None = None
-        #: the operations of one evaluation (see `shared.counting.counts`); None: what its form suggests
-        self.count: Function | None = None
-        #: "fresh", "view" or "may share": whether its result lies in memory of its own (see `shared.rules.aliasing`)
-        self.memory = "fresh" if isinstance(self.raw, np.ufunc) else "may share"
-        #: names of the leading array parameters, then of the others, of `function`
-        self.arguments: int | None = len(self.edges)
-        self.parameters: tuple[str, ...] = _parameters(function)
-        self.statics: frozenset[str] = frozenset()
+        self.joint_push = joint_push
+        self.reason = reason
+        self._set_facets(count, memory, batch, dependence, linear)
+        #: how many of its leading parameters are arrays (None: any number), and its keywords
+        self.arguments: int | None = None if variadic else len(self.edges)
+        self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
         _KNOWN[function, self.raw] = self
+
+    if not TYPE_CHECKING:  # which would take any attribute for one of these
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "parameters":
+                raise AttributeError(f"a primitive has no attribute {name!r}")
+            self.parameters = _parameters(self.function)
+            return self.parameters
+
+    def _set_facets(
+        self,
+        count: Count | CountRule | None,
+        memory: Memory | None,
+        batch: BatchRule | None,
+        dependence: str | Function | None,
+        linear: tuple[int, ...] | None,
+    ) -> None:
+        """What is declared beside the derivative (see `shared.core.facets`), with the defaults of the form."""
+        if memory is not None:
+            require_word(self.name, "memory", memory, MEMORY)
+        if dependence is not None and not callable(dependence):
+            require_word(self.name, "dependence, if no rule,", dependence, STRUCTURES)
+        for k in linear or ():
+            if k >= len(self.edges) or self.edges[k] is None:
+                raise RegistrationError(f"{self.name}: it is said to be linear in argument {k}, but has no rule for it")
+        self.count: CountRule = each(count) if isinstance(count, Count) else count or default_count(self)
+        self.memory: Memory = memory or default_memory(self)
+        self.batch = batch or default_batch(self)
+        self.dependence = dependence or ("elementwise" if self.elementwise else "everything")
+        if linear is None and self.form == "multilinear":
+            linear = tuple([k for k, edge in enumerate(self.edges) if edge is not None])
+        self.linear = () if linear is None else linear
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], Tracer):
@@ -412,6 +490,13 @@ def named_primitive(module: str, name: str, place: int | None = None) -> Primiti
     return primitive
 
 
+def _is_of_two_alike(function: Any) -> bool:
+    """Whether a function is a ufunc of two arguments of one dtype: np.ldexp takes an integer beside its float."""
+    return (
+        isinstance(function, np.ufunc) and function.nin == 2 and any(types[0] == types[1] for types in function.types)
+    )
+
+
 def _is_importable(*functions: Any) -> bool:
     try:
         pickle.dumps(functions)
@@ -424,7 +509,7 @@ class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
     __slots__ = ("form", "function", "name", "refused", "rewrite")
-    elementwise = is_binary = False
+    elementwise = is_binary = is_question = False
 
     def __init__(self, function: Function, rewrite: Function):
         self.function = function
@@ -433,9 +518,12 @@ class Composite:
         self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = "composite"
         #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
-        positional, by_keyword = parameters_of(rewrite)
-        places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
-        self.refused = [(k, name) for k, name in places if rewrite.__annotations__.get(name) == "None"]
+        self.refused: list[tuple[int, str]] = []
+        annotations = rewrite.__annotations__
+        if "None" in annotations.values():
+            positional, by_keyword = parameters_of(rewrite)
+            places = [*enumerate(positional), *[(sys.maxsize, name) for name in by_keyword]]
+            self.refused = [(k, name) for k, name in places if annotations.get(name) == "None"]
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for k, name in self.refused:
@@ -463,7 +551,7 @@ def parameters_of(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]
     >>> parameters_of(lambda x, y=1, *rest, axis=None, **more: x)
     (('x', 'y', 'rest'), ('axis', 'more'))
     """
-    plain = inspect.unwrap(function)
+    plain = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
     if isinstance(plain, FunctionType) and not hasattr(plain, "__signature__"):
         code = plain.__code__
         names, first, flags = code.co_varnames, code.co_argcount, code.co_flags

@@ -8,14 +8,16 @@ Every form is a way to write the edges of a primitive (`shared.core.primitive`) 
     composite     the same function in terms of other primitives    var, std, stack, pad
     constant      nothing: the derivative is zero                   sign, floor, comparisons, argmax
 
-This module knows no calculus (the tables are in `shared.rules`) and no engine.
+Beside it every form takes the facets of the primitive as keywords (`shared.core.facets`): what it costs, whose memory
+the result lies in, what becomes of one more axis, which elements depend on which, in what it is linear.  This module
+knows no calculus (the tables are in `shared.rules`) and no engine.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +34,11 @@ from shared.core.primitive import (
     parameters_of,
 )
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from shared.core.facets import Facets
+
 #: Every function with a rule, keyed by the function that users call (NumPy's own, or a library's).
 REGISTRY: dict[Any, Primitive | Composite] = {}
 
@@ -44,7 +51,9 @@ _MOST_OPERANDS = 64
 # --- the five forms ---------------------------------------------------------------------------------------------------
 
 
-def elementwise(function: Function, *partials: Any, evaluate: Function | None = None) -> Primitive:
+def elementwise(
+    function: Function, *partials: Any, evaluate: Function | None = None, **facets: Unpack[Facets]
+) -> Primitive:
     """Declare a function that acts element by element, by its local partial derivative per argument.
 
     A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), a ufunc of the
@@ -55,39 +64,46 @@ def elementwise(function: Function, *partials: Any, evaluate: Function | None = 
     >>> softclip(np.array([0.0, 1.0]))
     array([0.        , 0.70710678])
     """
-    primitive = Primitive(function, "elementwise", [_partial_edge(function, p) for p in partials], evaluate)
-    primitive.broadcasts = True
-    return _register(primitive)
+    edges = [_partial_edge(function, p) for p in partials]
+    return _register(Primitive(function, "elementwise", edges, evaluate, broadcasts=True, **facets))
 
 
 def multilinear(
     function: Function,
     *transposes: Function | None,
     accumulate: Function | None = None,
+    push: Function | None = None,
+    is_index: bool = False,
     evaluate: Function | None = None,
+    **facets: Unpack[Facets],
 ) -> Primitive:
     """Declare a function that is linear in each argument that has a transpose (None: that argument is not linear).
 
     The jvp is the function itself with the tangent in the argument's place.  A transpose takes
     `(cotangent, *arguments, **keywords)`; the argument that it belongs to is given by a `Like` (shape and dtype
     only, since by linearity its value cannot matter), so nothing of it is kept.  `accumulate`, for the first
-    argument, takes `(accumulator, cotangent, *arguments, **keywords)` and adds into the accumulator.
+    argument, takes `(accumulator, cotangent, *arguments, **keywords)` and adds into the accumulator.  `push`, for the
+    first argument too, is a jvp other than the function itself, as an edge takes it: of a tangent and what is kept.
+    With `is_index=True` any number of arguments follow, the parts of an index.
     """
     edges: list[Edge | None] = []
     for k, transpose in enumerate(transposes):
-        edges.append(None if transpose is None else _multilinear_edge(evaluate or function, k, transpose))
-    primitive = Primitive(function, "multilinear", edges, evaluate)
+        edges.append(None if transpose is None else _multilinear_edge(evaluate or function, k, transpose, push))
     if accumulate is not None:
         assert edges[0] is not None
         edges[0].pull, edges[0].accumulate = (
             None,
             lambda acc, c, kept: accumulate(acc, c, *kept[:-1], **kept[-1]),
         )
-    primitive.statics = _keywords(function, [t for t in transposes if t])
-    return _register(primitive)
+    statics = _keywords(function, [t for t in transposes if t])
+    return _register(
+        Primitive(
+            function, "multilinear", edges, evaluate, statics=statics, is_index=is_index, variadic=is_index, **facets
+        )
+    )
 
 
-def multilinear_in_all(function: Function, transpose: Function) -> Primitive:
+def multilinear_in_all(function: Function, transpose: Function, **facets: Unpack[Facets]) -> Primitive:
     """Declare a function of any number of arrays, linear in each, by `transpose(k, c, arguments, **keywords)`."""
 
     def edge(k: int) -> Edge:
@@ -96,11 +112,8 @@ def multilinear_in_all(function: Function, transpose: Function) -> Primitive:
 
         return _multilinear_edge(function, k, of_argument_k)
 
-    primitive = Primitive(function, "multilinear", [])
-    primitive.edges = tuple(edge(k) for k in range(_MOST_OPERANDS))
-    primitive.kept = None
-    primitive.arguments = None
-    return _register(primitive)
+    edges = [edge(k) for k in range(_MOST_OPERANDS)]
+    return _register(Primitive(function, "multilinear", edges, variadic=True, **facets))
 
 
 def rule(
@@ -112,6 +125,7 @@ def rule(
     broadcasts: bool = False,
     evaluate: Function | None = None,
     because: str,
+    **facets: Unpack[Facets],
 ) -> Primitive:
     """Declare both linear maps of a function, written out; `because` says in a line why no simpler form fits.
 
@@ -128,15 +142,18 @@ def rule(
         None if vjp is None or jvp is None else _rule_edge(vjp, jvp, bool(keywords), common)
         for vjp, jvp in zip(vjps, jvps, strict=True)
     ]
-    primitive = Primitive(function, "rule", edges, evaluate)
-    primitive.broadcasts = broadcasts
-    primitive.reason = because
-    primitive.statics = keywords
+    shared_edge: Edge | None = None
+    factored: tuple[Edge | None, ...] = ()
     if common is not None:
         # Elementwise maps are their own transposes, so on the tape the same functions push tangents.
-        primitive.common = _rule_edge(common, common, bool(keywords))
-        primitive.factored = tuple(vjp and _rule_edge(vjp, vjp, bool(keywords)) for vjp in vjps)
-    return _register(primitive)
+        shared_edge = _rule_edge(common, common, bool(keywords))
+        factored = tuple(vjp and _rule_edge(vjp, vjp, bool(keywords)) for vjp in vjps)
+    return _register(
+        Primitive(
+            function, "rule", edges, evaluate, statics=keywords, broadcasts=broadcasts, common=shared_edge,
+            factored=factored, reason=because, **facets,
+        )
+    )  # fmt: skip
 
 
 def variadic_rule(
@@ -145,22 +162,19 @@ def variadic_rule(
     residuals: Function,
     pull: Function,
     push: Function,
-    joint_push: Function,
     because: str,
+    **facets: Unpack[Facets],
 ) -> Primitive:
     """Declare both maps of a function of any number of arrays.
 
     `residuals(out, values, static)` returns what each argument's map needs, in one pass over the arguments;
-    `pull(c, residual)` and `push(t, residual)` are the maps; `joint_push(out, values, tangents, static)` is the
-    whole jvp at once, since a sum over k arguments would cost k times too much.
+    `pull(c, residual)` and `push(t, residual)` are the maps.  It needs the facet `joint_push`, the whole jvp at once,
+    since a sum over k arguments would cost k times too much.
     """
-    primitive = Primitive(function, "rule", [])
-    primitive.arguments = None
-    primitive.residuals = residuals
-    primitive.joint_push = joint_push
-    primitive.edges = (Edge((), pull, push),)
-    primitive.reason = because
-    return _register(primitive)
+    if "joint_push" not in facets:
+        raise RegistrationError(f"{function.__name__}: give the whole jvp too, joint_push=...")
+    edges = [Edge((), pull, push)]
+    return _register(Primitive(function, "rule", edges, variadic=True, residuals=residuals, reason=because, **facets))
 
 
 def composite(function: Function) -> Callable[[Function], Function]:
@@ -176,19 +190,29 @@ def composite(function: Function) -> Callable[[Function], Function]:
     return decorate
 
 
-def constant(*functions: Function) -> None:
+def constant(*functions: Function, **facets: Unpack[Facets]) -> None:
     """Declare functions whose derivative is zero wherever it exists: their result carries no derivative."""
     for function in functions:
-        _register(Primitive(function, "constant", []))
+        _register(Primitive(function, "constant", [], **facets))
 
 
-def infix(primitive: Primitive, evaluate: Function) -> Primitive:
-    """The twin of `primitive` that Python's operator stands for: same edges, evaluated by the operator itself."""
-    twin = Primitive(primitive.function, primitive.form, primitive.edges, evaluate)
-    twin.evaluate = evaluate
-    for name in ("broadcasts", "common", "factored", "joint_push", "reason", "statics", "name", "arguments"):
-        setattr(twin, name, getattr(primitive, name))
-    return twin
+def internal_constant(
+    function: Function, evaluate: Function | None = None, *, broadcasts: bool = False, **facets: Unpack[Facets]
+) -> Primitive:
+    """A primitive with derivative zero that other rules call, and that no function of a user's is looked up by."""
+    return Primitive(function, "constant", [], evaluate, broadcasts=broadcasts, **facets)
+
+
+def infix(primitive: Primitive, evaluate: Function, *, dispatches: bool = True) -> Primitive:
+    """The twin of `primitive` that Python's operator or a method stands for: the same in all but how it is evaluated.
+
+    An operator `dispatches` by itself on arguments that are tracers of lower levels.
+    """
+    declared = {name: getattr(primitive, name) for name in Primitive.DECLARED}
+    return Primitive(
+        primitive.function, primitive.form, primitive.edges, evaluate, dispatches=dispatches,
+        variadic=primitive.arguments is None, **declared,
+    )  # fmt: skip
 
 
 def alias(function: Function, of: Function) -> None:
@@ -273,7 +297,7 @@ def _partial_edge(function: Function, partial: Any) -> Edge | None:
     return _with_fitted(Edge(positions[0], times_partial, times_partial))
 
 
-def _multilinear_edge(function: Function, k: int, transpose: Function) -> Edge:
+def _multilinear_edge(function: Function, k: int, transpose: Function, written: Function | None = None) -> Edge:
     def pull(c: Any, kept: Any) -> Any:
         if c.__class__ in PYTHON_NUMBERS:
             c = np.asarray(c)[()]
@@ -285,7 +309,7 @@ def _multilinear_edge(function: Function, k: int, transpose: Function) -> Edge:
             t = np.asarray(t)[()]
         return function(*kept[:k], t, *kept[k + 1 : -1], **kept[-1])
 
-    return _with_fitted(Edge(EVERYTHING, pull, push))
+    return Edge(EVERYTHING, pull, push if written is None or k else written)
 
 
 def _rule_edge(vjp: Function, jvp: Function, keywords: bool, common: Function | None = None) -> Edge:

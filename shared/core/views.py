@@ -1,7 +1,8 @@
 """Views of traced arrays, with NumPy's meaning: writing one writes through to its base, reading a stale one raises.
 
-An engine asks `view_class` for the class of its views, `base_of` whether a result is a view of an operand, and
-`attach` to make it one.  This module knows nothing of what an engine does with an assignment.
+`view_class` makes the class of a level's views; `standing_for` turns a result that is a view of an operand into one of
+these (`base_of` tells whether it is, `attach` makes it one).  This module knows nothing of what an engine does with an
+assignment.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.duck_array import DuckArray
 from shared.core.errors import StaleViewError, user_line
+from shared.core.primitive import Primitive
 from shared.core.refcounts import ALONE_IN_SLOT, getrefcount
 
 
@@ -23,6 +25,9 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
+_set_primal: Any = vars(DuckArray)["primal"].__set__
+#: the class of the views of each level's values
+_VIEWS: dict[type, type] = {}
 
 
 def view_class(engine: type[DuckArray]) -> type:
@@ -96,7 +101,7 @@ def view_class(engine: type[DuckArray]) -> type:
                 link.seen = link.root.primal
                 engine.become(link, fresh.twin())
 
-    return type(
+    made: type = type(
         engine.__name__,
         (ViewOf, engine),
         {
@@ -108,6 +113,25 @@ def view_class(engine: type[DuckArray]) -> type:
             "become": become,
         },
     )
+    _VIEWS[engine] = _VIEWS[made] = made
+    return made
+
+
+def standing_for(made: DuckArray, primitive: Primitive, args: tuple[Any, ...]) -> Any:
+    """`made`, the result of a primitive; a view of an argument where its value lies in the memory of that."""
+    base = base_of(made.primal, args, made.level)
+    return made if base is None or not base.is_array else as_view(made, base, primitive.path(args))
+
+
+def as_view(made: DuckArray, base: DuckArray, path: Any) -> Any:
+    """What stands for the same as `made`, as a view of `base`."""
+    engine: Any = type(made)
+    view: Any = object.__new__(_VIEWS[engine])
+    view.level = made.level
+    _set_primal(view, made.primal)
+    for name in engine.__slots__:
+        setattr(view, name, getattr(made, name))
+    return attach(view, base, path)
 
 
 def attach(view: Any, base: Any, path: Any) -> Any:

@@ -1,6 +1,6 @@
 """Counts the operations of a function while it runs, exactly: the proof of what a derivative costs.
 
-The measure and the count of each primitive are those of `shared.counting.counts`.  `shared.cost` reads the same
+The measure is that of `shared.core.facets`, the count of each primitive that of its row.  `shared.cost` reads the same
 numbers, and more, off a recorded program.  This counter keeps nothing but their sum, so it serves where a record would
 not fit: for programs of millions of operations, in several threads at once, and for functions that branch as they like.
 
@@ -17,19 +17,18 @@ import numpy as np
 
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive
-from shared.core.duck_array import DuckArray, operand
-from shared.core.errors import TracerConversionError, closed, user_line
+from shared.core.duck_array import DuckArray
+from shared.core.errors import TracerConversionError, user_line
+from shared.core.facets import ELEMENTARY, Count
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
-from shared.counting.counts import ELEMENTARY, Count, elements_written, undeclared
-from shared.rules import shapes
+from shared.counting.assignments import elements_written
 
 __all__ = ["ELEMENTARY", "Count", "count_operations"]
 
 _WITHOUT_SHAPE = frozenset((float, int, complex, bool))
-_ANSWERS = frozenset(shapes.QUESTIONS)
 
 
 class _Number:
@@ -44,9 +43,8 @@ _NUMBER: Any = _Number()
 
 def operations(primitive: Primitive, out: Any, operands: Sequence[Any], static: dict[str, Any]) -> int:
     """The operations of one evaluation, on the measure."""
-    rule = primitive.count or undeclared(primitive)
-    count: Count = rule(_NUMBER if out.__class__ in _WITHOUT_SHAPE or out.__class__ is tuple else out, operands, static)
-    return count.operations
+    of = _NUMBER if out.__class__ in _WITHOUT_SHAPE or out.__class__ is tuple else out
+    return primitive.count(of, operands, static).operations
 
 
 class Counter(Level):
@@ -57,6 +55,9 @@ class Counter(Level):
     def __init__(self) -> None:
         super().__init__("count_operations")
         self.total = 0
+
+    def seed(self, value: Any) -> Any:
+        return Counted(self, value)
 
     def without_branches(self, follow: Callable[[], Any]) -> Any:
         """The value of `follow()`, which may branch here as it likes; where it raises, nothing of it is counted."""
@@ -85,28 +86,18 @@ class Counted(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values = [a.primal if isinstance(a, Counted) and a.level is level else a for a in args]
-        if not primitive.constant:
-            values = [operand(value) for value in values]
+        values, _ = self.operands(primitive, args)
         out = bind(primitive, tuple(values), static)
-        if primitive.function in _ANSWERS:
+        if primitive.is_question:
             return out
         count = operations(primitive, out, values, static)
         # Not in one line: the total is read first, and another thread may add to it while the cost is computed.
         level.total += count
         if out.__class__ is tuple:
             return tuple([Counted(level, part) for part in out])
-        base = base_of(out, args, level)
-        if base is None:
-            return Counted(level, out)
-        return attach(_View(level, out), base, primitive.path(args))
+        return standing_for(Counted(level, out), primitive, args)
 
     def lift(self, value: Any) -> Counted:
-        return Counted(self.level, value)
-
-    def seed(self, value: Any) -> Any:
         return Counted(self.level, value)
 
     def twin(self) -> Counted:
@@ -158,7 +149,7 @@ def _plain(index: Any, parts: list[Any], lengths: list[int]) -> Any:
     return tuple(found)
 
 
-_View: Any = view_class(Counted)
+view_class(Counted)
 
 
 def _is_counted(leaf: Any) -> bool:

@@ -127,7 +127,9 @@ class CustomFunction:
     def apply(self, leaves: list[Any], structure: Structure, static: dict[str, Any]) -> Any:
         """The value, as the highest level among the leaves processes it; where there is none, f itself runs."""
         top = highest(leaves)
-        return self.run(leaves, structure, static, None) if top is None else top.custom(self, leaves, structure, static)
+        if top is None:
+            return self.run(leaves, structure, static, None)
+        return top.level.call_custom(self, leaves, structure, static)
 
     def evaluation(self, values: list[Any], structure: Structure, static: dict[str, Any], level: Level) -> Evaluation:
         """One evaluation at a level that differentiates, which applies the rule of it."""

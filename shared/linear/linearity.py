@@ -1,7 +1,7 @@
 """What is linear, and the values that only a linear function may compute with.
 
 A `LinearValue` stands for the unknown argument of a linear function, and for whatever is computed from it.  Every
-primitive that it meets has to be one that is declared linear, and leaves one record per argument: the edge of the
+primitive that it meets has to be one that its row declares linear, and leaves one record per argument: the edge of the
 registry, what it keeps, and the node it leads to.  Anything else is an error that names the primitive and the user's
 line.  This module knows nothing of what the records are for (`shared.linear.transposition`), and no engine.
 """
@@ -14,47 +14,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from shared.core.assignment import UpdatePrimitive
-from shared.core.duck_array import DuckArray, operand
+from shared.core.duck_array import DuckArray
 from shared.core.errors import LinearityError, closed, user_line
+from shared.core.facets import Jointly
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.records import Records, record_primitive, record_update
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import duplicate, lasting, writable, write
-from shared.rules import elementwise, shapes
 from shared.rules.special import VALUE_ONLY
-
-#: Functions that are linear in these arguments jointly (None: in all of them).
-JOINTLY: dict[Any, tuple[int, ...] | None] = {
-    np.add: (0, 1),
-    np.subtract: (0, 1),
-    np.where: (1, 2),
-    shapes.CONCATENATE.function: None,
-}
-
-#: Functions that are linear in each of these arguments while the others are constant.  The primitives declared
-#: `multilinear` are as well, in the arguments that have a transpose.  A constant partial derivative would not do for a
-#: declaration: np.remainder has 1.
-SEPARATELY: dict[Any, tuple[int, ...]] = {
-    np.multiply: (0, 1),
-    np.divide: (0,),
-    np.ldexp: (0,),
-    np.linalg.solve: (1,),
-    **dict.fromkeys(
-        (
-            np.negative, np.positive, np.copy, np.degrees, np.rad2deg, np.radians, np.deg2rad,
-            shapes.ASTYPE.function, np.conjugate, elementwise.REAL.function, np.imag,
-        ),
-        (0,),
-    ),
-}  # fmt: skip
-
-
-def linear_arguments(primitive: Primitive) -> Sequence[int]:
-    """The positions of the arguments in each of which alone `primitive` is linear."""
-    if primitive.form == "multilinear":
-        return [k for k, edge in enumerate(primitive.edges) if edge is not None]
-    return SEPARATELY.get(primitive.function, ())
 
 
 def evaluated(value: Any) -> Any:
@@ -77,13 +45,13 @@ CONSTANT, ZERO = -1, -2
 class Transposition(Records):
     """The records of one linear function."""
 
-    __slots__ = ("advice", "assigned", "constants")
+    __slots__ = ("advice", "assigned", "copies")
 
     def __init__(self, name: str, advice: str = ""):
         super().__init__(name)
         self.advice = advice
         #: by id, the plain arrays that were met and the copies of them that are kept
-        self.constants: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         #: where a constant was first assigned into an array, for the error if it stays there
         self.assigned = ""
 
@@ -91,17 +59,23 @@ class Transposition(Records):
         """A constant as the transpose may use it later, whatever becomes of the array that it is now."""
         if not isinstance(value, np.ndarray):
             return value.twin() if isinstance(value, DuckArray) else value
-        found = self.constants.get(id(value))
+        found = self.copies.get(id(value))
         if found is not None and found[1].shape == value.shape and found[1].tobytes() == value.tobytes():
             return found[1]
         copy = value.copy("K")
-        self.constants[id(value)] = (value, copy)
+        self.copies[id(value)] = (value, copy)
         return copy
 
     def refusal(self, problem: str, instead: str) -> LinearityError:
         advice = f"; {self.advice}" if self.advice else ""
         return LinearityError(
             f"{self.transform}: {problem}{user_line()}, so it cannot be transposed; {instead}{advice}"
+        )
+
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> NoReturn:
+        raise self.refusal(
+            f"{function.name} has a derivative rule of its own, which does not say whether it is linear",
+            "write it with NumPy functions that are linear, or give both the jvp and the vjp of the function around it",
         )
 
 
@@ -118,20 +92,11 @@ class LinearValue(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         level = self.level
-        if level.closed:
-            raise closed(self)
-        values: list[Any] = []
-        traced: list[int] = []
-        for k, a in enumerate(args):
-            if isinstance(a, LinearValue) and a.level is level:
-                values.append(a.primal)
-                if a.index != CONSTANT:
-                    traced.append(k)
-            else:
-                values.append(a if primitive.constant else operand(a))
-        if not traced or primitive.function in shapes.QUESTIONS or primitive is VALUE_ONLY:
+        values, own = self.operands(primitive, args)
+        traced = [k for k, a in enumerate(args) if own[k] and a.index != CONSTANT]
+        if not traced or primitive.is_question or primitive is VALUE_ONLY:
             out = bind(primitive, tuple(values), static)
-            return out if primitive.constant else self._standing_for(out, CONSTANT, primitive, args)
+            return out if primitive.constant else standing_for(LinearValue(level, out, CONSTANT), primitive, args)
         jointly = require_linear(level, primitive, traced)
         # What stands for the arguments has no derivative, and must stay the same value for views of it to be known.
         plain = [value if k in traced else evaluated(value) for k, value in enumerate(values)]
@@ -146,19 +111,7 @@ class LinearValue(DuckArray):
                 )
             out = np.zeros_like(out)  # not the NaN of 0 * inf
         index = record(level, primitive, args, traced, [values, plain], out, static)
-        return self._standing_for(out, index, primitive, args)
-
-    def _standing_for(self, out: Any, index: int, primitive: Primitive, args: tuple[Any, ...]) -> Any:
-        base = base_of(out, args, self.level)
-        if base is None:
-            return LinearValue(self.level, out, index)
-        return attach(_View(self.level, out, index), base, primitive.path(args))
-
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        raise self.level.refusal(
-            f"{function.name} has a derivative rule of its own, which does not say whether it is linear",
-            "write it with NumPy functions that are linear, or give both the jvp and the vjp of the function around it",
-        )
+        return standing_for(LinearValue(level, out, index), primitive, args)
 
     def lift(self, value: Any) -> LinearValue:
         return LinearValue(self.level, value, CONSTANT)
@@ -211,23 +164,20 @@ class LinearValue(DuckArray):
     __complex__ = __index__ = __int__ = __float__
 
 
-_View: Any = view_class(LinearValue)
+view_class(LinearValue)
 
 
 def require_linear(level: Transposition, primitive: Primitive, traced: Sequence[int]) -> bool:
     """Refuse a primitive that is not linear in the arguments `traced`; whether it is so in all of them jointly."""
-    if primitive.function in JOINTLY:
-        places = JOINTLY[primitive.function]
-        if places is None or all(k in places for k in traced):
+    places = primitive.linear
+    if all(k in places for k in traced):
+        if isinstance(places, Jointly):
             return True
-    else:
-        separately = linear_arguments(primitive)
-        if len(traced) == 1 and traced[0] in separately:
+        if len(traced) == 1:
             return False
-        if len(traced) > 1 and all(k in separately for k in traced):
-            raise level.refusal(
-                f"{called(primitive)} has {len(traced)} factors that depend on the arguments", "let one of them alone"
-            )
+        raise level.refusal(
+            f"{called(primitive)} has {len(traced)} factors that depend on the arguments", "let one of them alone"
+        )
     if primitive.constant:
         raise level.refusal(
             f"{called(primitive)} was asked of a value that depends on the arguments, and is not linear",

@@ -57,7 +57,7 @@ class LinearMap:
             ]
         finally:
             level.closed = True
-            level.constants = {}
+            level.copies = {}
         self.records, self.count = level.records, level.count
 
     def transpose(self, cotangents: Sequence[Any]) -> list[Any]:

@@ -1,8 +1,8 @@
 """Backpropagation by hand: the gradient of an MLP's loss in plain NumPy, without automatic differentiation.
 
 It is the reference that the engines are checked against, and the speed they are measured against: the same
-arithmetic with no bookkeeping. It knows the networks of `shared.networks.mlp` and the losses of
-`shared.networks.losses`, by their formulas, and nothing else: no engine, no registry, no tracer. Each formula here is
+arithmetic with no bookkeeping.  It knows the networks of `shared.networks.mlp` and the losses of
+`shared.networks.losses`, by their formulas, and nothing else: no engine, no registry, no tracer.  Each formula here is
 written out anew, so that an error in the code under test cannot hide in the reference.
 """
 

@@ -1,13 +1,13 @@
 """The losses of supervised learning, each a few NumPy operations.
 
 Every function here is ordinary NumPy code of the output of some model, so that either engine differentiates
-it and plain arrays go through it unchanged. The operations are kept few on purpose: under automatic
-differentiation each of them costs about a microsecond whatever the size of its arrays. The module knows
+it and plain arrays go through it unchanged.  The operations are kept few on purpose: under automatic
+differentiation each of them costs about a microsecond whatever the size of its arrays.  The module knows
 nothing about networks, engines or training.
 
-All losses are means over the batch and sums over the outputs of an example. An output of shape (outputs,) is
-one example; one of shape (batch, outputs) is a batch. A model with one output an example has outputs of shape
-(batch, 1): write ``output[:, np.newaxis]`` when it returns shape (batch,). All quantities are dimensionless;
+All losses are means over the batch and sums over the outputs of an example.  An output of shape (outputs,) is
+one example; one of shape (batch, outputs) is a batch.  A model with one output an example has outputs of shape
+(batch, 1): write ``output[:, np.newaxis]`` when it returns shape (batch,).  All quantities are dimensionless;
 all logarithms are natural.
 """
 
@@ -30,8 +30,8 @@ __all__ = [
     "softmax_cross_entropy",
 ]
 
+#: A NumPy array, or the tracer that stands for one while it is differentiated.
 Array: TypeAlias = Any
-"""A NumPy array, or the tracer that stands for one while it is differentiated."""
 
 Loss: TypeAlias = Callable[[Array, Array], Array]
 
@@ -120,7 +120,7 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
 def l2_penalty(parameters: Iterable[tuple[Array, Array]], strength: float) -> Array:
     """The penalty ``strength / 2 * sum |W|^2`` on the weights W of a network; biases are not penalised.
 
-    Also called weight decay: its gradient is ``strength * W``. The strength is not divided by the size of a
+    Also called weight decay: its gradient is ``strength * W``.  The strength is not divided by the size of a
     batch or of the training set (Nielsen 2015, chapter 3, divides: his lambda is ``strength * n``).
 
     Args:
@@ -139,12 +139,12 @@ def l2_penalty(parameters: Iterable[tuple[Array, Array]], strength: float) -> Ar
     return total * (0.5 * strength)
 
 
+#: Every loss by its name: a function of (output, target).
 LOSSES: dict[str, Loss] = {
     "half_squared_error": half_squared_error,
     "softmax_cross_entropy": softmax_cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
 }
-"""Every loss by its name: a function of (output, target)."""
 
 
 def find_loss(name: str) -> Loss:

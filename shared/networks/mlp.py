@@ -2,8 +2,8 @@
 
 A network is a function of its parameters like any other: `MLP` holds only its shape and the names of its
 activations, and the parameters are a plain list of pairs (W, b) of arrays, which the engines differentiate as
-they are. An example is a row: a layer computes ``z = a @ W + b`` and then ``activation(z)``, with W of shape
-(n_in, n_out), so that a batch of shape (batch, n_in) goes through without a transpose. The module knows
+they are.  An example is a row: a layer computes ``z = a @ W + b`` and then ``activation(z)``, with W of shape
+(n_in, n_out), so that a batch of shape (batch, n_in) goes through without a transpose.  The module knows
 nothing about engines, backpropagation or training.
 """
 
@@ -23,11 +23,11 @@ from shared.rules.special import relu, sigmoid, softplus, softsign
 
 __all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation"]
 
+#: A NumPy array, or the tracer that stands for one while it is differentiated.
 Array: TypeAlias = Any
-"""A NumPy array, or the tracer that stands for one while it is differentiated."""
 
+#: One pair (W, b) a layer, W of shape (n_in, n_out) and b of shape (n_out,).
 Parameters: TypeAlias = Sequence[tuple[Array, Array]]
-"""One pair (W, b) a layer, W of shape (n_in, n_out) and b of shape (n_out,)."""
 
 
 # ---------------------------------------------------------------- activations
@@ -36,7 +36,7 @@ Parameters: TypeAlias = Sequence[tuple[Array, Array]]
 class Activation(NamedTuple):
     """An activation function and, for backpropagation by hand, its derivative.
 
-    ``function(z)`` is differentiable NumPy code. ``derivative(z, a)`` is given what the forward pass has
+    ``function(z)`` is differentiable NumPy code.  ``derivative(z, a)`` is given what the forward pass has
     already computed, the weighted input z and ``a = function(z)``, as plain arrays; it returns a fresh array
     of z's shape and dtype, or None where the derivative is 1 everywhere and nothing has to be multiplied.
     """
@@ -49,6 +49,7 @@ def _identity(z: Array) -> Array:
     return z
 
 
+#: Every activation by its name.
 ACTIVATIONS: dict[str, Activation] = {
     "identity": Activation(_identity, None),
     "sigmoid": Activation(sigmoid, lambda z, a: a - a * a),
@@ -59,7 +60,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Activation(softplus, lambda z, a: -np.expm1(-a)),
     "softsign": Activation(softsign, lambda z, a: np.square(1.0 / (1.0 + np.abs(z)))),
 }
-"""Every activation by its name."""
 
 
 def find_activation(name: str) -> Activation:
@@ -93,6 +93,7 @@ def _uniform(bound: Callable[[int, int], float]) -> Draw:
     return draw
 
 
+#: Every initialiser by its name: a function of (rng, n_in, n_out); weights of shape (n_in, n_out).
 INITIALISERS: dict[str, Draw] = {
     "xavier_normal": _normal(lambda n_in, n_out: (2.0 / (n_in + n_out)) ** 0.5),
     "xavier_uniform": _uniform(lambda n_in, n_out: (6.0 / (n_in + n_out)) ** 0.5),
@@ -100,7 +101,6 @@ INITIALISERS: dict[str, Draw] = {
     "scaled_uniform": _uniform(lambda n_in, n_out: n_in**-0.5),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
-"""Every initialiser by its name: a function of (rng, n_in, n_out); weights of shape (n_in, n_out)."""
 
 
 # -------------------------------------------------------------------- network
@@ -113,7 +113,7 @@ class MLP:
     Attributes:
         sizes: number of inputs, of units in each hidden layer, and of outputs.
         activation: name of the hidden layers' activation, one of `ACTIVATIONS`.
-        output: name of the last layer's activation. The cross-entropies take logits: leave it at "identity"
+        output: name of the last layer's activation.  The cross-entropies take logits: leave it at "identity"
             for them.
 
     Raises:

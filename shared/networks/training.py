@@ -1,8 +1,8 @@
 """Training by plain stochastic gradient descent: minibatches, gradient clipping, a progress bar.
 
 It minimises any function of (parameters, inputs, targets) whose value and gradient it is given; where those
-come from (an engine, backpropagation by hand) it does not know. Parameters are any nested containers of
-arrays. Randomness comes only from the generator that is passed in.
+come from (an engine, backpropagation by hand) it does not know.  Parameters are any nested containers of
+arrays.  Randomness comes only from the generator that is passed in.
 """
 
 from __future__ import annotations

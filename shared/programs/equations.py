@@ -15,11 +15,12 @@ import numpy as np
 
 from shared.core.assignment import ADD_AT, SETITEM, NestedIndex, UpdatePrimitive
 from shared.core.constants import as_kind
+from shared.core.facets import FREE
 from shared.core.primitive import Edge, Primitive, fitted
+from shared.core.registry import internal_constant
 from shared.core.visible import one_line
 from shared.core.writing import duplicate, write
-from shared.counting.counts import FREE, written
-from shared.rules import aliasing  # noqa: F401 - where results lie, which whoever reads a program asks
+from shared.counting.assignments import written
 from shared.rules.indexing import ADD_ONCE, ADD_TO_VIEW
 
 
@@ -224,12 +225,9 @@ def _part(values: Any, *, item: int) -> Any:
 
 _part.__name__ = "part"
 #: One of the several results of a primitive, such as `np.nonzero`.
-PART = Primitive(_part, "constant", [])
-PART.count = FREE
+PART = internal_constant(_part, count=FREE, memory="may share")
 
-
+_same = Edge(None, lambda c, kept: c, lambda t, kept: t)
+_same.fitted = fitted(_same)
 #: One number as one of another kind: Python's, NumPy's, or an array without axes.
-AS_KIND = Primitive(as_kind, "rule", [Edge(None, lambda c, kept: c, lambda t, kept: t)])
-AS_KIND.edges[0].fitted = fitted(AS_KIND.edges[0])  # type: ignore[union-attr, arg-type]
-AS_KIND.broadcasts = True
-AS_KIND.count = FREE
+AS_KIND = Primitive(as_kind, "rule", [_same], broadcasts=True, count=FREE, memory="may share")

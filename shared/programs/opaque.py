@@ -14,7 +14,7 @@ import numpy as np
 
 from shared.calling.tree import Structure, flatten
 from shared.core.errors import ProgramGuardError, TracerConversionError, user_line
-from shared.counting.counts import FREE
+from shared.core.facets import FREE
 
 _NUMBERS = (float, complex, int, bool)
 

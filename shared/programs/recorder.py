@@ -32,15 +32,13 @@ from shared.core.floating_errors import error_settings, settings_beyond
 from shared.core.levels import Level, Tracer, current_recording
 from shared.core.locks import Locks
 from shared.core.primitive import Primitive
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.visible import one_line
 from shared.core.writing import writable, write
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
 from shared.programs.equations import AS_KIND, PART, WRITES, Equation, Guard, Step, ValueType
 from shared.programs.opaque import Opaque, is_recorded_leaf, require_numbers, run_opaquely
-from shared.rules import shapes
 
-_STATIC_RESULT = frozenset(shapes.QUESTIONS)
 #: Functions whose result has a shape that depends on values.
 _SHAPE_FROM_VALUES = frozenset((np.nonzero, np.flatnonzero, np.argwhere))
 #: Functions whose arrays of integers are counts, sections or shapes, which belong to the program.
@@ -99,7 +97,7 @@ class Recording(Level):
         self.types.append(ValueType.of(value))
         return len(self.types) - 1
 
-    def constant(self, value: Any) -> int:
+    def number_of(self, value: Any) -> int:
         """The number of a value that is not traced: an array by identity, anything else by type and value."""
         if isinstance(value, np.ndarray):
             return self._array(value)
@@ -142,7 +140,7 @@ class Recording(Level):
         if self.thread != get_ident() or isinstance(value, Tracer):
             return value
         if isinstance(value, (float, complex)) or (isinstance(value, _ARRAYS) and value.dtype.kind in "biufc"):
-            return Recorded(self, value, self.constant(value))
+            return Recorded(self, value, self.number_of(value))
         return value
 
     def among(
@@ -164,6 +162,10 @@ class Recording(Level):
 
     # --- what cannot be followed ---
 
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        self.custom[getattr(function, "__name__", repr(function))] = None
+        return function.follow(self, leaves, structure, static)
+
     def opaque(self, called: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
         """Call code that is no NumPy on plain values, and write it down as one operation."""
         self.custom[called.name] = None
@@ -180,7 +182,7 @@ class Recording(Level):
             if isinstance(leaf, Recorded) and leaf.level is self:
                 operands.append(leaf.number)
             elif is_recorded_leaf(leaf):
-                operands.append(self.constant(leaf))
+                operands.append(self.number_of(leaf))
             else:
                 fixed[position] = leaf
         primitive = Opaque(called, structure, static, fixed, out_structure)
@@ -223,9 +225,9 @@ class Recording(Level):
         if not had_raised:
             self.raised = None
 
-    def constants(self) -> Constants:
-        """What keeps constants for a tape."""
-        return Constants(self)
+    def captures(self) -> Captures:
+        """What keeps the arrays that a derivative captures, in place of a tape's guard."""
+        return Captures(self)
 
     def line(self) -> str:
         """Where the user's code is, as `user_line()` says it: the text of each place is made once."""
@@ -316,8 +318,8 @@ class Recording(Level):
         return literals, captured
 
 
-class Constants:
-    """What stands in place of a tape's guard while a program is recorded: a constant is recorded, and not copied."""
+class Captures:
+    """What stands in place of a tape's guard while a program is recorded: an array is recorded, and not copied."""
 
     __slots__ = ("__weakref__", "held", "recording")
 
@@ -325,13 +327,13 @@ class Constants:
         self.recording = recording
         self.held: dict[int, Any] = {}
 
-    def constant(self, array: np.ndarray) -> Recorded:
+    def captured(self, array: np.ndarray) -> Recorded:
         """The array as a value of the record, which reads it anew in each run."""
-        return Recorded(self.recording, array, self.recording.constant(array))
+        return Recorded(self.recording, array, self.recording.number_of(array))
 
-    leaf = index = constant
+    leaf = index = captured
 
-    def another(self) -> Constants:
+    def another(self) -> Captures:
         """One of the same kind."""
         return self
 
@@ -372,7 +374,7 @@ class Recorded(DuckArray):
                     a = a if isinstance(a, str) else np.dtype(a)
                 elif not isinstance(a, Tracer):
                     a = operand(a)
-                operands.append(recording.constant(a))
+                operands.append(recording.number_of(a))
                 values.append(a)
         if primitive.function in recording.lowered and self.dtype != np.float16:
             return primitive.raw(*args, **static)
@@ -381,7 +383,7 @@ class Recorded(DuckArray):
         except Exception as error:
             recording.failed(primitive.name.lstrip("_"), error)
             raise
-        if primitive.function in _STATIC_RESULT:
+        if primitive.is_question:
             return out
         if primitive.is_index:
             # x[mask] of one truth value has one row or none.
@@ -396,14 +398,7 @@ class Recorded(DuckArray):
             primitive.is_index and any(isinstance(v, np.ndarray) and v.dtype.kind == "b" for v in values[1:])
         ):
             recording.guard(number, out.shape)
-        base = base_of(out, args, recording)
-        if base is None:
-            return Recorded(recording, out, number)
-        view = _allocate(_View)
-        view.level = recording
-        _set_primal(view, out)
-        view.number = number
-        return attach(view, base, primitive.path(args))
+        return standing_for(Recorded(recording, out, number), primitive, args)
 
     def _part(self, number: int, values: tuple[Any, ...], k: int, primitive: Primitive) -> Recorded:
         recording = self.level
@@ -412,17 +407,10 @@ class Recorded(DuckArray):
             recording.guard(part, values[k].shape)
         return Recorded(recording, values[k], part)
 
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        self.level.custom[getattr(function, "__name__", repr(function))] = None
-        return function.follow(self.level, leaves, structure, static)
-
     # --- assignment ---
 
     def lift(self, value: Any) -> Recorded:
-        return Recorded(self.level, value, self.level.constant(value))
-
-    def constants(self) -> Constants:
-        return Constants(self.level)
+        return Recorded(self.level, value, self.level.number_of(value))
 
     def twin(self) -> Recorded:
         return Recorded(self.level, self.primal, self.number)
@@ -456,7 +444,7 @@ class Recorded(DuckArray):
             raise recording.refusal(self)
         plain, number = (value.primal, value.number) if isinstance(value, Recorded) else (operand(value), None)
         if number is None:
-            number = recording.constant(plain)
+            number = recording.number_of(plain)
         operands: list[int] = [self.number, number]
         lengths: list[int] = []
         plain_index = self._noted(index, operands, lengths)
@@ -487,7 +475,7 @@ class Recorded(DuckArray):
                 operands.append(part.number)
                 plain.append(part.primal)
             else:
-                operands.append(recording.constant(part))
+                operands.append(recording.number_of(part))
                 plain.append(part)
         lengths.append(len(plain))
         return tuple(plain)
@@ -554,6 +542,4 @@ class Recorded(DuckArray):
 
 
 _ARRAYS = (np.ndarray, np.generic)
-_View: Any = view_class(Recorded)
-_allocate: Any = object.__new__
-_set_primal: Any = vars(DuckArray)["primal"].__set__
+view_class(Recorded)

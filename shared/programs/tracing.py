@@ -177,7 +177,7 @@ def _output(recording: Recording, name: str, leaf: Any) -> int:
         _ = leaf.primal  # of a view whose base was assigned to, this raises
         return leaf.number
     if isinstance(leaf, (np.ndarray, np.generic, *_NUMBERS)):
-        return recording.constant(leaf)
+        return recording.number_of(leaf)
     raise TypeError(
         f"trace: {name} returned {shown(leaf)} (type {kind_of(leaf)}){user_line()}; a program returns numbers, arrays "
         "and containers of them"

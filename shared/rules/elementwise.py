@@ -5,46 +5,46 @@ output and the arguments.  None: no derivative with respect to that argument.  A
 least norm of the Clarke subdifferential over all operands jointly (Clarke 1983, section 2.1): 0 for abs at 0, one half
 each for a tie of `maximum`.  Where a function is not Lipschitz it is the one-sided limit (sqrt'(0) = inf).  Formulas:
 Abramowitz & Stegun 1964, sections 3.3, 4.1 to 4.6.
+
+A row without a count counts as one elementary function an element.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from shared.core.errors import NoRuleError, user_line
-from shared.core.primitive import Primitive
-from shared.core.registry import alias, composite, constant, elementwise, infix, rule
+from shared.core.facets import (
+    ADDITION,
+    COMPARISON,
+    DIVISION,
+    FUNCTION,
+    MOVE,
+    MULTIPLICATION,
+    NOTHING,
+    Count,
+    CountRule,
+    Jointly,
+    align,
+    is_truth,
+    size_of,
+)
+from shared.core.registry import alias, composite, constant, elementwise, infix, internal_constant, rule
 from shared.rules.reductions import strong, unwrapped
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------
 
-add = elementwise(np.add, 1, 1)
-subtract = elementwise(np.subtract, 1, -1)
-
 
 def _difference_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     first, second = tangents
     return first if second is None else -second if first is None else first - second
-
-
-subtract.joint_push = _difference_tangent
-multiply = elementwise(np.multiply, lambda y: y, lambda x: x)
-negative = elementwise(np.negative, -1)
-positive = elementwise(np.positive, 1)
-divide = rule(
-    np.divide,
-    common=lambda c, y: c / y,
-    vjps=(lambda c: c, lambda c, out: -out * c),
-    jvps=(lambda t, y: t / y, lambda t, out, y: -out * t / y),
-    broadcasts=True,
-    because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
-)
 
 
 def _quotient_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -54,9 +54,30 @@ def _quotient_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     return (-(out * second) if first is None else first - out * second) / values[1]
 
 
-divide.joint_push = _quotient_tangent
-square = elementwise(np.square, lambda x: x + x)
-reciprocal = elementwise(np.reciprocal, lambda out: -out * out)
+_SUM: dict[str, Any] = {"count": ADDITION, "dependence": "sum of two", "linear": Jointly(0, 1)}
+_COPY: dict[str, Any] = {"count": MOVE, "dependence": "zero at zero", "linear": (0,)}
+_CHANGE_OF_SIGN: dict[str, Any] = {"count": ADDITION, "dependence": "zero at zero"}
+
+add = elementwise(np.add, 1, 1, **_SUM)
+subtract = elementwise(np.subtract, 1, -1, joint_push=_difference_tangent, **_SUM)
+multiply = elementwise(np.multiply, lambda y: y, lambda x: x,
+                       count=MULTIPLICATION, dependence="product", linear=(0, 1))  # fmt: skip
+negative = elementwise(np.negative, -1, linear=(0,), **_CHANGE_OF_SIGN)
+positive = elementwise(np.positive, 1, **_COPY)
+divide = rule(
+    np.divide,
+    common=lambda c, y: c / y,
+    vjps=(lambda c: c, lambda c, out: -out * c),
+    jvps=(lambda t, y: t / y, lambda t, out, y: -out * t / y),
+    joint_push=_quotient_tangent,
+    broadcasts=True,
+    because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
+    count=DIVISION,
+    dependence="quotient",
+    linear=(0,),
+)
+square = elementwise(np.square, lambda x: x + x, count=MULTIPLICATION)
+reciprocal = elementwise(np.reciprocal, lambda out: -out * out, count=DIVISION)
 
 
 def _power_partial(x: Any, y: Any) -> Any:
@@ -87,9 +108,9 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
 
 
-power = elementwise(np.power, _power_partial, _exponent_partial)
-float_power = elementwise(np.float_power, _power_partial, _exponent_partial)
-power.joint_push = float_power.joint_push = _power_tangent
+_POWER: dict[str, Any] = {"joint_push": _power_tangent, "dependence": "power"}
+power = elementwise(np.power, _power_partial, _exponent_partial, **_POWER)
+float_power = elementwise(np.float_power, _power_partial, _exponent_partial, **_POWER)
 sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
 elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
@@ -119,10 +140,11 @@ tanh = elementwise(np.tanh, lambda out: 1 - out * out)
 elementwise(np.arcsinh, lambda x: 1 / (np.sqrt(1 + x * x) if np.iscomplexobj(x) else np.hypot(1, x)))
 elementwise(np.arccosh, lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 elementwise(np.arctanh, lambda x: np.divide(1, (1 - x) * (1 + x)))
-elementwise(np.degrees, float(180 / np.pi))
-elementwise(np.rad2deg, float(180 / np.pi))
-elementwise(np.radians, float(np.pi / 180))
-elementwise(np.deg2rad, float(np.pi / 180))
+_MULTIPLE: dict[str, Any] = {"count": MULTIPLICATION, "linear": (0,)}
+elementwise(np.degrees, float(180 / np.pi), **_MULTIPLE)
+elementwise(np.rad2deg, float(180 / np.pi), **_MULTIPLE)
+elementwise(np.radians, float(np.pi / 180), **_MULTIPLE)
+elementwise(np.deg2rad, float(np.pi / 180), **_MULTIPLE)
 
 
 def _copysign_partial(out: Any, x: Any) -> Any:
@@ -159,19 +181,21 @@ arctan2 = rule(
         lambda t, x, y: t * (y / np.hypot(x, y)) / np.hypot(x, y),
         lambda t, x, y: -t * (x / np.hypot(x, y)) / np.hypot(x, y),
     ),
+    joint_push=_angle_tangent,
     broadcasts=True,
     because="both cotangents share a quotient; divided twice, and not by a square, they cannot overflow",
+    count=FUNCTION,
+    dependence="elementwise",
 )
-arctan2.joint_push = _angle_tangent
 elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
 elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
-remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y))
-elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y))
-elementwise(np.copysign, _copysign_partial, None)
-ldexp = elementwise(np.ldexp, lambda out, x, y: np.ldexp(np.ones_like(out), y), None)
-# Its second argument is an integer, which the fast path for two arguments might make a float.
-ldexp.is_binary = False
-elementwise(np.nextafter, 1, None)
+# A quotient and its floor; x less the floor's multiple of y
+_REMAINDER = Count(divide=1, compare=1, multiply=1, add=1)
+remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y), count=_REMAINDER)
+elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y), count=_REMAINDER)
+elementwise(np.copysign, _copysign_partial, None, count=ADDITION)
+elementwise(np.ldexp, lambda out, x, y: np.ldexp(np.ones_like(out), y), None, count=MULTIPLICATION, linear=(0,))
+elementwise(np.nextafter, 1, None, count=COMPARISON)
 
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
@@ -201,14 +225,17 @@ def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
         wins = (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y)
         return np.where(x == y, 0.5 * (of_x + of_y), np.where(wins, of_x, of_y))
 
-    primitive = rule(
+    rule(
         function,
         vjps=(first, second),
         jvps=(first, second),
+        joint_push=joint,
         broadcasts=True,
         because="the partial is a choice between operands: multiplying by it would make NaN of an infinite cotangent",
+        # Where not-a-numbers are passed over, two more tests
+        count=Count(compare=3 if ignores_nan else 1, move=1),
+        dependence="elementwise",
     )
-    primitive.joint_push = joint
 
 
 _extremum(np.maximum, operator.gt, ignores_nan=False)
@@ -216,7 +243,7 @@ _extremum(np.minimum, operator.lt, ignores_nan=False)
 _extremum(np.fmax, operator.gt, ignores_nan=True)
 _extremum(np.fmin, operator.lt, ignores_nan=True)
 
-elementwise(np.fabs, lambda x: np.sign(x))
+elementwise(np.fabs, lambda x: np.sign(x), **_CHANGE_OF_SIGN)
 
 
 def _abs_vjp(c: Any, out: Any, x: Any) -> Any:
@@ -232,6 +259,7 @@ absolute = rule(
     vjps=(_abs_vjp,),
     jvps=(_abs_jvp,),
     because="of a complex argument it is not complex-linear, so no factor describes it",
+    **_CHANGE_OF_SIGN,
 )
 
 # --- complex parts: linear over the reals -----------------------------------------------------------------------------
@@ -246,12 +274,17 @@ rule(
     vjps=(lambda c: np.conjugate(c),),
     jvps=(lambda t: np.conjugate(t),),
     because="linear over the reals only",
+    linear=(0,),
+    **_CHANGE_OF_SIGN,
 )
 REAL = rule(
     _real,
     vjps=(lambda c: c + 0j,),
     jvps=(lambda t: np.real(t),),
     because="linear over the reals only",
+    memory="view",
+    batch=align,
+    **_COPY,
 )
 
 
@@ -266,27 +299,59 @@ rule(
     vjps=(lambda c, x: -1j * c if np.iscomplexobj(x) else 0 * c,),
     jvps=(lambda t, x: np.imag(t),),
     because="linear over the reals only",
+    count=MOVE,
+    memory="view",
+    batch=align,
+    dependence="imaginary part",
+    linear=(0,),
 )
 
 # --- zero derivative --------------------------------------------------------------------------------------------------
 
+
+def _logic(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    # A number has to be compared with zero first, or its bits combined.
+    return size_of(out) * COMPARISON if not all(map(is_truth, operands)) else NOTHING
+
+
+def _rounding(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    decimals = operands[1] if len(operands) > 1 else static.get("decimals", 0)
+    # Beside the rounding, a multiplication by a power of ten and a division by it.
+    scaled = isinstance(decimals, int) and decimals == 0
+    return size_of(out) * (COMPARISON if scaled else Count(compare=1, multiply=1, divide=1))
+
+
+def _of_both(count: Count) -> CountRule:
+    return lambda out, operands, static: max(map(size_of, operands[:2])) * count
+
+
+#: |x - y| <= a + r |y|
+_CLOSE = Count(add=4, multiply=1, compare=1)
+#: what NumPy's functions and Python's operators do that act element by element and are no ufuncs
+_LIKE_UFUNCS: dict[str, Any] = {"memory": "fresh", "batch": align}
+_FLOOR_OF_QUOTIENT, _SIGN = Count(divide=1, compare=1), Count(compare=2)
+
 constant(
-    np.floor, np.ceil, np.rint, np.trunc, np.floor_divide, np.signbit, np.spacing, np.heaviside,
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
-    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
-    np.isfinite, np.isinf, np.isnan, np.isnat,
-    np.round, np.isclose, np.allclose, np.array_equal, np.array_equiv,
-    np.isposinf, np.isneginf, np.iscomplex, np.isreal,
+    np.floor, np.ceil, np.rint, np.trunc, np.signbit, np.spacing, np.isfinite, np.isinf, np.isnan, np.isnat,
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, count=COMPARISON,
 )  # fmt: skip
+constant(np.isposinf, np.isneginf, np.iscomplex, np.isreal, count=COMPARISON, **_LIKE_UFUNCS)
+constant(np.logical_and, np.logical_or, np.logical_xor, np.logical_not, count=_logic)
+constant(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, count=_logic)
+constant(np.floor_divide, count=_FLOOR_OF_QUOTIENT)
+constant(np.heaviside, count=_SIGN)  # Is it positive, and if not, is it negative?
+constant(np.round, count=_rounding, **_LIKE_UFUNCS)
 alias(np.around, np.round)
+constant(np.isclose, count=_CLOSE, **_LIKE_UFUNCS)
+constant(np.allclose, count=_of_both(_CLOSE + COMPARISON), memory="fresh")
+constant(np.array_equal, np.array_equiv, count=_of_both(Count(compare=2)), memory="fresh")
 
 
 def _sign(x: Any) -> Any:
     return np.sign(x)
 
 
-SIGN = Primitive(_sign, "constant", [])
+SIGN = internal_constant(_sign, count=_SIGN, batch=align)
 
 
 @composite(np.sign)
@@ -366,12 +431,15 @@ ABSOLUTE = infix(absolute, operator.abs)
 MODULO = infix(remainder, operator.mod)
 #: comparisons and floor division of Python floats stay Python's own
 CONSTANT_OPERATORS = {
-    name: Primitive(getattr(operator, name), "constant", [])
-    for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv")
+    **{
+        name: internal_constant(getattr(operator, name), count=COMPARISON, **_LIKE_UFUNCS)
+        for name in ("lt", "le", "gt", "ge", "eq", "ne")
+    },
+    "floordiv": internal_constant(operator.floordiv, count=_FLOOR_OF_QUOTIENT, **_LIKE_UFUNCS),
 }
 #: of truth values and integers, which some levels trace
 LOGICAL_OPERATORS = {
-    name: Primitive(function, "constant", [])
+    name: internal_constant(function, count=_logic, **_LIKE_UFUNCS)
     for name, function in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor))
 }
-INVERT = Primitive(operator.invert, "constant", [])
+INVERT = internal_constant(operator.invert, count=_logic, **_LIKE_UFUNCS)

@@ -6,27 +6,88 @@ Matrices are the last two axes; leading axes are a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.errors import NoRuleError, user_line
+from shared.core.facets import Count, CountRule, of_array, size_of, with_rank
 from shared.core.primitive import Like, Primitive, fit
-from shared.core.registry import composite, constant, rule
+from shared.core.registry import composite, constant, internal_constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
+
+# --- counts: dense elimination with pivots (Golub & Van Loan 2013, sections 3.2, 3.4 and 4.2) -------------------------
+
+
+def _elimination(n: int) -> Count:
+    """The factors of a matrix: in step k a pivot among k + 1, k quotients, and k**2 products and differences."""
+    products, quotients = (n - 1) * n * (2 * n - 1) // 6, n * (n - 1) // 2
+    return Count(add=products, multiply=products, divide=quotients, compare=quotients)
+
+
+def _substitution(n: int, columns: int) -> Count:
+    """Forward and back substitution of each right-hand side."""
+    return columns * Count(add=n * (n - 1), multiply=n * (n - 1), divide=n)
+
+
+def _cholesky_steps(n: int) -> Count:
+    products = (n - 1) * n * (n + 1) // 6
+    return Count(add=products, multiply=products, divide=n * (n - 1) // 2, elementary=n)
+
+
+def _of_matrices(count: Callable[[int], Count]) -> CountRule:
+    def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+        shape = operands[0].shape
+        stack: int = math.prod(shape[:-2])
+        return stack * count(shape[-1])
+
+    return of_stack
+
+
+def _solve_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    n = operands[0].shape[-1]
+    columns = 1 if len(operands[1].shape) == 1 else operands[1].shape[-1]
+    stack: int = size_of(out) // max(n * columns, 1)
+    return stack * (_elimination(n) + _substitution(n, columns))
+
+
+def _singular(vectors: bool) -> CountRule:
+    # Iterations cannot be counted beforehand; these are the usual estimates (Golub & Van Loan 2013, section 8.6).
+    def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+        *leading, rows, columns = operands[0].shape
+        m, n = max(rows, columns), min(rows, columns)
+        stack: int = math.prod(leading)
+        total: int = 14 * m * n * n + 8 * n**3 if vectors else 4 * m * n * n - 4 * n**3 // 3
+        return stack * Count(total - total // 2, total // 2)
+
+    return of_stack
+
+
+# --- inverses and solutions -------------------------------------------------------------------------------------------
 
 
 def _transposed(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+@of_array
+def _of_each(primitive: Any, x: Any, **rest: Any) -> Any:
+    # Vectors would be taken for the rows of one matrix.
+    return primitive(x, **rest) if x.ndim >= 3 else NotImplemented
+
+
+_OF_A_MATRIX: dict[str, Any] = {"memory": "fresh", "batch": _of_each, "dependence": "matrix"}
+
 rule(
     np.linalg.inv,
     vjps=(lambda c, out: -_transposed(out) @ c @ _transposed(out),),
     jvps=(lambda t, out: -out @ t @ out,),
     because="not linear, and its derivative is two products with the output",
+    count=_of_matrices(lambda n: _elimination(n) + _substitution(n, n)),
+    **_OF_A_MATRIX,
 )
 
 # solve(A, b) is linear in b; in A it is -A^-1 dA x.  A right-hand side of one axis is one vector, whatever A's batch.
@@ -57,12 +118,41 @@ def _solved(x: Any, b: Any, is_vector: bool) -> Any:
     return np.linalg.solve(x, np.expand_dims(b, -1))[..., 0] if is_vector else np.linalg.solve(x, b)
 
 
+def _solve_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    a, b = values
+    first, second = batched
+    rank_a, rank_b = np.ndim(a) - first, np.ndim(b) - second
+    if rank_a < 2 or rank_b < 1:
+        return NotImplemented
+    if not first and rank_a == 2 and rank_b <= 2:
+        # One factorisation serves all examples: their right-hand sides are columns of one matrix.
+        columns = np.moveaxis(b, 0, -1)
+        solved = np.linalg.solve(a, np.reshape(columns, (np.shape(columns)[0], -1)))
+        return np.moveaxis(np.reshape(solved, np.shape(columns)), -1, 0)
+    # A right-hand side of one axis is one vector, whatever the batch of matrices.
+    if rank_b == 1:
+        b = np.expand_dims(b, -1)
+    rank = max(rank_a, rank_b, 2)
+    solved = np.linalg.solve(with_rank(a, rank, first), with_rank(b, rank, second))
+    return solved[..., 0] if rank_b == 1 else solved
+
+
 rule(
     np.linalg.solve,
     vjps=(_solve_first_vjp, lambda c, x, y: fit(_solved_transposed(x, c, y), Like(y))),
     jvps=(_solve_first_jvp, lambda t, x, y: _solved(x, t, np.ndim(y) == 1)),
     because="linear in the right-hand side only",
+    count=_solve_count,
+    memory="fresh",
+    batch=_solve_each,
+    dependence="solution",
+    linear=(1,),
 )
+
+
+# --- determinants and factors -----------------------------------------------------------------------------------------
 
 
 def _trace_of_product(a: Any, b: Any) -> Any:
@@ -74,6 +164,8 @@ rule(
     vjps=(lambda c, out, x: np.expand_dims(c * out, (-1, -2)) * _transposed(np.linalg.inv(x)),),
     jvps=(lambda t, out, x: out * _trace_of_product(np.linalg.inv(x), t),),
     because="not linear; by Jacobi's formula its derivative is a trace of a product with the inverse",
+    count=_of_matrices(lambda n: _elimination(n) + Count(multiply=n)),
+    **_OF_A_MATRIX,
 )
 
 
@@ -86,6 +178,9 @@ LOGABSDET = rule(
     vjps=(lambda c, x: np.expand_dims(c, (-1, -2)) * _transposed(np.linalg.inv(x)),),
     jvps=(lambda t, x: _trace_of_product(np.linalg.inv(x), t),),
     because="not linear; by Jacobi's formula its gradient is the transposed inverse",
+    # Of each pivot the absolute value, its logarithm, and a sum; of the sign below, its sign and a product
+    count=_of_matrices(lambda n: _elimination(n) + n * Count(add=2, elementary=1)),
+    **_OF_A_MATRIX,
 )
 
 
@@ -95,8 +190,12 @@ def _sign_of_determinant(x: Any) -> Any:
 
 #: NumPy's own named tuple, which it does not export
 _SlogdetResult: Any = type(np.linalg.slogdet(np.ones((1, 1))))
-SIGN_OF_DETERMINANT = Primitive(_sign_of_determinant, "constant", [])
-constant(np.linalg.matrix_rank)
+SIGN_OF_DETERMINANT = internal_constant(
+    _sign_of_determinant,
+    count=_of_matrices(lambda n: _elimination(n) + n * Count(compare=1, multiply=1)),
+    batch=_of_each,
+)
+constant(np.linalg.matrix_rank, count=_singular(vectors=False), memory="fresh", batch=_of_each)
 
 
 @composite(np.linalg.slogdet)
@@ -141,6 +240,8 @@ CHOLESKY = rule(
     vjps=(_cholesky_vjp,),
     jvps=(_cholesky_jvp,),
     because="not linear; both maps solve with the factor itself",
+    count=_of_matrices(_cholesky_steps),
+    **_OF_A_MATRIX,
 )
 
 
@@ -149,9 +250,6 @@ def _cholesky_call(a: Any, /, *, upper: bool = False) -> Any:
     if np.iscomplexobj(a):
         raise NoRuleError(f"np.linalg.cholesky of a complex matrix has no derivative rule{user_line()}")
     return _transposed(CHOLESKY(_transposed(a))) if upper else CHOLESKY(a)
-
-
-# --- norms ------------------------------------------------------------------------------------------------------------
 
 
 # The singular value decomposition x = u diag(s) v^T gives three primitives, whose rules are written with all three.
@@ -236,10 +334,20 @@ def _values_jvp(t: Any, x: Any) -> Any:
     return np.where(s > 0, np.sum(u * (t @ v), axis=-2), 0)
 
 
-_ONE_OF_THREE = "one of three outputs, whose derivative takes all three"
-LEFT_VECTORS = rule(_svd_part(0), vjps=(_left_vjp,), jvps=(_left_jvp,), because=_ONE_OF_THREE)
-SINGULAR_VALUES = rule(_svd_part(1), vjps=(_values_vjp,), jvps=(_values_jvp,), because=_ONE_OF_THREE)
-RIGHT_VECTORS = rule(_svd_part(2), vjps=(_right_vjp,), jvps=(_right_jvp,), because=_ONE_OF_THREE)
+def _one_of_three(part: int, vjp: Any, jvp: Any) -> Primitive:
+    return rule(
+        _svd_part(part),
+        vjps=(vjp,),
+        jvps=(jvp,),
+        because="one of three outputs, whose derivative takes all three",
+        count=_singular(vectors=True),  # every one of them is computed with the other two
+        **_OF_A_MATRIX,
+    )
+
+
+LEFT_VECTORS = _one_of_three(0, _left_vjp, _left_jvp)
+SINGULAR_VALUES = _one_of_three(1, _values_vjp, _values_jvp)
+RIGHT_VECTORS = _one_of_three(2, _right_vjp, _right_jvp)
 _SVDResult: Any = type(np.linalg.svd(np.ones((1, 1))))
 
 
@@ -250,6 +358,9 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
     if full_matrices and np.shape(a)[-1] != np.shape(a)[-2]:
         raise NoRuleError(f"np.linalg.svd: give full_matrices=False{user_line()}: the further vectors are arbitrary")
     return _SVDResult(LEFT_VECTORS(a), SINGULAR_VALUES(a), RIGHT_VECTORS(a))
+
+
+# --- norms and powers -------------------------------------------------------------------------------------------------
 
 
 def _squares(x: Any) -> Any:

@@ -5,6 +5,7 @@ The primitives are matmul and einsum; the other products are rewritten in terms 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.errors import NoRuleError, user_line
+from shared.core.facets import Count, size_of, with_rank
 from shared.core.primitive import Like, fit
 from shared.core.registry import composite, multilinear, multilinear_in_all
 from shared.rules.reductions import strong, unwrapped
+from shared.rules.shapes import PAD
 
 # --- matmul -----------------------------------------------------------------------------------------------------------
 
@@ -47,7 +50,41 @@ def _sum_to(cotangent: Any, like: Like) -> Any:
     return cotangent if cotangent.shape == like.shape and cotangent.dtype is like.dtype else fit(cotangent, like)
 
 
-MATMUL = multilinear(np.matmul, _matmul_first, _matmul_second)
+def _matmul_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    products = size_of(out) * operands[0].shape[-1]
+    return Count(products, products)
+
+
+def _matmul_of_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    x, y = values
+    first, second = batched
+    rank_x, rank_y = np.ndim(x) - first, np.ndim(y) - second
+    if rank_x == 0 or rank_y == 0:
+        raise ValueError("matmul: an operand has no axes; use * for the product with a number")
+    if not first and rank_x <= 2 and rank_y == 1:
+        return y @ (x.T if rank_x == 2 else x)
+    if not second and rank_y <= 2 and rank_x <= 2:
+        if rank_x == 1:
+            return x @ y
+        # One product of large matrices in place of many small ones.
+        size, rows, length = np.shape(x)
+        return np.reshape(np.reshape(x, (size * rows, length)) @ y, (size, rows, *np.shape(y)[1:]))
+    # A vector is a row on the left and a column on the right.
+    if rank_x == 1:
+        x = np.expand_dims(x, -2)
+    if rank_y == 1:
+        y = np.expand_dims(y, -1)
+    rank = max(rank_x, rank_y, 2)
+    out = with_rank(x, rank, first) @ with_rank(y, rank, second)
+    if rank_x == 1 and rank_y == 1:
+        return out[..., 0, 0]
+    return out[..., 0, :] if rank_x == 1 else out[..., 0] if rank_y == 1 else out
+
+
+MATMUL = multilinear(np.matmul, _matmul_first, _matmul_second,
+                     count=_matmul_count, batch=_matmul_of_each, dependence="matrix product")  # fmt: skip
 
 # --- einsum -----------------------------------------------------------------------------------------------------------
 
@@ -66,7 +103,34 @@ def _einsum_transpose(k: int, c: Any, operands: Sequence[Any], *, subscripts: st
     return cotangent if cotangent.shape == operands[k].shape else np.broadcast_to(cotangent, operands[k].shape)
 
 
-EINSUM = multilinear_in_all(_einsum, _einsum_transpose)
+def _einsum_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    terms = static["subscripts"].split("->")[0].split(",")
+    lengths: dict[str, int] = {}
+    for term, operand in zip(terms, operands, strict=True):
+        for label, length in zip(term, operand.shape, strict=True):
+            lengths[label] = max(length, lengths.get(label, 1)) if length else 0
+    points = math.prod(lengths.values())
+    return Count(points, (len(terms) - 1) * points)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _einsum_of_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    terms, output = static["subscripts"].split("->")
+    free = next((letter for letter in _LETTERS if letter not in static["subscripts"]), None)
+    if free is None:
+        return NotImplemented
+    inputs = ",".join(free + term if flag else term for term, flag in zip(terms.split(","), batched, strict=True))
+    return primitive(*values, subscripts=f"{inputs}->{free}{output}")
+
+
+# np.einsum("ij->ji", x) is a view, and "ij->i" is not.
+EINSUM = multilinear_in_all(_einsum, _einsum_transpose,
+                            count=_einsum_count, memory="may share", batch=_einsum_of_each,
+                            dependence="einsum")  # fmt: skip
 
 
 @composite(np.einsum)
@@ -157,7 +221,32 @@ def _convolve_second(c: Any, x: Any, y: Like, *, mode: str) -> Any:
     return fit(CONVOLVE(longer, shorter, mode="valid"), y)
 
 
-CONVOLVE = multilinear(_convolve, _convolve_first, _convolve_second)
+def _convolve_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    sizes = size_of(operands[0]), size_of(operands[1])
+    products = min(sizes) * (max(sizes) if static["mode"] == "full" else size_of(out))
+    return Count(products, products)
+
+
+def _convolve_of_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    x, y = (value if flag else np.reshape(value, (1, -1)) for value, flag in zip(values, batched, strict=True))
+    taps = np.shape(y)[1]
+    if static["mode"] == "full":
+        x = PAD(x, widths=((0, 0), (taps - 1, taps - 1)))
+    length = np.shape(x)[1] - taps + 1
+    # As few array operations as there are elements of the shorter of factor and result
+    if taps <= length:
+        total: Any = 0
+        for k in range(taps):
+            total = total + y[:, k : k + 1] * x[:, taps - 1 - k : taps - 1 - k + length]
+        return total
+    y = y[:, ::-1]
+    return np.stack([np.sum(x[:, k : k + taps] * y, axis=1) for k in range(length)], axis=1)
+
+
+CONVOLVE = multilinear(_convolve, _convolve_first, _convolve_second,
+                       count=_convolve_count, batch=_convolve_of_each, dependence="convolution")  # fmt: skip
 
 
 @composite(np.convolve)

@@ -6,13 +6,26 @@ of the other factors, never a division, so zeros are as good as any number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from shared.core.duck_array import UFUNC_METHODS
-from shared.core.errors import unsupported_keyword
+from shared.core.errors import NoRuleError, unsupported_keyword, user_line
+from shared.core.facets import (
+    ADDITION,
+    COMPARISON,
+    DIVISION,
+    MULTIPLICATION,
+    Count,
+    each_read,
+    flattened,
+    later,
+    of_array,
+    size_of,
+)
 from shared.core.levels import Tracer
 from shared.core.primitive import Composite, Primitive
 from shared.core.registry import alias, composite, constant, elementwise, multilinear, rule
@@ -66,6 +79,50 @@ def count_of(shape: tuple[int, ...], axis: Axis) -> int:
     return int(np.prod([shape[k] for k in axes], dtype=np.int64))
 
 
+# --- one more leading axis --------------------------------------------------------------------------------------------
+
+
+@of_array
+def reduced(primitive: Any, x: Any, axis: Any = None, out: None = None, keepdims: Any = False, **rest: Any) -> Any:
+    """The batch rule of a reduction: the axes of each example are counted from one later."""
+    if axis is None and x.ndim == 2:
+        return primitive(x, axis=1, keepdims=bool(keepdims), **rest)
+    if x.ndim == 1 and axis not in (None, ()):
+        return NotImplemented  # a number, of which NumPy takes axis 0 and -1 for the same
+    return primitive(x, axis=later(axis, x.ndim), keepdims=bool(keepdims), **rest)
+
+
+@of_array
+def _positions(primitive: Any, x: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
+    if axis is None:
+        if keepdims or x.ndim == 1:
+            return NotImplemented
+        return primitive(flattened(x), axis=1)
+    return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim), keepdims=keepdims)
+
+
+@of_array
+def _order(primitive: Any, x: Any, axis: int | None = -1, kind: Any = None, order: None = None, **rest: Any) -> Any:
+    if axis is None:
+        x, axis = flattened(x), -1
+    return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim), kind=kind, **rest)
+
+
+@of_array
+def _running(primitive: Any, x: Any, *, axis: int | None = None) -> Any:
+    if axis is None:
+        return primitive(flattened(x), axis=1)
+    return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim))
+
+
+@of_array
+def _along_first(primitive: Any, x: Any) -> Any:
+    return np.moveaxis(primitive(np.moveaxis(x, 1, 0)), 1, 0)
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
 def _sum(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -74,6 +131,9 @@ SUM = multilinear(
     np.sum,
     lambda c, x, *, axis=None, keepdims=False: spread(c, x.shape, axis, keepdims),
     evaluate=_sum,
+    count=each_read(ADDITION),
+    batch=reduced,
+    dependence="sum",
 )
 
 
@@ -87,6 +147,9 @@ multilinear(
     np.mean,
     lambda c, x, *, axis=None, keepdims=False: spread(c / count_of(x.shape, axis), x.shape, axis, keepdims),
     evaluate=_mean,
+    count=each_read(ADDITION, DIVISION),
+    batch=reduced,
+    dependence="sum",
 )
 
 
@@ -98,7 +161,8 @@ def _cumsum_transpose(c: Any, x: Any, *, axis: int | None = None) -> Any:
     return np.reshape(summed, x.shape) if flat else summed
 
 
-multilinear(np.cumsum, _cumsum_transpose)
+multilinear(np.cumsum, _cumsum_transpose,
+            count=each_read(ADDITION), memory="fresh", batch=_running, dependence="scan")  # fmt: skip
 
 # --- extrema ----------------------------------------------------------------------------------------------------------
 
@@ -126,12 +190,17 @@ def _divided(value: Any, count: Any) -> Any:
     return value * (1 / count).astype(value.dtype)
 
 
+_COMPARES: dict[str, Any] = {"count": each_read(COMPARISON), "memory": "fresh"}
+
 for _function in (np.max, np.min):
     rule(
         _function,
         vjps=(_extremum_vjp,),
         jvps=(_extremum_jvp,),
         because="linear along the places where the extremum is attained, which only the output tells",
+        batch=reduced,
+        dependence="reduction",
+        **_COMPARES,
     )
 for _name in ("amax", "amin"):
     alias(getattr(np, _name), getattr(np, _name[1:]))
@@ -142,8 +211,62 @@ def _ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) ->
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
-constant(np.argmax, np.argmin, np.any, np.all, np.count_nonzero, np.argsort, np.nonzero, np.flatnonzero, np.argwhere)
-constant(np.searchsorted)
+# --- positions and truth ----------------------------------------------------------------------------------------------
+
+
+def comparisons_to_sort(n: int) -> int:
+    """What merging halves takes of `n` elements at worst (Knuth 1998, section 5.2.4, exercise 14).
+
+    >>> [comparisons_to_sort(n) for n in (1, 2, 3, 4, 8)]
+    [0, 1, 3, 5, 17]
+    """
+    depth = (max(n, 1) - 1).bit_length()
+    return n * depth - (1 << depth) + 1
+
+
+def _to_sort(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    axis = operands[1] if len(operands) > 1 else static.get("axis", -1)
+    length = size_of(out) if axis is None or not out.shape else out.shape[axis]
+    return Count(compare=size_of(out) // max(length, 1) * comparisons_to_sort(length))
+
+
+def _to_find(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    # By halving: the number of binary digits of the length
+    return Count(compare=size_of(operands[1]) * size_of(operands[0]).bit_length())
+
+
+def _places(primitive: Any, size: int, batched: Any, values: Any, static: dict[str, Any]) -> Any:
+    raise NoRuleError(
+        f"the places of the nonzero elements differ in number from example to example of vmap{user_line()}; "
+        "use np.where(condition, x, other), or np.argsort for an order"
+    )
+
+
+def _places_in_order(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    a, v, *rest = values
+    if not batched[0] and len(batched) == 2 and not rest and static.get("sorter") is None:
+        return np.searchsorted(a, v, **static)
+    if rest or static.get("sorter") is not None or np.ndim(a) != 2:
+        return NotImplemented
+    # Each example has an order of its own: the place is the number of elements before, NaN being the last in order.
+    shape = np.shape(v)
+    v = np.reshape(v, (shape[0], math.prod(shape[1:]), 1) if batched[1] else (1, math.prod(shape), 1))
+    a = a[:, None, :]
+    if static.get("side", "left") == "left":
+        before = np.logical_or(a < v, np.logical_and(np.isnan(v), np.logical_not(np.isnan(a))))
+    else:
+        before = np.logical_not(np.logical_or(v < a, np.logical_and(np.isnan(a), np.logical_not(np.isnan(v)))))
+    return np.reshape(np.sum(before, axis=-1), (size, *(shape[1:] if batched[1] else shape)))
+
+
+constant(np.any, np.all, batch=reduced, **_COMPARES)
+constant(np.count_nonzero, count=each_read(Count(compare=1, add=1)), memory="fresh", batch=reduced)
+constant(np.argmax, np.argmin, batch=_positions, **_COMPARES)
+constant(np.argsort, count=_to_sort, memory="fresh", batch=_order)
+constant(np.nonzero, np.flatnonzero, np.argwhere, batch=_places, **_COMPARES)
+constant(np.searchsorted, count=_to_find, memory="fresh", batch=_places_in_order)
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
@@ -177,6 +300,10 @@ rule(
     vjps=(lambda c, x, *, axis=None, keepdims=False: expanded(c, np.shape(x), axis, keepdims) * _others(x, axis),),
     jvps=(lambda t, x, *, axis=None, keepdims=False: np.sum(t * _others(x, axis), axis=axis, keepdims=keepdims),),
     because="out / x fails at zeros, so the products of the other factors are formed from pairs",
+    count=each_read(MULTIPLICATION),
+    memory="fresh",
+    batch=reduced,
+    dependence="reduction",
 )
 
 
@@ -213,6 +340,9 @@ CUMPROD = rule(
     vjps=(_cumprod_vjp,),
     jvps=(lambda t, x: _recurrence(x, t * _before(x)),),
     because="a quotient of products fails at zeros; both maps are linear recurrences, which do not",
+    count=each_read(MULTIPLICATION),
+    batch=_along_first,
+    dependence="scan of rows",
 )
 
 
@@ -308,6 +438,9 @@ def _running_extremum(ufunc: np.ufunc) -> Primitive:
         vjps=(vjp,),
         jvps=(jvp,),
         because="each output is an extremum over a prefix, and all prefixes share one pass",
+        batch=_along_first,
+        dependence="scan of rows",
+        **_COMPARES,
     )
 
 

@@ -8,12 +8,15 @@ Capitals are the primitives, small letters the functions that users call.  Formu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from shared.core.facets import FREE, FUNCTION, Count, align, each_read, later, of_array, size_of
 from shared.core.primitive import Primitive
-from shared.core.registry import elementwise, rule
+from shared.core.registry import elementwise, internal_constant, rule
+from shared.rules.reductions import reduced
 
 
 def _sigmoid(x: Any) -> Any:
@@ -65,6 +68,9 @@ RELU: Primitive = rule(
     vjps=(lambda c, out: np.where(out > 0, c, 0),),
     jvps=(lambda t, out: np.where(out > 0, t, 0),),
     because="a choice: multiplied by 0, an infinite cotangent would become NaN",
+    count=Count(compare=1, move=1),
+    batch=align,
+    dependence="elementwise",
 )
 SOFTPLUS: Primitive = elementwise(_named("softplus", "log(1 + exp(x))", _softplus), lambda x: SIGMOID(x))
 LOGSUMEXP: Primitive = rule(
@@ -76,6 +82,10 @@ LOGSUMEXP: Primitive = rule(
         ),
     ),
     because="its weights exp(x - out) reuse the output; a composite of max, exp, sum and log would keep four arrays",
+    # The greatest, the differences from it, their exponentials, the sum; of each sum the logarithm, and the greatest.
+    count=each_read(Count(compare=1, add=2, elementary=1), Count(elementary=1, add=1)),
+    batch=reduced,
+    dependence="reduction",
 )
 
 
@@ -88,11 +98,24 @@ def _log_softmax_vjp(c: Any, out: Any, *, axis: int) -> Any:
     return c - np.exp(out) * np.add.reduce(c, axis=axis, keepdims=True)
 
 
+def _log_softmax_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    lines: int = size_of(out) // max(out.shape[static["axis"]], 1)
+    return size_of(out) * Count(compare=1, add=3, elementary=1) + lines * FUNCTION
+
+
+@of_array
+def _normalised(primitive: Any, x: Any, *, axis: int) -> Any:
+    return NotImplemented if x.ndim == 1 else primitive(x, axis=later(axis, x.ndim))
+
+
 LOG_SOFTMAX: Primitive = rule(
     _named("log_softmax", "x - logsumexp(x)", _log_softmax),
     vjps=(_log_softmax_vjp,),
     jvps=(lambda t, out, *, axis: t - np.add.reduce(t * np.exp(out), axis=axis, keepdims=True),),
     because="its Jacobian, the identity less the probabilities, needs the output alone; its parts keep four",
+    count=_log_softmax_count,
+    batch=_normalised,
+    dependence="line",
 )
 
 
@@ -103,7 +126,9 @@ def _softsign(x: Any) -> Any:
 
 
 SOFTSIGN: Primitive = elementwise(
-    _named("softsign", "x / (1 + |x|)", _softsign), lambda x: 1 / np.square(1 + np.abs(x))
+    _named("softsign", "x / (1 + |x|)", _softsign),
+    lambda x: 1 / np.square(1 + np.abs(x)),
+    count=Count(add=2, divide=1),
 )
 
 
@@ -111,7 +136,9 @@ def _stop_gradient(x: Any) -> Any:
     return np.array(x) if isinstance(x, np.ndarray) else x
 
 
-STOP_GRADIENT = Primitive(_named("stop_gradient", "x, with derivative zero", _stop_gradient), "constant", [])
+STOP_GRADIENT = internal_constant(
+    _named("stop_gradient", "x, with derivative zero", _stop_gradient), count=FREE, batch=align
+)
 
 # --- sinc and its derivatives -----------------------------------------------------------------------------------------
 
@@ -142,9 +169,12 @@ SPHERICAL_BESSEL: Primitive = rule(
     vjps=(_bessel_slope,),
     jvps=(_bessel_slope,),
     because="its partial depends on a keyword, the order",
+    count=FUNCTION,
+    batch=align,
+    dependence="elementwise",
 )
 # sinc(x) = j_0(pi x), whose derivatives (cos(pi x) - sinc(x)) / x, ... are 0 / 0 at 0, while those of j_n are not.
-elementwise(np.sinc, lambda x: -math.pi * SPHERICAL_BESSEL(math.pi * x, order=1))
+elementwise(np.sinc, lambda x: -math.pi * SPHERICAL_BESSEL(math.pi * x, order=1), memory="fresh")
 
 
 def _evaluation(x: Any) -> Any:
@@ -153,8 +183,7 @@ def _evaluation(x: Any) -> Any:
 
 #: The value of a tracer of an outer level without its derivative, which zeros times it do not need.  At levels that
 #: count it counts nothing, and where there is one more axis it is applied to the whole array.
-VALUE_ONLY = Primitive(STOP_GRADIENT.function, "constant", [], _evaluation)
-VALUE_ONLY.broadcasts = True
+VALUE_ONLY = internal_constant(STOP_GRADIENT.function, _evaluation, broadcasts=True, count=FREE, memory="may share")
 
 
 def sigmoid(x: Any) -> Any:

@@ -1,9 +1,10 @@
 """How every primitive passes dependence on: which inputs its output depends on, given those of its arguments.
 
 The rules are structural: they hold whatever the values of traced arguments are.  Only what is constant in the program
-cuts a dependence: a product with an exact zero of a constant, a choice by a constant mask.  A primitive that is not in
-the table makes all outputs depend on all inputs, so a rule that is missing costs sparsity and never an entry.  This
-module knows the registry's primitives by their functions, and nothing of tracers.
+cuts a dependence: a product with an exact zero of a constant, a choice by a constant mask.  Which structure a primitive
+has, its row says in a word (`shared.core.facets.Structure`), whose meaning is here; a row that says nothing makes all
+outputs depend on all inputs, so what is missing costs sparsity and never an entry.  This module knows nothing of
+tracers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.primitive import Primitive
-from shared.rules import elementwise, fourier, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import fourier
 from shared.sparse.relation import Relation, grouped, spread, stacked, union
 
 #: What a rule returns: the relation of the output (None: it depends on nothing), and where it is always zero (or None).
@@ -111,13 +112,14 @@ class Application:
         return mask if mask is None or mask.shape == self.shape else np.broadcast_to(mask, self.shape)
 
 
+#: A rule: what one evaluation makes of the relations of its arguments.
+Rule = Callable[[Application], Dependence]
+
+
 def depend(application: Application) -> Dependence:
     """The relation of a primitive's output and where it is known to be zero."""
-    primitive = application.primitive
-    rule = RULES.get(primitive.function)
-    if rule is None:
-        # Only the elementwise form promises that elements are not mixed: a rule that broadcasts may mix them.
-        rule = _elementwise if primitive.elementwise else everything
+    structure = application.primitive.dependence
+    rule: Rule = MEANINGS[structure] if isinstance(structure, str) else structure
     return rule(application)
 
 
@@ -280,7 +282,7 @@ def _scan(a: Application, axis: int | None) -> Dependence:
     return x.relation and x.relation.up_to(shape, place), None
 
 
-def _log_softmax(a: Application) -> Dependence:
+def _line(a: Application) -> Dependence:
     x = a.operands[0]
     return x.relation and x.relation.along(x.shape, _axes(a.static["axis"], len(x.shape))), None
 
@@ -436,33 +438,29 @@ def _solve(a: Application) -> Dependence:
     return union([of_matrix, of_right]), None
 
 
-#: The rules, by the functions that primitives are registered under.
-RULES: dict[Any, Callable[[Application], Dependence]] = {
-    **dict.fromkeys((np.arctan2, np.maximum, np.minimum, np.fmax, np.fmin, special.RELU.function,
-                     special.SPHERICAL_BESSEL.function), _elementwise),
-    **dict.fromkeys((np.negative, np.positive, np.absolute, np.fabs, np.conjugate, np.copy,
-                     elementwise.REAL.function, shapes.ASTYPE.function), _same_zeros),
-    **dict.fromkeys((np.add, np.subtract), _sum_of_two),
-    np.multiply: _product,
-    np.divide: _quotient,
-    **dict.fromkeys((np.power, np.float_power), _power),
-    np.where: _choice,
-    np.imag: _imaginary,
-    **dict.fromkeys((shapes.RESHAPE.function, shapes.TRANSPOSE.function, np.broadcast_to, np.roll, shapes.PAD.function,
-                     np.diagonal), _move),
-    indexing.GETITEM.function: _getitem,
-    shapes.CONCATENATE.function: _concatenate,
-    **dict.fromkeys((np.sum, np.mean), _sum),
-    **dict.fromkeys((np.max, np.min, np.prod, special.LOGSUMEXP.function), _reduction),
-    special.LOG_SOFTMAX.function: _log_softmax,
-    np.cumsum: lambda a: _scan(a, a.static.get("axis")),
-    **dict.fromkeys((np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft), _transform),
-    **{primitive.function: lambda a: _scan(a, 0) for primitive in (reductions.CUMPROD, *reductions.RUNNING_EXTREMA)},
-    np.matmul: _matmul,
-    products.EINSUM.function: _einsum,
-    products.CONVOLVE.function: _convolve,
-    **dict.fromkeys((np.linalg.inv, np.linalg.det, linear_algebra.LOGABSDET.function,
-                     linear_algebra.LEFT_VECTORS.function, linear_algebra.SINGULAR_VALUES.function,
-                     linear_algebra.RIGHT_VECTORS.function, linear_algebra.CHOLESKY.function), _of_matrix),
-    np.linalg.solve: _solve,
-}  # fmt: skip
+#: What each word of a row means.
+MEANINGS: dict[str, Rule] = {
+    "elementwise": _elementwise,
+    "zero at zero": _same_zeros,
+    "sum of two": _sum_of_two,
+    "product": _product,
+    "quotient": _quotient,
+    "power": _power,
+    "choice": _choice,
+    "imaginary part": _imaginary,
+    "move": _move,
+    "index": _getitem,
+    "join": _concatenate,
+    "sum": _sum,
+    "reduction": _reduction,
+    "line": _line,
+    "scan": lambda a: _scan(a, a.static.get("axis")),
+    "scan of rows": lambda a: _scan(a, 0),
+    "transform": _transform,
+    "matrix product": _matmul,
+    "einsum": _einsum,
+    "convolution": _convolve,
+    "matrix": _of_matrix,
+    "solution": _solve,
+    "everything": everything,
+}

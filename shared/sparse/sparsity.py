@@ -21,21 +21,20 @@ from shared.calling.results import require_numbers
 from shared.calling.seeds import has_derivative
 from shared.calling.tree import flatten, tree_map
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, located
-from shared.core.duck_array import DuckArray, operand
+from shared.core.duck_array import DuckArray, highest, operand
 from shared.core.errors import TracerConversionError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Like, Primitive
 from shared.core.registry import REGISTRY
-from shared.core.views import attach, base_of, view_class
+from shared.core.views import standing_for, view_class
 from shared.core.writing import writable, write
 from shared.linear.custom import Evaluation
-from shared.rules.shapes import QUESTIONS
 from shared.sparse.dependence import Application, Operand, decides_length, depend, everything, is_undecided, width_of
 from shared.sparse.pattern import Pattern
 from shared.sparse.relation import Relation, ascends, stacked, union, without_rows
 
-#: Functions that ask for types, memory and shape, none of which the point decides.
-_OF_NO_VALUE = frozenset((np.shape, np.ndim, np.size, *QUESTIONS))
+#: Functions that ask for the shape, which the point does not decide; those that ask for types and memory say so.
+_OF_SHAPE = frozenset((np.shape, np.ndim, np.size))
 
 #: The names of functions and methods whose results have as many elements as the values decide.
 _OF_ANY_LENGTH = frozenset(("nonzero", "flatnonzero", "argwhere", "extract", "compress", "unique", "bincount"))
@@ -86,6 +85,25 @@ class Detection(Level):
         """Note that an array has no element, though at other points it may have some, which depend on all of these."""
         self.lost = union([self.lost, *[relation.whole() for relation in relations if relation is not None]])
 
+    def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
+        if self.closed:
+            raise closed(highest(leaves))
+        own = [isinstance(a, DependenceTracer) and a.level is self for a in leaves]
+        values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
+        evaluation = Evaluation(function, values, structure, static, Level(function.name))
+        outputs = evaluation.outputs
+        relations = _of_custom_rule(self, evaluation, [
+            a.relation if mine and has_derivative(a) else None for a, mine in zip(leaves, own, strict=True)
+        ])  # fmt: skip
+        if any(0 in Like(out).shape for out in outputs):
+            self.lose([a.relation for a, mine in zip(leaves, own, strict=True) if mine])
+        return evaluation.output(
+            [
+                DependenceTracer(self, out, relation) if has_derivative(out) else point_value(self, out)
+                for out, relation in zip(outputs, relations, strict=True)
+            ]
+        )
+
 
 class DependenceTracer(DuckArray):
     """A value with the inputs that its elements depend on (None: on none), and where it is always zero, if known."""
@@ -115,7 +133,7 @@ class DependenceTracer(DuckArray):
         out = bind(primitive, tuple(values), settled)
         if primitive.constant:
             level.vanishing = level.vanishing or primitive.name in _OF_ANY_LENGTH
-            return out if primitive.function in QUESTIONS else point_value(level, out)
+            return out if primitive.is_question else point_value(level, out)
         like = Like(out)
         operands = [
             level.operand(a if isinstance(a, (Tracer, slice)) else value) for a, value in zip(args, values, strict=True)
@@ -132,30 +150,7 @@ class DependenceTracer(DuckArray):
             zero = None
         if not varies and zero is None:
             return point_value(level, out)
-        base = base_of(out, args, level)
-        if base is None:
-            return DependenceTracer(level, out, relation, zero)
-        return attach(_View(level, out, relation, zero), base, primitive.path(args))
-
-    def custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
-        level: Detection = self.level
-        if level.closed:
-            raise closed(self)
-        own = [isinstance(a, DependenceTracer) and a.level is level for a in leaves]
-        values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
-        evaluation = Evaluation(function, values, structure, static, Level(function.name))
-        outputs = evaluation.outputs
-        relations = _of_custom_rule(level, evaluation, [
-            a.relation if mine and has_derivative(a) else None for a, mine in zip(leaves, own, strict=True)
-        ])  # fmt: skip
-        if any(0 in Like(out).shape for out in outputs):
-            level.lose([a.relation for a, mine in zip(leaves, own, strict=True) if mine])
-        return evaluation.output(
-            [
-                DependenceTracer(level, out, relation) if has_derivative(out) else point_value(level, out)
-                for out, relation in zip(outputs, relations, strict=True)
-            ]
-        )
+        return standing_for(DependenceTracer(level, out, relation, zero), primitive, args)
 
     # --- what needs a plain value ---
 
@@ -236,7 +231,7 @@ class DependenceTracer(DuckArray):
             self.zero.reshape(-1)[rows] = False if zero is None else zero.reshape(-1)[sources]
 
 
-_View: Any = view_class(DependenceTracer)
+view_class(DependenceTracer)
 
 
 def _of_custom_rule(level: Detection, evaluation: Any, varying: list[Relation | None]) -> list[Relation | None]:
@@ -350,7 +345,8 @@ class PointValue(DependenceTracer):
             or (_has_empty(result) and not _has_empty([args, kwargs]))
         ):
             self.level.vanishing = True
-        return result if function in _OF_NO_VALUE else point_value(self.level, result)
+        of_no_value = function in _OF_SHAPE or (function in REGISTRY and REGISTRY[function].is_question)
+        return result if of_no_value else point_value(self.level, result)
 
     @property
     def plain_memory(self) -> Any:

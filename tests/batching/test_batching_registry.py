@@ -10,11 +10,13 @@ import pytest
 from derivative_checks import ENGINES, argument_sets
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
 
-from shared.batching.batch_rules import without_rule
+from shared import REGISTRY, multilinear
 from shared.batching.batched import report_loops
+from shared.batching.example_by_example import without_rule
 from shared.batching.vmap import vmap
 from shared.calling.tree import flatten
 from shared.core.errors import NoRuleError, TracerConversionError
+from shared.core.facets import of_array
 
 EXAMPLES = 3
 EVERY = list({str(sample): sample for sample in [*SAMPLES, *CONSTANTS, *COMPLEX]}.values())
@@ -62,6 +64,20 @@ def test_vmap_equals_the_loop(sample):
 
 def test_every_primitive_without_a_rule_is_listed():
     assert without_rule() == ["allclose", "array_equal", "array_equiv"]
+
+
+def test_a_primitive_of_one_s_own_may_say_what_becomes_of_one_more_axis():
+    def reverse(**facets: Any) -> Any:
+        made = multilinear(lambda x: x[::-1], lambda c, x: c[::-1], **facets)
+        del REGISTRY[made.function]
+        return made
+
+    columns = np.arange(6.0).reshape(3, 2)
+    for primitive, loops in ((reverse(), 1), (reverse(batch=of_array(lambda primitive, x: x[:, ::-1])), 0)):
+        with report_loops() as looped:
+            found = vmap(primitive)(columns)
+        np.testing.assert_array_equal(found, columns[:, ::-1])
+        assert len(looped) == loops
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)

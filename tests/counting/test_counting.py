@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,7 @@ from shared import REGISTRY, TracerConversionError
 from shared.core import registry
 from shared.core.assignment import SETITEM
 from shared.core.primitive import Primitive
-from shared.counting.counter import ELEMENTARY, count_operations
-from shared.counting.counts import Count, each
+from shared.counting import ELEMENTARY, Count, count_operations, each
 from shared.programs import equations as parts
 
 
@@ -140,7 +140,6 @@ def test_inside_a_differentiation_counting_is_refused(ad: Any) -> None:
 
 @pytest.mark.parametrize("primitive", every_primitive(), ids=lambda p: p.name)
 def test_every_primitive_declares_a_count_that_is_confirmed_independently(primitive: Primitive) -> None:
-    assert primitive.count is not None, f"declare what {primitive.name} costs in shared/counting/counts.py"
     assert primitive in PUBLISHED or any(case.primitive is primitive for case in CASES), (
         f"confirm the count of {primitive.name}: add a case here"
     )
@@ -194,10 +193,22 @@ def test_the_independent_count_sees_an_error() -> None:
 
 
 def test_a_primitive_of_one_s_own_may_say_what_it_costs() -> None:
-    cube = registry.elementwise(lambda x: x * x * x, lambda x: 3 * x * x)
-    try:
-        assert count_operations(cube, X) == 4 * ELEMENTARY
-        cube.count = each(Count(multiply=2))
-        assert count_operations(cube, X) == 8
-    finally:
-        del REGISTRY[cube.function]
+    def cube(**count: Any) -> Primitive:
+        made = registry.elementwise(lambda x: x * x * x, lambda x: 3 * x * x, **count)
+        del REGISTRY[made.function]
+        return made
+
+    assert count_operations(cube(), X) == 4 * ELEMENTARY
+    assert count_operations(cube(count=Count(multiply=2)), X) == 8
+    assert count_operations(cube(count=lambda out, operands, static: Count(multiply=7)), X) == 7
+    said_later = cube()
+    said_later.count = each(Count(multiply=2))
+    assert count_operations(said_later, X) == 8
+
+
+def test_a_count_is_a_value() -> None:
+    count = Count(add=2, move=1)
+    assert count == Count(2, move=1) and hash(count) == hash(Count(2, move=1)) and count != Count(2)
+    assert pickle.loads(pickle.dumps(count)) == count
+    with pytest.raises(AttributeError, match="a Count does not change"):
+        count.add = 3

@@ -620,7 +620,7 @@ def test_two_records_lock_one_array() -> None:
 
 def test_array_is_locked_until_its_last_holder_lets_go() -> None:
     first, second = Guard(), Guard()
-    assert first.constant(A) is A is second.constant(A)
+    assert first.captured(A) is A is second.captured(A)
     first.release()
     first.release()
     assert not A.flags.writeable
@@ -635,7 +635,7 @@ def test_read_only_array_stays_so_and_is_kept_without_a_copy() -> None:
     array = np.ones(10)
     array.flags.writeable = False
     guard = Guard()
-    assert guard.constant(array) is array
+    assert guard.captured(array) is array
     assert not guard
     guard.release()
     assert not array.flags.writeable
@@ -649,7 +649,7 @@ def test_array_whose_token_is_just_being_freed_is_copied() -> None:
     del token
     try:
         guard = Guard()
-        kept = guard.constant(A)
+        kept = guard.captured(A)
         assert kept is not A
         np.testing.assert_array_equal(kept, A)
         assert A.flags.writeable
@@ -664,7 +664,7 @@ def test_many_threads_lock_and_release_one_array() -> None:
     def work() -> None:
         for _ in range(500):
             guard = Guard()
-            if guard.constant(array) is array and array.flags.writeable:
+            if guard.captured(array) is array and array.flags.writeable:
                 wrong.append("held, and writable")
             guard.release()
 

@@ -17,12 +17,12 @@ from registry_samples import COMPLEX, SAMPLES, Sample
 
 import dualad
 import reversead
-from shared import REGISTRY, count_operations, sigmoid, stop_gradient, tree_map
+from shared import REGISTRY, RegistrationError, count_operations, rule, sigmoid, stop_gradient, tree_map
 from shared.batching.vmap import vmap
 from shared.core.errors import ClosedLevelError, LeafTypeError, LinearityError, ShapeError
+from shared.core.facets import Jointly
 from shared.core.primitive import Composite, Like
 from shared.linear import linearity
-from shared.linear.linearity import JOINTLY, SEPARATELY
 from shared.linear.transposition import LinearMap, linear_transpose
 
 EVERY_SAMPLE = [*SAMPLES, *COMPLEX]
@@ -112,13 +112,36 @@ def test_every_linear_primitive_of_the_registry_was_transposed(monkeypatch: pyte
             f, x = of_argument(sample, k)
             with contextlib.suppress(LinearityError):
                 linear_transpose(f, x)
-    expected = {(function, k) for function, places in SEPARATELY.items() for k in places}
-    expected |= {(function, k) for function, places in JOINTLY.items() for k in places or (0, 1)}
+    expected: set[tuple[Any, int]] = set()
     for entry in REGISTRY.values():
-        if not isinstance(entry, Composite) and entry.form == "multilinear":
-            # einsum has an edge for each of as many operands as NumPy takes
-            expected |= {(entry.function, k) for k, edge in enumerate(entry.edges[:2]) if edge is not None}
-    assert expected - transposed == set()
+        if not isinstance(entry, Composite):
+            # einsum is linear in each of as many operands as NumPy takes, and concatenate in all
+            places = (0, 1) if isinstance(entry.linear, Jointly) and not entry.linear else entry.linear[:2]
+            expected |= {(entry.function, k) for k in places}
+    assert len(expected) > 40 and expected - transposed == set()
+
+
+def test_a_primitive_of_one_s_own_may_say_in_what_it_is_linear() -> None:
+    def scaled(**facets: Any) -> Any:
+        made = rule(
+            lambda x, y: x * y * y,
+            vjps=(lambda c, y: c * y * y, lambda c, x, y: c * 2 * x * y),
+            jvps=(lambda t, y: t * y * y, lambda t, x, y: t * 2 * x * y),
+            broadcasts=True,
+            because="a test",
+            **facets,
+        )
+        del REGISTRY[made.function]
+        return made
+
+    y, c = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    (found,) = linear_transpose(lambda x: scaled(linear=(0,))(x, y), y)(c)
+    np.testing.assert_array_equal(found, c * y * y)
+    for function in (lambda x: scaled()(x, y), lambda x: scaled(linear=(0,))(y, x)):
+        with pytest.raises(LinearityError, match="is not linear in argument"):
+            linear_transpose(function, y)
+    with pytest.raises(RegistrationError, match="said to be linear in argument 2, but has no rule for it"):
+        scaled(linear=(2,))
 
 
 @in_chunks

@@ -20,7 +20,7 @@ from counted_programs import COMPOUND_PROGRAMS, SCALAR_PROGRAMS, WHOLE_ARRAY_PRO
 import dualad
 import reversead
 from shared import MLP, REGISTRY, ProgramGuardError, cost, count_operations, simplify, trace
-from shared.counting.counts import KINDS, Count
+from shared.core.facets import KINDS, Count
 from shared.programs.tabulation import html_table, text_table
 
 X = np.linspace(0.5, 1.5, 1000)

@@ -64,11 +64,11 @@ def test_simplify_leaves_the_program_as_it_was():
     assert small(*POINT) == program(*POINT)
 
 
-def test_what_a_user_says_before_the_table_of_counts_is_loaded_stays():
+def test_what_a_user_says_before_the_counter_is_loaded_stays():
     code = (
         "import sys, numpy as np, shared\n"
-        "assert 'shared.counting.counts' not in sys.modules\n"
-        "mine = lambda out, operands, static: shared.counting.counts.Count(multiply=7)\n"
+        "assert 'shared.counting.counter' not in sys.modules\n"
+        "mine = lambda out, operands, static: shared.counting.Count(multiply=7)\n"
         "shared.REGISTRY[np.sin].count = mine\n"
         "print(shared.count_operations(np.sin, 1.0), shared.count_operations(np.cos, 1.0))"
     )

@@ -11,8 +11,9 @@ from counted_cases import CASES, PUBLISHED, every_primitive
 from registry_samples import COMPLEX, SAMPLES
 from registry_samples.sample import Sample
 
-from shared import REGISTRY, elementwise, trace
+from shared import REGISTRY, RegistrationError, elementwise, trace
 from shared.core.primitive import Primitive
+from shared.core.registry import internal_constant
 from shared.programs import equations, recorder
 from shared.rules import indexing, products, shapes
 from shared.rules.aliasing import is_basic, is_view
@@ -72,7 +73,7 @@ def test_every_primitive_is_declared_and_looked_at() -> None:
     for primitive in PRIMITIVES:
         assert primitive.memory in ("fresh", "view", "may share")
         if primitive.memory == "may share":
-            assert primitive in EITHER, f"declare {primitive} in shared/rules/aliasing.py"
+            assert primitive in EITHER, f"say whose memory the result of {primitive} lies in"
         elif primitive.memory == "view":
             assert primitive in seen
     assert len(seen) > 120
@@ -124,10 +125,18 @@ def test_an_index_is_basic_where_numpy_returns_a_view(index: tuple[Any, ...]) ->
 
 
 def test_a_primitive_of_one_s_own_may_share() -> None:
-    identity = elementwise(lambda x: x, 1)
-    del REGISTRY[identity.function]
-    assert identity.memory == "may share"
+    identity, copy = elementwise(lambda x: x, 1), elementwise(lambda x: x.copy(), 1, memory="fresh")
+    del REGISTRY[identity.function], REGISTRY[copy.function]
+    assert identity.memory == "may share" and copy.memory == "fresh"
     assert not is_view(identity, (X,))
+    with pytest.raises(RegistrationError, match=r"memory is one of fresh, view, may share; not 'mine'"):
+        elementwise(lambda x: x, 1, memory="mine")  # type: ignore[arg-type]
+
+
+def test_a_function_of_numpy_s_is_not_taken_for_fresh() -> None:
+    # np.asarray returns its argument.
+    found = internal_constant(np.asarray)
+    assert found.memory == "may share"
 
 
 def test_the_check_sees_an_error() -> None:

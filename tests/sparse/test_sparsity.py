@@ -19,11 +19,23 @@ from registry_samples import COMPLEX, SAMPLES, Sample
 
 import dualad
 import reversead
-from shared import ClosedLevelError, LeafTypeError, ShapeError, elementwise, multilinear, relu, rule, stop_gradient
+from shared import (
+    ClosedLevelError,
+    LeafTypeError,
+    RegistrationError,
+    ShapeError,
+    elementwise,
+    multilinear,
+    relu,
+    rule,
+    stop_gradient,
+)
 from shared.batching.vmap import vmap
 from shared.calling.tree import flatten
 from shared.core.duck_array import DuckArray
 from shared.core.errors import DensePatternError
+from shared.core.facets import STRUCTURES
+from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
 from shared.linear.custom import custom_derivative
 from shared.sparse import dependence as rules_of_dependence
@@ -157,17 +169,30 @@ def test_samples_of_nothing_leave_the_pattern_of_everything_else_as_it_is() -> N
 
 
 def test_a_rule_that_loses_an_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(rules_of_dependence.RULES, np.sin, lambda a: (None, None))
+    monkeypatch.setattr(REGISTRY[np.sin], "dependence", lambda a: (None, None))
     with pytest.raises(AssertionError, match="not detected"):
         assert_contains(detected(np.sin, [np.ones(2)]), dense_jacobian(np.sin, [np.ones(2)]))
 
 
-def test_every_primitive_of_the_table_is_in_the_registry() -> None:
-    functions = {entry.function for entry in REGISTRY.values()}
-    assert set(rules_of_dependence.RULES) <= functions
+def test_every_word_has_a_meaning_and_a_row_that_uses_it() -> None:
+    words = {entry.dependence for entry in REGISTRY.values() if isinstance(entry, Primitive)}
+    assert words == set(STRUCTURES) == set(rules_of_dependence.MEANINGS)
 
 
-# --- primitives that the table does not know --------------------------------------------------------------------------
+# --- primitives that say nothing, or something wrong ------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("undeclared")
+def test_a_primitive_of_one_s_own_may_say_how_its_elements_depend() -> None:
+    reverse = multilinear(lambda x: x[::-1], lambda c, x: c[::-1], dependence="move")
+    np.testing.assert_array_equal(jacobian_pattern(reverse, np.ones(3)).to_dense(), np.eye(3, dtype=bool)[::-1])
+    first = multilinear(
+        lambda x: x[:1], lambda c, x: np.concatenate([c, np.zeros(2)]),
+        dependence=lambda a: (a.operands[0].relation.taken(np.zeros(1, np.int64)), None),
+    )  # fmt: skip
+    assert jacobian_pattern(first, np.ones(3)) == Pattern([0], [0], (1, 3))
+    with pytest.raises(RegistrationError, match=r"dependence, if no rule, is one of elementwise, .*; not 'moves'"):
+        multilinear(lambda x: x[::-1], lambda c, x: c[::-1], dependence="moves")
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ class Emitter:
         self._defined[key] = name
         return name
 
-    def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
+    def literal(self, value: Any, dtype: np.dtype[Any]) -> str:
         """The name of an array without axes."""
         text = number_text(value.item() if isinstance(value, np.generic) else value)
         return self.define(("constant", text, dtype), f"np.array({text}, np.{dtype.name})")
@@ -217,11 +217,11 @@ class Emitter:
         if isinstance(value, np.ndarray):
             uniform = value.size and value.ndim and not any(value.strides) and is_plain_dtype(value.dtype)
             if uniform and (into or self._gives_shape(equation)):
-                return self.constant(value.flat[0], value.dtype)
+                return self.literal(value.flat[0], value.dtype)
         elif isinstance(value, np.generic) and literal(value) is not None:
-            return self.constant(value, value.dtype)
+            return self.literal(value, value.dtype)
         elif type(value) in (int, float) and abs(value) < _INTEGERS_END and self._is_wide(equation):
-            return self.constant(float(value), FLOAT64)
+            return self.literal(float(value), FLOAT64)
         return self.name(number)
 
     def _is_wide(self, equation: Equation) -> bool:

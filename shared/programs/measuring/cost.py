@@ -1,7 +1,7 @@
 """What a recorded program costs: operations by kind, bytes moved, and bytes alive, per primitive and in all.
 
 Everything is read off the program's types: nothing is run, and nothing is estimated.  Operations are those that each
-primitive declares (`shared.counting.counts`).  Bytes are those of a machine without caches: each equation reads its
+primitive declares (`shared.core.facets`).  Bytes are those of a machine without caches: each equation reads its
 operands once and writes its result once, views neither read nor write, and an assignment writes what it assigns.
 Memory follows the program as it runs: a value lives from the equation that makes it to the last that uses it, views
 share the memory of their array, and an assignment takes over the memory of an array that nobody else needs.
@@ -17,8 +17,9 @@ import numpy as np
 
 from shared.core.assignment import SETITEM
 from shared.core.errors import user_line
+from shared.core.facets import KINDS, NOTHING, Count
 from shared.core.visible import kind_of, one_line, shortened, shown
-from shared.counting.counts import KINDS, NOTHING, Count, elements_written, undeclared
+from shared.counting.assignments import elements_written
 from shared.programs.equations import PART, Equation, Write
 from shared.programs.notation import name_of
 from shared.programs.program import Program
@@ -140,7 +141,7 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
     `f` is recorded on these arguments (see `trace`), or is a `Program`: then arguments may be left out.  It may be a
     derivative: `cost(reversead.grad(g), x)`.  The program is counted as it was recorded; `cost(simplify(p))` counts
     what simplification leaves.  The measure is the usual one (Griewank & Walther 2008, chapter 4; see
-    `shared.counting.counts`), and the raw counts by kind stand beside it.  What NumPy needs for itself within an
+    `shared.core.facets`), and the raw counts by kind stand beside it.  What NumPy needs for itself within an
     operation is not seen, and neither are Python's own objects.
 
     Cost: one recording, and some microseconds an equation.  Raises what `trace` raises, and TypeError where `f` is no
@@ -207,8 +208,7 @@ class _Reading:
         types, literals = self.program.types, self.program.literals
         operands = [literals[k] if k in literals else types[k] for k in equation.operands]
         primitive, out = equation.primitive, types[equation.result]
-        rule = primitive.count or undeclared(primitive)
-        count = rule(out, operands, equation.static)
+        count = primitive.count(out, operands, equation.static)
         if isinstance(primitive, Write):
             read, written = self._write(equation, operands, done, name)
         elif out.is_array and is_view(primitive, operands) and types[equation.operands[0]].is_array:
