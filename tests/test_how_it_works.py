@@ -37,7 +37,7 @@ def as_run(page: str) -> str:
         session = ""
         for example in doctest.DocTestParser().get_examples(body):
             first, *others = example.source.splitlines()
-            session += "\n".join([f">>> {first}", *[f"... {line}" for line in others]]) + "\n"
+            session += "\n".join([f">>> {first}", *[f"... {line}".rstrip() for line in others]]) + "\n"
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(compile(example.source, DOCUMENT.name, "single"), scope)
             session += printed.getvalue()
