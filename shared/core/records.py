@@ -163,7 +163,7 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
 
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         kind = out.__class__
-        # Numbers of the result's own class cannot have been broadcast or promoted; of arrays shape and dtype show it.
+        # Of two float64 nothing can have been broadcast or promoted; of arrays shape and dtype show it.
         fits = exempt or kind is float
         values = (x, y, None, out)
         if j >= 0 and second is not None:
@@ -177,7 +177,9 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
                 return node + 1
             b, of_y = second, values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
             if not fits and (
-                y.shape != out.shape or y.dtype is not out.dtype if kind is _ndarray is y.__class__ else differs(y, out)
+                (y.shape != out.shape or y.dtype is not out.dtype)
+                if kind is _ndarray is y.__class__
+                else not (kind is _float64 is y.__class__) and differs(y, out)
             ):
                 b, of_y = second.fitted, (Like(y), of_y, Like(out))
         else:
@@ -185,7 +187,9 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
         if i >= 0 and first is not None:
             a, of_x = first, values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
             if not fits and (
-                x.shape != out.shape or x.dtype is not out.dtype if kind is _ndarray is x.__class__ else differs(x, out)
+                (x.shape != out.shape or x.dtype is not out.dtype)
+                if kind is _ndarray is x.__class__
+                else not (kind is _float64 is x.__class__) and differs(x, out)
             ):
                 a, of_x = first.fitted, (Like(x), of_x, Like(out))
             level.record((a, of_x, ~i) if j < 0 else (a, of_x, ~i, b, of_y, j))
