@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from derivative_checks import assert_close, assert_is_estimated, direction
-from registry_samples import SAMPLES
+from registry_samples import EACH_RANK_OF_MOVES
 
 import dualad
 import reversead
@@ -71,7 +71,7 @@ def is_array_to_array(sample):
 
 
 def cases():
-    for sample in filter(is_array_to_array, SAMPLES):
+    for sample in filter(is_array_to_array, EACH_RANK_OF_MOVES):
         writable = sample.function(*sample.arguments()).flags.writeable
         for program in PROGRAMS:
             # NumPy itself refuses to write to some views; that they are views shows when the argument
