@@ -1,7 +1,7 @@
 """One call, at least, of every entry of the registry: what the generated tests run.
 
-An entry without a sample fails `test_registry.py`.  Add a line to the file of its family.  What derivatives, adjoints and
-broadcasting are tested on is `SAMPLES`, every shape; tests of other properties take one of the selections below.
+An entry without a sample fails `test_registry.py`.  Add a line to the file of its family.  Derivatives, adjoints and
+broadcasting are tested on `SAMPLES`, every shape; tests of other properties take one of the selections below.
 """
 
 from registry_samples.constants import CONSTANTS
