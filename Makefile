@@ -19,12 +19,15 @@ RUN := $(BIN)/python
 NEWEST ?= python3.13
 VENV_NEWEST := .venv-newest
 RUN_NEWEST := $(BIN:$(VENV)/%=$(VENV_NEWEST)/%)/python
-# What a new NumPy or Python changes first: promotion, the functions there are, how objects live and print.  Not the
-# examples of sparse derivatives, which need SciPy, and not test_interrupts.py, which fails there for reasons not yet found.
-NEWEST_TESTS := dualad reversead shared tests/core tests/engines tests/test_conventions.py tests/test_special_values.py \
+# What a new NumPy or Python changes first: promotion, the functions there are, how objects live, print and are interrupted.
+# Not the examples of sparse derivatives, which need SciPy.
+NEWEST_TESTS := dualad reversead shared tests/core tests/test_conventions.py tests/test_special_values.py \
 	tests/test_memory.py tests/test_threads.py tests/batching/test_batching.py tests/programs/test_program_pickling.py \
-	$(addprefix tests/rules/test_registry.py::,test_every_entry_has_a_sample test_value test_first_derivative test_adjoint) \
-	--ignore-glob='*/sparse*' --ignore=tests/core/test_aliasing.py --ignore=tests/engines/test_interrupts.py
+	$(addprefix tests/engines/test_,dual.py tape.py exceptions.py locks.py) \
+	$(addprefix tests/engines/test_interrupts.py::test_,want_of_memory_leaves_nothing_behind \
+		interrupts_come_where_the_places_are) \
+	$(addprefix tests/rules/test_registry.py::test_,every_entry_has_a_sample value first_derivative adjoint) \
+	--ignore-glob='*/sparse*' --ignore=tests/core/test_aliasing.py
 ASV := $(BIN)/asv
 ASV_CONFIG := --config benchmarks/asv.conf.json
 
