@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from derivative_checks import assert_close, assert_fits, direction
-from registry_samples import EACH_RANK_OF_MOVES
+from registry_samples import MOVES, SAMPLES, one_shape
+from registry_samples.selection import joined, one_shape_a_rank
 
 import dualad
 import reversead
@@ -72,7 +73,8 @@ def is_array_to_array(sample):
 
 
 def cases():
-    for sample in filter(is_array_to_array, EACH_RANK_OF_MOVES):
+    samples = joined(one_shape(filter(is_array_to_array, SAMPLES)), one_shape_a_rank(filter(is_array_to_array, MOVES)))
+    for sample in samples:
         writable = sample.function(*sample.arguments()).flags.writeable
         for program in PROGRAMS:
             # NumPy itself refuses to write to some views; that they are views shows when the argument

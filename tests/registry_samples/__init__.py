@@ -6,7 +6,7 @@ broadcasting are tested on `SAMPLES`, every shape; tests of other properties tak
 
 from registry_samples.constants import CONSTANTS
 from registry_samples.elementwise import COMPLEX as COMPLEX_ELEMENTWISE
-from registry_samples.elementwise import ELEMENTWISE
+from registry_samples.elementwise import ELEMENTWISE, OTHER_DOMAINS
 from registry_samples.fourier import FOURIER, FOURIER_COMPLEX
 from registry_samples.grids import GRIDS
 from registry_samples.indexing import INDEXING
@@ -33,6 +33,7 @@ SAMPLES: list[Sample] = joined(
     STATISTICS,
     GRIDS,
     SPECIAL,
+    OTHER_DOMAINS,
 )
 
 #: Samples with complex arguments or results
@@ -48,10 +49,10 @@ ONE_SHAPE_AND_BROADCASTS: list[Sample] = joined(
     ONE_SHAPE, all_shapes(SAMPLES, ["np.exp(x)", "np.add(x, y)", "np.multiply(x, y)", "np.divide(x, y)", "x ** y"])
 )
 
-#: One sample of each expression, and of what moves and picks elements one for each number of axes
-EACH_RANK_OF_MOVES: list[Sample] = joined(ONE_SHAPE, one_shape_a_rank([*SHAPES, *INDEXING]))
+#: Samples of what moves and picks elements
+MOVES: list[Sample] = [*SHAPES, *INDEXING]
 
-#: Each number of axes also of what reduces and contracts axes, and broadcast shapes
+#: The same, and each number of axes of what moves, reduces and contracts axes, and broadcast shapes
 EACH_RANK: list[Sample] = joined(
     ONE_SHAPE_AND_BROADCASTS,
     one_shape_a_rank(sample for sample in SAMPLES if sample not in ELEMENTWISE and sample not in SPECIAL),
@@ -61,7 +62,7 @@ __all__ = [
     "COMPLEX",
     "CONSTANTS",
     "EACH_RANK",
-    "EACH_RANK_OF_MOVES",
+    "MOVES",
     "ONE_SHAPE",
     "ONE_SHAPE_AND_BROADCASTS",
     "ONE_SHAPE_COMPLEX",
