@@ -80,16 +80,16 @@ FAULTS = [
     Fault("heaviside", "exact", "y", "0 -0, * - nan", "1, for at 0 the value is the second argument; it is 0 now"),
     # --- extrema of NaN -----------------------------------------------------------------------------------------------
     Fault("maximum; minimum", "joint", "both", "nan, *; * - nan, nan",
-          "the sum of the partials, which are 0 where an operand is NaN; along both it is the second tangent"),
+          "the sum of the partials: each is 0 where an operand is NaN, but along both it is the second tangent"),
     Fault("fmax; fmin", "joint", "both", "nan, nan", "one answer: each partial is 1, so together 2, but 1 is found"),
     Fault("maximum(x, 0.1 * x)", "engines", "x", "nan", "one answer in both modes"),
     # --- reductions ---------------------------------------------------------------------------------------------------
     Fault("prod; cumprod", "engines", "x", "inf -inf nan, * - nan",
-          "the other factor, in both modes: forward mode finds NaN beside an infinite factor"),
+          "the other factor, as in reverse mode: forwards the zero tangent of the other one meets an infinite slope"),
     Fault("prod; cumprod", "engines", "y", "* - nan, inf -inf nan",
-          "the other factor, in both modes: forward mode finds NaN beside an infinite factor"),
-    Fault("prod; cumprod", "exact", "x", "inf -inf, * - 0 -0 nan", "the other factor: forward mode finds NaN"),
-    Fault("prod; cumprod", "exact", "y", "* - 0 -0 nan, inf -inf", "the other factor: forward mode finds NaN"),
+          "the other factor, as in reverse mode: forwards the zero tangent of the other one meets an infinite slope"),
+    Fault("prod; cumprod", "exact", "x", "inf -inf, * - 0 -0 nan", "the other factor, as in reverse mode"),
+    Fault("prod; cumprod", "exact", "y", "* - 0 -0 nan, inf -inf", "the other factor, as in reverse mode"),
     # --- values -------------------------------------------------------------------------------------------------------
     Fault("modf[0]", "value", "", "-inf -huge -1 -0", "-0.0, as NumPy's: a fraction has the sign of its number"),
 ]  # fmt: skip
