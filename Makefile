@@ -14,6 +14,20 @@ else
 BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python
+
+# The newest Python that the library is tried on, with the newest NumPy, in an environment of its own.
+NEWEST ?= python3.13
+VENV_NEWEST := .venv-newest
+RUN_NEWEST := $(BIN:$(VENV)/%=$(VENV_NEWEST)/%)/python
+# What a new NumPy or Python changes first: promotion, the functions there are, how objects live, print and are interrupted.
+# Not the examples of sparse derivatives, which need SciPy.
+NEWEST_TESTS := dualad reversead shared tests/core tests/test_conventions.py tests/test_special_values.py \
+	tests/test_memory.py tests/test_threads.py tests/batching/test_batching.py tests/programs/test_program_pickling.py \
+	$(addprefix tests/engines/test_,dual.py tape.py exceptions.py locks.py) \
+	$(addprefix tests/engines/test_interrupts.py::test_,want_of_memory_leaves_nothing_behind \
+		interrupts_come_where_the_places_are) \
+	$(addprefix tests/rules/test_registry.py::test_,every_entry_has_a_sample value first_derivative adjoint) \
+	--ignore-glob='*/sparse*' --ignore=tests/core/test_aliasing.py
 ASV := $(BIN)/asv
 ASV_CONFIG := --config benchmarks/asv.conf.json
 
@@ -22,13 +36,14 @@ ASV_CONFIG := --config benchmarks/asv.conf.json
 
 .PHONY: help
 help: ## list the targets
-	@echo "make compare    both engines on the handwritten digits: a table and a picture (ARGS=--help for its options)"
-	@echo "make test       the tests (ARGS='-k name' and any other pytest option)"
-	@echo "make lint       ruff: the format and the rules"
-	@echo "make format     ruff: put the files into the format"
-	@echo "make typecheck  mypy, strict, on the three packages"
-	@echo "make bench      the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
-	@echo "make clean      remove .venv, .asv and the caches"
+	@echo "make compare      both engines on the handwritten digits: a table and a picture (ARGS=--help for its options)"
+	@echo "make test         the tests (ARGS='-k name' and any other pytest option)"
+	@echo "make test-newest  a part of them on Python 3.13 with the newest NumPy (NEWEST=... names another interpreter)"
+	@echo "make lint         ruff: the format and the rules"
+	@echo "make format       ruff: put the files into the format"
+	@echo "make typecheck    mypy, strict, on the three packages"
+	@echo "make bench        the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
+	@echo "make clean        remove .venv, .venv-newest, .asv and the caches"
 	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"
 
 .PHONY: compare
@@ -38,6 +53,10 @@ compare: $(VENV)/.installed-bench
 .PHONY: test
 test: $(VENV)/.installed-test
 	$(RUN) -m pytest -n 2 $(ARGS)
+
+.PHONY: test-newest
+test-newest: $(VENV_NEWEST)/.installed
+	$(RUN_NEWEST) -m pytest -n 2 $(NEWEST_TESTS) $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev
@@ -68,7 +87,7 @@ bench-quick: $(VENV)/.installed-bench
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .asv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist gradient-cost.png
+	rm -rf $(VENV) $(VENV_NEWEST) .asv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist gradient-cost.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -78,4 +97,10 @@ $(VENV)/.made:
 
 $(VENV)/.installed-%: pyproject.toml $(VENV)/.made
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@
+
+# Not the project itself, which is found in the working directory, nor its extras: what is newest of these.
+$(VENV_NEWEST)/.installed: pyproject.toml
+	$(NEWEST) -m venv --clear $(VENV_NEWEST)
+	$(RUN_NEWEST) -m pip install --quiet --disable-pip-version-check numpy pytest pytest-xdist hypothesis
 	touch $@

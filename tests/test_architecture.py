@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,8 +79,29 @@ def test_no_modules_import_each_other_in_a_circle(name: str) -> None:
 
 
 def test_no_test_imports_another_one() -> None:
-    found = [(a, b) for a, b in arrows_of_tests() if b.rpartition(".")[2].startswith("test_")]
-    assert not found
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    tests = {path.stem for path in files if path.stem.startswith("test_")}
+    assert len(tests) > 50
+    found = [f"{path.name} imports {name}" for path in files for name in imported_tests(path.read_text("utf-8"), tests)]
+    assert not found, f"{found}: move what they share into a module without test_ in its name"
+
+
+def test_an_import_of_a_test_is_seen_in_every_spelling() -> None:
+    one = {"test_one"}
+    for text in (
+        "import test_one",
+        "from test_one import name",
+        "import tests.rules.test_one",
+        "from tests.rules.test_one import name",
+        "from tests.rules import test_one",
+        "from . import test_one",
+        "def f():\n    from .test_one import name",
+        "import importlib\nimportlib.import_module('tests.test_one')",
+        "run([python, '-c', 'import sys\\nfrom test_one import name'])",
+    ):
+        assert list(imported_tests(text, one)) == ["test_one"], text
+    for text in ("from module import test_two", "import test", "see('tests/test_one.py')", "name = 'test_one'"):
+        assert not list(imported_tests(text, one)), text
 
 
 def test_every_room_says_what_it_is_for() -> None:
@@ -206,11 +228,16 @@ def all_arrows() -> frozenset[Arrow]:
     return frozenset(found)
 
 
-def arrows_of_tests() -> Iterator[Arrow]:
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        for target in imported(ast.parse(path.read_text(encoding="utf-8")), path.stem, is_package=False):
-            # The last part may be a name in the module.
-            yield path.stem, target if target.startswith("test_") and "." not in target else target.rpartition(".")[0]
+def imported_tests(text: str, tests: set[str]) -> Iterator[str]:
+    """The modules of tests that a module imports, by a statement, by name or in code that it runs elsewhere."""
+    tree = ast.parse(text)
+    names = list(imported(tree, "module", is_package=False))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            names += [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names += re.findall(r"^\s*(?:import|from)\s+([\w.]+)", node.value, re.MULTILINE)
+    yield from sorted({part for name in names for part in name.split(".") if part in tests})
 
 
 def imported(node: ast.AST, module: str, is_package: bool) -> Iterator[str]:

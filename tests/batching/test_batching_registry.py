@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from derivative_checks import ENGINES, argument_sets
-from registry_samples import COMPLEX, CONSTANTS, SAMPLES, Sample
+from registry_samples import EACH_RANK, ONE_SHAPE, ONE_SHAPE_COMPLEX, ONE_SHAPE_CONSTANTS, Sample
+from registry_samples.selection import joined
 
 from shared import REGISTRY, multilinear
 from shared.batching.batched import report_loops
@@ -19,7 +20,7 @@ from shared.core.errors import NoRuleError, TracerConversionError
 from shared.core.facets import of_array
 
 EXAMPLES = 3
-EVERY = list({str(sample): sample for sample in [*SAMPLES, *CONSTANTS, *COMPLEX]}.values())
+EVERY = joined(EACH_RANK, ONE_SHAPE_CONSTANTS, ONE_SHAPE_COMPLEX)
 
 #: Calls whose result has another shape in each example, or that ask for plain values: refused, with the reason.
 REFUSED = ("x > 0]", "max(x) - min(x)", "np.nonzero(", "flatnonzero(", "argwhere(", "np.extract(x > 0")
@@ -80,7 +81,7 @@ def test_a_primitive_of_one_s_own_may_say_what_becomes_of_one_more_axis():
         assert len(looped) == loops
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@pytest.mark.parametrize("sample", ONE_SHAPE, ids=str)
 def test_no_differentiable_sample_is_looped(sample):
     columns = [examples(sample, j) for j in range(len(sample.arguments()))]
     if any(text in sample.expression for text in REFUSED):
@@ -91,7 +92,7 @@ def test_no_differentiable_sample_is_looped(sample):
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@pytest.mark.parametrize("sample", ONE_SHAPE, ids=str)
 def test_derivatives_of_each_example_equal_the_loop(engine, sample):
     columns = [examples(sample, j) for j in range(len(sample.arguments()))]
     if any(text in sample.expression for text in REFUSED):

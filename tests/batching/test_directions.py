@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from registry_samples import SAMPLES
+from registry_samples import SAMPLES, one_shape
 
 import dualad
 import reversead
@@ -86,7 +86,7 @@ def test_jacobians_of_both_engines_are_equal(name):
     assert_equal_trees(dualad.jacobian(f, argnums_of(args))(*args), reversead.jacobian(f, argnums_of(args))(*args))
 
 
-@pytest.mark.parametrize("sample", [s for s in SAMPLES if "svd" not in str(s)][::3], ids=str)
+@pytest.mark.parametrize("sample", one_shape([s for s in SAMPLES if "svd" not in str(s)][::3]), ids=str)
 def test_jacobian_of_every_kind_of_primitive_is_the_same_at_once_and_one_by_one(ad, sample):
     args = sample.arguments()
     for position in range(len(args)):

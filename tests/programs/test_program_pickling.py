@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from registry_samples import COMPLEX, CONSTANTS, SAMPLES
+from registry_samples import ONE_SHAPE, ONE_SHAPE_COMPLEX, ONE_SHAPE_CONSTANTS
 
 import dualad
 import reversead
@@ -69,7 +69,7 @@ def test_a_primitive_without_a_name_says_so():
         del REGISTRY[nameless.function]
 
 
-@pytest.mark.parametrize("sample", list({s.expression: s for s in [*SAMPLES, *COMPLEX, *CONSTANTS]}.values()), ids=str)
+@pytest.mark.parametrize("sample", [*ONE_SHAPE, *ONE_SHAPE_COMPLEX, *ONE_SHAPE_CONSTANTS], ids=str)
 def test_a_program_of_every_primitive_survives(sample):
     args = sample.arguments()
     try:

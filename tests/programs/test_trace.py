@@ -16,7 +16,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 from derivative_checks import ENGINES, direction
-from registry_samples import COMPLEX, CONSTANTS, SAMPLES
+from registry_samples import COMPLEX, CONSTANTS, ONE_SHAPE, ONE_SHAPE_COMPLEX, SAMPLES, one_shape_a_kind
 
 import dualad
 import reversead
@@ -100,14 +100,9 @@ def check(what, f, args, others=None, rtol=1e-10):
 # --- every primitive --------------------------------------------------------------------------------------------------
 
 
-def _kinds(sample):
-    """An expression, and which of its arguments are Python floats, NumPy scalars, arrays without axes and others."""
-    return sample.expression, *[kind if isinstance(kind, type) else kind == () for kind in sample.kinds.values()]
-
-
-EVERY = list({_kinds(sample): sample for sample in [*SAMPLES, *COMPLEX, *CONSTANTS]}.values())
-#: For derivatives one sample an expression, that of the last shape, is enough.
-DIFFERENTIABLE = list({sample.expression: sample for sample in [*SAMPLES, *COMPLEX]}.values())
+#: A record tells Python's numbers from NumPy's and from arrays; for derivatives one sample an expression is enough.
+EVERY = one_shape_a_kind([*SAMPLES, *COMPLEX, *CONSTANTS])
+DIFFERENTIABLE = [*ONE_SHAPE, *ONE_SHAPE_COMPLEX]
 
 
 def forward(f, tangents):

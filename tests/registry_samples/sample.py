@@ -48,11 +48,12 @@ class Sample:
         values = random.permutation(magnitudes) * random.choice([-1.0, 1.0], total)
         parts = np.split(values, np.cumsum(sizes)[:-1])
         return [
-            _cast(_placed(part, kind, self._domain(name), random), kind, dtype)
+            _cast(_placed(part, kind, self.domain_of(name), random), kind, dtype)
             for part, (name, kind) in zip(parts, self.kinds.items(), strict=True)
         ]
 
-    def _domain(self, name: str) -> str:
+    def domain_of(self, name: str) -> str:
+        """Where the values of one argument lie."""
         return self.domain.get(name, "spread") if isinstance(self.domain, dict) else self.domain
 
     def __str__(self) -> str:

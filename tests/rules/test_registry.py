@@ -29,7 +29,7 @@ from derivative_checks import (
     with_constants,
     witnessed_calls,
 )
-from registry_samples import COMPLEX, CONSTANTS, SAMPLES
+from registry_samples import COMPLEX, CONSTANTS, SAMPLES, one_shape_a_kind
 
 import dualad
 import reversead
@@ -150,7 +150,7 @@ def is_single(value):
                for leaf in flatten(value)[0])  # fmt: skip
 
 
-@every_sample
+@pytest.mark.parametrize("sample", one_shape_a_kind(SAMPLES), ids=str)
 def test_single_precision(sample):
     single = sample.arguments(np.float32)
     check_single_precision(sample.function, single, sample.arguments())

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from counted_cases import CASES, PUBLISHED, every_primitive
-from registry_samples import COMPLEX, SAMPLES
+from registry_samples import MOVES, ONE_SHAPE, ONE_SHAPE_COMPLEX, SAMPLES
 from registry_samples.sample import Sample
+from registry_samples.selection import joined, one_shape_a_rank
 
 from shared import REGISTRY, RegistrationError, elementwise, trace
 from shared.core.primitive import Primitive
@@ -53,7 +54,7 @@ def evaluations(sample: Sample) -> Iterator[tuple[Any, list[Any], Any, Any]]:
             yield equation.primitive, [values[k] for k in equation.operands], values[equation.result], equation.static
 
 
-@pytest.mark.parametrize("sample", [*SAMPLES, *COMPLEX], ids=str)
+@pytest.mark.parametrize("sample", joined(ONE_SHAPE, one_shape_a_rank(MOVES), ONE_SHAPE_COMPLEX), ids=str)
 def test_samples_of_the_registry_share_memory_as_declared(sample: Sample) -> None:
     for evaluation in evaluations(sample):
         check(*evaluation)
