@@ -34,7 +34,7 @@ from shared.core.facets import Alike, align, aligned
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import UNARY
-from shared.core.views import standing_for, view_class
+from shared.core.views import standing_for
 from shared.core.writing import writable, write
 from shared.rules.indexing import batched_index
 
@@ -327,9 +327,6 @@ def new_batched(level: Any, primal: Any) -> Batched:
     made.level = level
     made.primal = primal
     return made
-
-
-view_class(Batched)
 
 
 def applied(

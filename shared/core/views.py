@@ -7,6 +7,7 @@ assignment.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,96 +26,98 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
+_get_primal: Any = vars(DuckArray)["primal"].__get__
 _set_primal: Any = vars(DuckArray)["primal"].__set__
-#: the class of the views of each level's values
-_VIEWS: dict[type, type] = {}
 
 
-def view_class(engine: type[DuckArray]) -> type:
-    """The class of `engine`'s views: reading one that is stale raises, writing one writes through to its base."""
-    slot: Any = vars(DuckArray)["primal"]
+class View(ViewOf):
+    """What is added to a level's values to make the class of its views (`view_class`)."""
 
-    def read(self: Any) -> Any:
+    __slots__ = ()
+
+    @property
+    def primal(self) -> Any:
         if self.root.primal is not self.seen:
             raise StaleViewError(
                 f"a view was used after its base array was assigned to{user_line()}; NumPy would show the new "
                 "contents, which this view does not have. Take the view again (x[...]), or copy it: x[...].copy()"
             )
-        return slot.__get__(self)
+        return _get_primal(self)
 
-    def update(self: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
+    @primal.setter
+    def primal(self, value: Any) -> None:
+        _set_primal(self, value)
+
+    def update(self, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
         if _is_free(self):
-            engine.update(self, primitive, value, index)
+            super().update(primitive, value, index)  # type: ignore[misc]
             return
         if isinstance(value, ViewOf):
             # It may be this very view, or overlap it: take its value before anything changes.
             value = value.twin()  # type: ignore[attr-defined]
         _write_through(self, primitive, value, index)
 
-    def become(self: Any, other: DuckArray) -> None:
+    def become(self, other: DuckArray) -> None:
         if _is_free(self):
-            engine.become(self, other)
+            super().become(other)  # type: ignore[misc]
         else:
             _write_through(self, SETITEM, other, Ellipsis)
 
-    def _is_free(view: Any, below: int = 0) -> bool:
-        """Whether nobody can see the base change but views below it, so many; if somebody can, and it cannot be
-        written, raise."""
-        read(view)
-        if view.base is _NOBODY:
-            return True
-        if view.path is None:
-            link, visited = view, 1
-            # Besides `base` of one view, the root is referred to by `root` of every view on the way.
-            while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
-                # The base was an intermediate value, such as what a transpose was taken of.
-                link = link.base
-                visited += 1
-                if not isinstance(link, ViewOf) or link.base is _NOBODY:
-                    view.base, view.root, view.seen = _NOBODY, _NOBODY, None
-                    return True
-            raise StaleViewError(
-                f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
-                "to the original array, or to a copy of the view"
-            )
-        return False
 
-    def _write_through(view: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
-        links: list[Any] = []
-        while isinstance(view, ViewOf) and not _is_free(view, len(links)):
-            index = NestedIndex(view.path, index)
-            links.append(view)
-            view = view.base
-        for link in links:
-            # The last one may have been a view until now, of what nobody else sees.
-            link.root = view
-            # A view that held the root's buffer would make the root move to another one.
-            link.seen = None
-            slot.__set__(link, None)
-            for name in engine.__slots__:
-                setattr(link, name, None)
-        try:
-            view.update(primitive, value, index)
-        finally:
-            for link in reversed(links):
-                fresh = link.base[link.path]
-                link.seen = link.root.primal
-                engine.become(link, fresh.twin())
+@cache
+def view_class(engine: type[DuckArray]) -> Any:
+    """The class of the views of a level's values: reading a stale one raises, writing one writes through."""
+    slots = {"__slots__": ("base", "path", "root", "seen"), "__doc__": view_class.__doc__}
+    return type(engine.__name__, (View, engine), {**slots, "__module__": engine.__module__, "engine": engine})
 
-    made: type = type(
-        engine.__name__,
-        (ViewOf, engine),
-        {
-            "__slots__": ("base", "path", "root", "seen"),
-            "__doc__": view_class.__doc__,
-            "__module__": engine.__module__,
-            "primal": property(read, lambda self, value: slot.__set__(self, value)),
-            "update": update,
-            "become": become,
-        },
-    )
-    _VIEWS[engine] = _VIEWS[made] = made
-    return made
+
+def _is_free(view: Any, below: int = 0) -> bool:
+    """Whether nobody can see the base change but views below it, so many.
+
+    If somebody can, and it cannot be written, or if the view is stale, raise.
+    """
+    view.primal  # noqa: B018 - which raises if it is stale
+    if view.base is _NOBODY:
+        return True
+    if view.path is None:
+        link, visited = view, 1
+        # Besides `base` of one view, the root is referred to by `root` of every view on the way.
+        while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
+            # The base was an intermediate value, such as what a transpose was taken of.
+            link = link.base
+            visited += 1
+            if not isinstance(link, ViewOf) or link.base is _NOBODY:
+                view.base, view.root, view.seen = _NOBODY, _NOBODY, None
+                return True
+        raise StaleViewError(
+            f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
+            "to the original array, or to a copy of the view"
+        )
+    return False
+
+
+def _write_through(view: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> None:
+    """Write to the array that a view, or a view of a view, lies in; then take the views again."""
+    links: list[Any] = []
+    while isinstance(view, ViewOf) and not _is_free(view, len(links)):
+        index = NestedIndex(view.path, index)
+        links.append(view)
+        view = view.base
+    for link in links:
+        # The last one may have been a view until now, of what nobody else sees.
+        link.root = view
+        # A view that held the root's buffer would make the root move to another one.
+        link.seen = None
+        _set_primal(link, None)
+        for name in link.engine.__slots__:
+            setattr(link, name, None)
+    try:
+        view.update(primitive, value, index)
+    finally:
+        for link in reversed(links):
+            fresh = link.base[link.path]
+            link.seen = link.root.primal
+            link.engine.become(link, fresh.twin())
 
 
 def standing_for(made: DuckArray, primitive: Primitive, args: tuple[Any, ...]) -> Any:
@@ -126,7 +129,7 @@ def standing_for(made: DuckArray, primitive: Primitive, args: tuple[Any, ...]) -
 def as_view(made: DuckArray, base: DuckArray, path: Any) -> Any:
     """What stands for the same as `made`, as a view of `base`."""
     engine: Any = type(made)
-    view: Any = object.__new__(_VIEWS[engine])
+    view: Any = object.__new__(view_class(engine))
     view.level = made.level
     _set_primal(view, made.primal)
     for name in engine.__slots__:

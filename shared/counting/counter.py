@@ -22,7 +22,7 @@ from shared.core.errors import TracerConversionError, user_line
 from shared.core.facets import ELEMENTARY, Count
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
-from shared.core.views import standing_for, view_class
+from shared.core.views import standing_for
 from shared.core.writing import writable, write
 from shared.counting.assignments import elements_written
 
@@ -147,9 +147,6 @@ def _plain(index: Any, parts: list[Any], lengths: list[int]) -> Any:
     parts.extend(found)
     lengths.append(len(found))
     return tuple(found)
-
-
-view_class(Counted)
 
 
 def _is_counted(leaf: Any) -> bool:

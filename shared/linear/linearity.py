@@ -20,7 +20,7 @@ from shared.core.facets import Jointly
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.records import Records, record_primitive, record_update
-from shared.core.views import standing_for, view_class
+from shared.core.views import standing_for
 from shared.core.writing import duplicate, lasting, writable, write
 from shared.rules.special import VALUE_ONLY
 
@@ -162,9 +162,6 @@ class LinearValue(DuckArray):
         self.__float__()
 
     __complex__ = __index__ = __int__ = __float__
-
-
-view_class(LinearValue)
 
 
 def require_linear(level: Transposition, primitive: Primitive, traced: Sequence[int]) -> bool:

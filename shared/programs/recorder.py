@@ -32,7 +32,7 @@ from shared.core.floating_errors import error_settings, settings_beyond
 from shared.core.levels import Level, Tracer, current_recording
 from shared.core.locks import Locks
 from shared.core.primitive import Primitive
-from shared.core.views import standing_for, view_class
+from shared.core.views import standing_for
 from shared.core.visible import one_line
 from shared.core.writing import writable, write
 from shared.programs.captures import contents_of, kept, lives_outside, rebuilt, views_among
@@ -542,4 +542,3 @@ class Recorded(DuckArray):
 
 
 _ARRAYS = (np.ndarray, np.generic)
-view_class(Recorded)

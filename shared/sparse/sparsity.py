@@ -27,7 +27,7 @@ from shared.core.errors import TracerConversionError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
-from shared.core.views import standing_for, view_class
+from shared.core.views import standing_for
 from shared.core.writing import writable, write
 from shared.linear.custom import Evaluation
 from shared.sparse.dependence import Application, Operand, decides_length, depend, everything, is_undecided, width_of
@@ -230,9 +230,6 @@ class DependenceTracer(DuckArray):
         if self.zero is not None or zero is not None:
             self.zero = np.zeros(shape, bool) if self.zero is None else self.zero.copy()
             self.zero.reshape(-1)[rows] = False if zero is None else zero.reshape(-1)[sources]
-
-
-view_class(DependenceTracer)
 
 
 def _of_custom_rule(level: Detection, evaluation: Any, varying: list[Relation | None]) -> list[Relation | None]:
