@@ -70,13 +70,23 @@ def test_the_contents_list_every_section() -> None:
     assert links == [(h, re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")) for h in headings]
 
 
-@pytest.mark.parametrize("page", ["docs/how-it-works.md", "CONTRIBUTING.md"])
-def test_every_file_that_is_linked_to_exists(page: str) -> None:
-    text = BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-        assert ((ROOT / page).parent / target).exists(), target
-    for anchor in re.findall(r"\]\(docs/how-it-works\.md#([^)]*)\)", text):
-        assert f"](#{anchor})" in PAGE, anchor
+def test_each_file_to_read_imports_of_the_others_only_those_before_it() -> None:
+    files = re.findall(r"^    (\S+\.py) ", section("What to read, in order"), re.MULTILINE)
+    modules = [path.removesuffix(".py").replace("/", ".") for path in files]
+    assert len(modules) > 10
+    for k, path in enumerate(files):
+        # What is imported at run time, when the module is: not what its annotations or a rare call need.
+        statements = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+        imported = {node.module for node in statements if isinstance(node, ast.ImportFrom)}
+        assert not imported & set(modules[k + 1 :]), path
+
+
+def test_the_first_reading_is_as_short_as_the_page_says() -> None:
+    text = section("What to read, in order")
+    total = re.findall(r"^all of them +\d+ +(\d+)$", text, re.MULTILINE)
+    engines = re.findall(r"^(?:dualad|reversead) (\d+)$", text, re.MULTILINE)
+    assert len(total) == 1 and int(total[0]) <= 1500 and "most 1,500 lines" in text
+    assert len(engines) == 2 and max(map(int, engines)) <= 500 and "most 500 lines" in text
 
 
 def test_every_function_that_is_entered_is_explained() -> None:

@@ -66,11 +66,6 @@ def test_an_operation_declared_as_in_the_readme_works_in_both_engines(ad):
         del REGISTRY[softclip.function]
 
 
-def test_every_file_that_the_readme_links_to_exists():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (Path(__file__).parent.parent / target).exists(), target
-
-
 def test_the_example_of_recorded_programs_runs() -> None:
     scope: dict = {}
     exec(EXAMPLES[2], scope)
