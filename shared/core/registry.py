@@ -6,7 +6,7 @@ Every form is a way to write the edges of a primitive (`shared.core.primitive`) 
     multilinear   the transpose per argument                        sum, reshape, matmul, getitem
     rule          both maps, written out                            divide, where, sort, max, prod
     composite     the same function in terms of other primitives    var, std, stack, pad
-    constant      nothing: the derivative is zero                   sign, floor, comparisons, argmax
+    constant      nothing: the derivative is zero                   floor, round, comparisons, argmax
 
 Beside it every form takes the facets of the primitive as keywords (`shared.core.facets`): what it costs, whose memory
 the result lies in, what becomes of one more axis, which elements depend on which, in what it is linear.  This module
