@@ -46,6 +46,7 @@ class Primitive:
     """
 
     __slots__ = (
+        "_parameters",
         "arguments",
         "batch",
         "broadcasts",
@@ -68,15 +69,11 @@ class Primitive:
         "linear_in_one",
         "memory",
         "name",
-        "parameters",
         "raw",
         "reason",
         "residuals",
         "statics",
     )
-
-    #: The names of all parameters of `function`: read when they are first asked for, since of most nobody asks.
-    parameters: tuple[str, ...]
 
     #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
     DECLARED = (
@@ -143,6 +140,7 @@ class Primitive:
         self.statics = statics
         #: whether any edge needs the value of an argument after the evaluation, by position; None: of every one
         self.kept: frozenset[int] | None = self._kept()
+        self._parameters: tuple[str, ...] | None = None
         self._name_edges()
         pickling.note(self)
 
@@ -155,13 +153,13 @@ class Primitive:
                     if edge.fitted is not None:
                         edge.fitted.owner = edge.owner
 
-    if not TYPE_CHECKING:  # which would take any attribute for one of these
-
-        def __getattr__(self, name: str) -> Any:
-            if name != "parameters":
-                raise AttributeError(f"a primitive has no attribute {name!r}")
-            self.parameters = all_parameters(self.function)
-            return self.parameters
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of all parameters of `function`: read when they are first asked for, since of most nobody asks."""
+        # Not by __getattr__, with which every attribute would be looked up the slow way.
+        if self._parameters is None:
+            self._parameters = all_parameters(self.function)
+        return self._parameters
 
     def _set_facets(
         self,
