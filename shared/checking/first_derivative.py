@@ -16,7 +16,15 @@ import numpy as np
 
 from shared.checking.comparison import ROUNDINGS, Comparator, GradientMismatch, Measure, Sample, Subject
 from shared.checking.complex_step import ComplexStepNotApplicable, complex_step_derivative
-from shared.checking.differences import FIRST_STEP, Estimate, copied, directional_difference, has_kink
+from shared.checking.differences import (
+    FIRST_STEP,
+    Estimate,
+    chords,
+    copied,
+    directional_difference,
+    has_kink,
+    step_unit,
+)
 from shared.checking.leaves import (
     Differentiator,
     LeafFunction,
@@ -34,8 +42,10 @@ _Reference = Callable[[list[Any], list[Any], int], Estimate]
 
 #: Differences whose error is a larger part of the derivative than this tell no right one from a wrong one...
 _CONCLUSIVE = 0.01
-#: ... unless the derivative is as good as zero beside the value of the function.
+#: ... unless the derivative is as good as zero beside the value of the function, or its steepness nearby.
 _NEGLIGIBLE = 1e-6
+#: Values of so many roundings of the arguments are what is left where these cancel.
+_CANCELLED = 64
 
 
 class InconclusiveDifferences(AssertionError):
@@ -84,6 +94,13 @@ class FirstDerivative:
             function.leaves, function.names, self.tangents, self.precision, self.rtol, atol + underflow, rng
         )
         self.differences = directional_difference(function.call, function.leaves, self.tangents)
+        self.largest = max((float(np.max(np.abs(leaf), initial=0.0)) for leaf in function.leaves), default=0.0)
+        unit = step_unit(function.leaves, self.tangents) or 1.0
+        #: of each output, how large terms of its derivative are that may cancel: as large as make up its value
+        self.terms = [
+            (self.largest if self._cancels(k) else float(np.max(np.abs(output), initial=0.0))) / unit
+            for k, output in enumerate(self.outputs)
+        ]
         #: why the complex step is no reference, if it is not
         self.skipped = "complex step: only for the function itself" if over else ""
         if not over:
@@ -107,9 +124,9 @@ class FirstDerivative:
         weighted = ["the output, weighted by a cotangent,"]
         if "jvp" in self.modes:
             outputs = self.function.outputs
-            yield self._settle(Subject(pushed, "differences", outputs), _of_tangents(push, self._differences))
+            yield self._settle(Subject(pushed, "differences", outputs), self._of_tangents(push, self._differences))
             if not self.skipped:
-                measure = _of_tangents(push, self._complex_step)
+                measure = self._of_tangents(push, self._complex_step)
                 yield self._settle(Subject(pushed, "the complex step", outputs), measure)
         if "vjp" in self.modes:
             against_jvp = "jvp" in self.modes
@@ -135,15 +152,32 @@ class FirstDerivative:
 
     def _require_conclusive(self, subject: Subject, sample: Sample) -> None:
         for k, error in enumerate(sample.error):
-            worst, size = error.max(initial=0.0), np.nan_to_num(sample.size[k]).max(initial=0.0)
+            both = np.fmax(np.abs(sample.actual[k]), np.abs(sample.expected[k]))
+            worst, size = error.max(initial=0.0), np.nan_to_num(both).max(initial=0.0)
             value = np.abs(self.outputs[k]).max(initial=0.0)
-            if not (worst <= _CONCLUSIVE * size or worst <= _NEGLIGIBLE * value):
-                raise InconclusiveDifferences(
-                    f"{subject.engine} cannot be checked at these arguments: differences of "
-                    f"{subject.outputs[k]} have an estimated error of {worst:.1e} for a derivative of "
-                    f"{size:.1e}. Is there a kink, a jump or noise? Choose other arguments, or a smoother "
-                    "function"
-                )
+            if worst <= _CONCLUSIVE * size or worst <= _NEGLIGIBLE * value or worst <= _NEGLIGIBLE * self._steepness(k):
+                continue
+            raise InconclusiveDifferences(
+                f"{subject.engine} cannot be checked at these arguments: differences of "
+                f"{subject.outputs[k]} have an estimated error of {worst:.1e} for a derivative of "
+                f"{size:.1e}. Is there a kink, a jump or noise? Choose other arguments, or a smoother "
+                "function"
+            )
+
+    def _steepness(self, k: int) -> float:
+        """What a derivative of output k is to be compared with where it is zero, as at a minimum; 0 at a kink.
+
+        It is how steep the function is nearby.  One that is nothing but the rounding of its arguments, because they
+        cancel, is steep nowhere; of that it is the size of the arguments.
+        """
+        function = self.function
+        if has_kink(function.call, function.leaves, self.tangents):
+            return 0.0
+        return max(chords(function.call, function.leaves, self.tangents)[k], self.terms[k] * self._cancels(k))
+
+    def _cancels(self, k: int) -> bool:
+        """Whether output k is nothing but the rounding of the arguments."""
+        return bool(np.abs(self.outputs[k]).max(initial=0.0) <= _CANCELLED * self.precision * self.largest)
 
     # --- the references ---
 
@@ -194,6 +228,19 @@ class FirstDerivative:
                     expected=expected,
                 )
 
+    def _of_tangents(self, push: Callable[..., list[Vector]], reference: _Reference) -> Measure:
+        """J t by the engine against J t by a reference."""
+
+        def measure(leaves: list[Any], tangents: list[Any], attempt: int) -> Sample:
+            actual, known = push(leaves, tangents, attempt), reference(leaves, tangents, attempt)
+            size = [
+                np.fmax(np.fmax(np.abs(a), np.abs(e)), term)
+                for a, e, term in zip(actual, known.value, self.terms, strict=True)
+            ]
+            return Sample(actual, known.value, known.error, size)
+
+        return measure
+
     def _of_cotangents(self, pull: Callable[..., list[Vector]], reference: _Reference) -> Measure:
         """<J^T c, t> against <c, J t>, of complex products the real part."""
 
@@ -204,6 +251,7 @@ class FirstDerivative:
                 left = [_wide(c) * t for c, t in zip(cotangents, tangents, strict=True)]
                 right = [_wide(c) * t for c, t in zip(self.cotangents, known.value, strict=True)]
                 size = sum(float(np.abs(term).sum()) for term in [*left, *right])
+                size += sum(float(np.abs(c).sum()) * term for c, term in zip(self.cotangents, self.terms, strict=True))
                 error = sum(np.sum(np.abs(c) * e) for c, e in zip(self.cotangents, known.error, strict=True))
                 return Sample([_total(left)], [_total(right)], [np.asarray(error)], [np.asarray(size)])
 
@@ -218,17 +266,6 @@ def _noting(name: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"raised while check_grads ran {name}")
         raise
-
-
-def _of_tangents(push: Callable[..., list[Vector]], reference: _Reference) -> Measure:
-    """J t by the engine against J t by a reference."""
-
-    def measure(leaves: list[Any], tangents: list[Any], attempt: int) -> Sample:
-        actual, known = push(leaves, tangents, attempt), reference(leaves, tangents, attempt)
-        size = [np.fmax(np.abs(a), np.abs(e)) for a, e in zip(actual, known.value, strict=True)]
-        return Sample(actual, known.value, known.error, size)
-
-    return measure
 
 
 def _require_form(name: str, kind: str, found: list[Any], wanted: Sequence[Any], paths: Sequence[str]) -> list[Vector]:
