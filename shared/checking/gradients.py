@@ -86,7 +86,7 @@ def check_grads(
     differences of f tell nothing, at a kink or a discontinuity; ValueError where f is not deterministic, is
     not finite at `args`, or there is nothing to differentiate.
 
-    Cost: for each engine and direction 9 to 33 evaluations of f, 4 with the complex step, a jvp and a vjp; at
+    Cost: for each engine and direction 9 to 49 evaluations of f, 4 with the complex step, a jvp and a vjp; at
     order k these times (engines x modes)^(k-1), each evaluation being that of a derivative of order k-1.
 
     >>> import numpy as np, dualad, reversead
