@@ -165,13 +165,11 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         kind = out.__class__
         # Of two doubles nothing can have been broadcast or promoted; of arrays shape and dtype show it.
-        fits = exempt or kind is float
+        fits = exempt or kind is float or (kind is _float64 and x.__class__ in _DOUBLE and y.__class__ in _DOUBLE)
         values = (x, y, None, out)
         if j >= 0 and second is not None:
             if common is not None and i >= 0:
-                if shared is None or not (
-                    fits or (kind is _float64 and x.__class__ in _DOUBLE and y.__class__ in _DOUBLE)
-                ):
+                if shared is None or not fits:
                     return record_primitive(level, primitive, out, (x, y), (i, j), {})
                 a, place_a, b, place_b, place_common = shared
                 node = level.count
@@ -182,7 +180,7 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
             if not fits and (
                 (y.shape != out.shape or y.dtype is not out.dtype)
                 if kind is _ndarray is y.__class__
-                else not (kind is _float64 and y.__class__ in _DOUBLE) and differs(y, out)
+                else differs(y, out)
             ):
                 b, of_y = second.fitted, (Like(y), of_y, Like(out))
         else:
@@ -192,7 +190,7 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
             if not fits and (
                 (x.shape != out.shape or x.dtype is not out.dtype)
                 if kind is _ndarray is x.__class__
-                else not (kind is _float64 and x.__class__ in _DOUBLE) and differs(x, out)
+                else differs(x, out)
             ):
                 a, of_x = first.fitted, (Like(x), of_x, Like(out))
             level.record((a, of_x, ~i) if j < 0 else (a, of_x, ~i, b, of_y, j))
