@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from itertools import accumulate, islice
 from typing import Any
 
@@ -71,6 +72,10 @@ def _not_differentiable(name: str, position: int | None, problem: str, instead: 
 Argnums = int | str | Sequence[int | str]
 
 
+#: What looks at every function that is differentiated, before it is called (`shared.debug`); None outside of that.
+WATCHING: ContextVar[Callable[[Selection], None] | None] = ContextVar("watching", default=None)
+
+
 class Selection:
     """The call `f(*args, **kwargs)`, with those of its arguments that vary as a flat list of leaves.
 
@@ -120,6 +125,9 @@ class Selection:
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """The value of `f` with these leaves in place of those that vary."""
+        watch = WATCHING.get()
+        if watch is not None:
+            watch(self)
         values = unflatten(self.structure, leaves)
         args, kwargs, places = list(self.args), self.kwargs, self.places
         if not self.by_keyword:

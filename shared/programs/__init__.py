@@ -12,6 +12,7 @@ from shared.programs.compiling.source import source
 from shared.programs.equations import Equation, Guard, ValueType, Write
 from shared.programs.explaining.adjoints import ReverseSweep, tangents
 from shared.programs.explaining.drawing import Drawing, draw
+from shared.programs.explaining.nonfinite import Diagnosis, debug, diagnose
 from shared.programs.explaining.rounding import rounding_error
 from shared.programs.explaining.table import trace_table
 from shared.programs.measuring.cost import Cost, PrimitiveCost, cost
@@ -24,6 +25,7 @@ from shared.programs.tracing import trace
 __all__ = [
     "Cost",
     "DerivativeCosts",
+    "Diagnosis",
     "Drawing",
     "EliminationOrders",
     "Equation",
@@ -36,7 +38,9 @@ __all__ = [
     "Write",
     "compile",
     "cost",
+    "debug",
     "derivative_costs",
+    "diagnose",
     "draw",
     "elimination_orders",
     "rounding_error",
