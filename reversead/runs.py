@@ -57,11 +57,11 @@ class TapedRun:
         """The leaves' cotangents, for a cotangent of each output: a sweep backwards."""
         # The tape keeps what it needs for the next call, so results that it might share are copied.
         seeds = [seeded(output, seed) for output, seed in zip(self.outputs, seeds, strict=True)]
-        return as_leaves(self.tape.sweep(self.nodes, seeds), self.selection.leaves)
+        return as_leaves(self.tape.pulled(self.nodes, seeds), self.selection.leaves)
 
     def push(self, seeds: list[Any]) -> list[Any]:
         """The outputs' tangents, for a tangent of each leaf, or None where it does not vary: a sweep forwards."""
         leaves = self.selection.leaves
         seeds = [None if seed is None else seeded(leaf, seed) for leaf, seed in zip(leaves, seeds, strict=True)]
-        reached = self.tape.push(seeds, self.nodes)
+        reached = self.tape.pushed(seeds, self.nodes)
         return [as_leaf(t, o) for t, o in zip(reached, map(floating, self.outputs), strict=True)]

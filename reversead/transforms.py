@@ -17,12 +17,14 @@ import numpy as np
 from reversead.runs import TapedRun
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Argnums, Selection, as_leaves, same_structure, scalar_output
+from shared.calling.arguments import Argnums, Selection, as_leaves, refuse_iterators, same_structure, scalar_output
 from shared.calling.options import checked_options
+from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.results import primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
 from shared.calling.tree import unflatten
 from shared.core.duck_array import DuckArray, seed_of
+from shared.core.levels import attempt
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -65,32 +67,52 @@ def value_and_grad(
 
 def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        tape = Tape(name)
-        try:
-            selection = Selection(name, f, args, kwargs, argnums)
-            # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
-            variables = tape.inputs(selection.leaves, copy=False)
-            out, aux = split_aux(name, selection.call(variables), has_aux)
-            traced = isinstance(out, Variable) and out.level is tape
-            if not (traced and out.primal.__class__ in _REAL):
-                scalar_output(name, out)
-            seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
-            if traced and isinstance(out.primal, DuckArray):
-                seed = seed_of(out.primal, seed)
-            if has_aux:
-                aux = strip(aux, tape)
-            tape.end()
-            found = tape.sweep([out.index if traced else -1], [seed], keep=False)
-            value = primal_of(out, tape)
-            gradient = selection.pack(as_leaves(found, selection.leaves))
-            tape.release()
-        except BaseException:
-            # Again, if that was interrupted.
-            tape.release()
-            raise
-        return ((value, aux) if has_aux else value), gradient
+        if CAREFUL.get():
+            found = attempt(
+                lambda: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, True),
+                lambda error: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False),
+            )
+        else:
+            found = _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False)
+            if has_nan(found[2]):
+                # The tape is used up, so the function is called again.
+                def with_care() -> Any:
+                    refuse_iterators(name, args, kwargs)
+                    return _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, True)
+
+                found = instead(found, with_care, lambda result: result[:1])
+        value, aux, leaves, selection = found
+        return ((value, aux) if has_aux else value), selection.pack(leaves)
 
     return value_and_gradient
+
+
+def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: bool) -> tuple[Any, Any, Any, Selection]:
+    """The value of a function, what comes with it, the cotangents of its leaves, and the selection itself."""
+    tape = Tape(name)
+    try:
+        # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
+        variables = tape.inputs(selection.leaves, copy=False)
+        out, aux = split_aux(name, selection.call(variables), has_aux)
+        traced = isinstance(out, Variable) and out.level is tape
+        if not (traced and out.primal.__class__ in _REAL):
+            scalar_output(name, out)
+        seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
+        if traced and isinstance(out.primal, DuckArray):
+            seed = seed_of(out.primal, seed)
+        if has_aux:
+            aux = strip(aux, tape)
+        tape.end()
+        sweep = tape.swept_carefully if careful else tape.sweep
+        found = sweep([out.index if traced else -1], [seed], keep=False)
+        value = primal_of(out, tape)
+        leaves = as_leaves(found, selection.leaves)
+        tape.release()
+    except BaseException:
+        # Again, if that was interrupted.
+        tape.release()
+        raise
+    return value, aux, leaves, selection
 
 
 def grad(

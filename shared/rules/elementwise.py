@@ -119,7 +119,14 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         return second * _exponent_partial(out, x)
     if second is None:
         return first * _power_partial(x, y)
-    return first * _power_partial(x, y) + second * _exponent_partial(out, x)
+    kind = np.result_type(out)
+    if isinstance(y, (int, float)) or kind.kind == "c":
+        return first * _power_partial(x, y) + second * _exponent_partial(out, x)
+    # The same with one comparison for both.
+    positive, one = x > 0, kind.type(1)
+    spoils = np.logical_and(y == 0, np.logical_not(positive))
+    slope = y * np.power(np.where(spoils, one, x), y - 1)
+    return first * slope + second * (out * np.log(np.where(positive, x, one)))
 
 
 _POWER: dict[str, Any] = {"joint_push": _power_tangent, "dependence": "power"}
