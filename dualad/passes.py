@@ -33,14 +33,15 @@ class ForwardPass:
     def __init__(
         self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False
     ):
-        if CAREFUL.get():
+        care = CAREFUL.get()
+        if care:
             attempt(
                 lambda: self._run_carefully(name, selection, seeds, has_aux, scalar),
                 lambda error: self._run(name, selection, seeds, has_aux, scalar),
             )
             return
         self._run(name, selection, seeds, has_aux, scalar)
-        if has_nan(self.tangents):
+        if care is None and has_nan(self.tangents):
             again = object.__new__(ForwardPass)
 
             def with_care() -> ForwardPass:

@@ -137,20 +137,22 @@ class Tape(Records):
 
     def pulled(self, nodes: list[int], seeds: list[Any]) -> list[Any]:
         """As `sweep`, and the tape is kept: with care where the result would have a NaN (`shared.calling.careful`)."""
-        if not CAREFUL.get():
+        care = CAREFUL.get()
+        if not care:
             found = self.sweep(nodes, seeds)
-            if not has_nan(found):
-                return found
-            return instead(found, lambda: self.swept_carefully(nodes, seeds))
+            if care is None and has_nan(found):
+                return instead(found, lambda: self.swept_carefully(nodes, seeds))
+            return found
         return attempt(lambda: self.swept_carefully(nodes, seeds), lambda error: self.sweep(nodes, seeds))
 
     def pushed(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """As `push`, with care where the result would have a NaN."""
-        if not CAREFUL.get():
+        care = CAREFUL.get()
+        if not care:
             found = self.push(tangents, nodes)
-            if not has_nan(found):
-                return found
-            return instead(found, lambda: self._pushed_carefully(tangents, nodes))
+            if care is None and has_nan(found):
+                return instead(found, lambda: self._pushed_carefully(tangents, nodes))
+            return found
         return attempt(lambda: self._pushed_carefully(tangents, nodes), lambda error: self.push(tangents, nodes))
 
     def swept_carefully(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:

@@ -67,14 +67,15 @@ def value_and_grad(
 
 def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        if CAREFUL.get():
+        care = CAREFUL.get()
+        if care:
             found = attempt(
                 lambda: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, True),
                 lambda error: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False),
             )
         else:
             found = _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False)
-            if has_nan(found[2]):
+            if care is None and has_nan(found[2]):
                 # The tape is used up, so the function is called again.
                 def with_care() -> Any:
                     refuse_iterators(name, args, kwargs)
@@ -168,7 +169,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
-        return selection.pack(run.pull(same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)))
+        seeds = same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)
+        return selection.pack(run.pull(seeds, once=False))
 
     try:
         return (run.output(), pullback, run.aux) if has_aux else (run.output(), pullback)
@@ -206,7 +208,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return unflatten(run.structure, run.push(selection.unpack("linearize", given)))
+        return unflatten(run.structure, run.push(selection.unpack("linearize", given), once=False))
 
     try:
         return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)

@@ -40,6 +40,7 @@ def _numbers(text: str) -> list[str]:
     return [number for number in found if number not in unwanted.split()]
 
 
+ARRAYS = ("double", "single")
 FLOATS = ("float",)
 
 #: Functions are separated by "; ".
@@ -50,6 +51,10 @@ FAULTS = [
     Fault("arctan2", "engines", "x", "least, 0 -0", "0 in both modes: in reverse mode c / r overflows first"),
     Fault("arctan2", "engines", "y", "0 -0, least", "0 in both modes: in reverse mode c / r overflows first"),
     # --- powers -------------------------------------------------------------------------------------------------------
+    Fault("power; x ** y", "joint", "both", "least, 0 -0",
+          "the sum of the partials: along both one comparison serves both, which takes the least number for ordinary",
+          ARRAYS),
+    Fault("float_power", "joint", "both", "least, 0 -0", "the sum of the partials", ("double",)),
     Fault("power; float_power; x ** y", "exact", "x", "-0, least",
           "inf: y - 1 is rounded to the odd number -1, whose power of -0.0 is -inf", FLOATS),
     Fault("power; float_power; x ** y", "exact", "x", "least, least",
@@ -57,13 +62,6 @@ FAULTS = [
     # --- functions of two arguments -----------------------------------------------------------------------------------
     Fault("hypot", "exact", "x", "least, least", "sqrt(1/2): the output is rounded to the least number"),
     Fault("hypot", "exact", "y", "least, least", "sqrt(1/2): the output is rounded to the least number"),
-    # --- reductions ---------------------------------------------------------------------------------------------------
-    Fault("prod; cumprod", "engines", "x", "inf -inf nan, * - nan",
-          "the other factor, as in reverse mode: forwards the zero tangent of the other one meets an infinite slope"),
-    Fault("prod; cumprod", "engines", "y", "* - nan, inf -inf nan",
-          "the other factor, as in reverse mode: forwards the zero tangent of the other one meets an infinite slope"),
-    Fault("prod; cumprod", "exact", "x", "inf -inf, * - 0 -0 nan", "the other factor, as in reverse mode"),
-    Fault("prod; cumprod", "exact", "y", "* - 0 -0 nan, inf -inf", "the other factor, as in reverse mode"),
 ]  # fmt: skip
 
 
@@ -71,15 +69,3 @@ def known(name: str) -> set[Finding]:
     """All that the table says of one function."""
     rows = [fault for fault in FAULTS if name in fault.functions.split("; ")]
     return {finding for fault in rows for finding in fault.findings()}
-
-
-#: Quotients whose gradient by one array, in forward mode, has NaN beside an infinite element: they are elementwise, so
-#: the elements should be kept apart.
-NOT_APART = ["1.0 / x", "divide", "arctan2", "x / y"]
-
-#: Functions whose gradient by both numbers at once, in forward mode, has NaN beside an infinite or NaN partial: a
-#: direction that does not move an argument should not meet its slope.  Extrema of NaN are those of the table above.
-NOT_SEPARATE = [
-    "multiply", "divide", "power", "float_power", "hypot", "arctan2", "logaddexp", "logaddexp2", "remainder", "fmod",
-    "copysign", "maximum", "minimum", "fmax", "fmin", "divmod[1]", "x * y", "x / y", "x ** y", "x % y", "sqrt(x) + y",
-]  # fmt: skip

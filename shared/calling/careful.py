@@ -11,7 +11,8 @@ tangents or cotangents that know which of their elements are exact zeros (`share
 tape again where it is still there, otherwise by calling the function again, which has to give the same value;
 if it does not, or if something on the way does not take such a tangent, the result stays the NaN that it was.
 Differentiations within one that is computed with care are so from the start (`CAREFUL`), since their zeros are exact
-to those around them.  This module knows what NaN is, and neither engines nor how a zero is known.
+to those around them.  A compiled program is a record of the ordinary computation; if its result has a NaN, the function
+is called instead.  This module knows what NaN is, and neither engines nor how a zero is known.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from shared.core.levels import attempt
 
 T = TypeVar("T")
 
-#: Whether a differentiation around this one is being computed with care.
-CAREFUL: ContextVar[bool] = ContextVar("careful", default=False)
+#: Whether derivatives are computed with care: True from the start, since one around this one is; None if there is a
+#: NaN; False not at all, while a program is recorded that is to run for other numbers as well.
+CAREFUL: ContextVar[bool | None] = ContextVar("careful", default=None)
 
 
 def has_nan(values: Iterable[Any]) -> bool:
@@ -52,9 +54,18 @@ def has_nan(values: Iterable[Any]) -> bool:
 
 def carefully(call: Callable[[], T]) -> T:
     """The value of `call()`, within which every differentiation is computed with care."""
+    return _within(True, call)
+
+
+def without_care(call: Callable[[], T]) -> T:
+    """The value of `call()`, within which no differentiation is computed again for a NaN."""
+    return _within(False, call)
+
+
+def _within(care: bool, call: Callable[[], T]) -> T:
     before = CAREFUL.get()
     try:
-        CAREFUL.set(True)
+        CAREFUL.set(care)
         found = call()
         CAREFUL.set(before)
     except BaseException:

@@ -111,11 +111,12 @@ def _applied(primitive: Primitive, values: list[Any], lives: list[Any], static: 
     if structure in ("matrix product", "einsum", "convolution") and len(own) == 1:
         return _product(primitive, values, lives, own[0], static)
     out = bind(primitive, tuple(values), static)
-    return out, _stretched(_carried(primitive, values, lives, own, out, static), out)
+    live = _stretched(_carried(primitive, values, lives, own, static), out)
+    return _chosen(live, out), live
 
 
 def _carried(
-    primitive: Primitive, values: list[Any], lives: list[Any], own: list[int], out: Any, static: dict[str, Any]
+    primitive: Primitive, values: list[Any], lives: list[Any], own: list[int], static: dict[str, Any]
 ) -> Any:
     structure = primitive.dependence
     if any(k not in primitive.linear for k in own):
