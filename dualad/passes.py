@@ -61,14 +61,16 @@ class ForwardPass:
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
             ]
             out, aux = split_aux(name, selection.call(duals), has_aux)
-            if scalar:
-                scalar_output(name, out)
+            number = scalar_output(name, out) if scalar else None
             leaves, self.structure = flatten(out)
             require_numbers(name, leaves)
-            self.outputs = [primal_of(o, level) for o in leaves]
+            primals = self.outputs = [primal_of(o, level) for o in leaves]
+            if scalar and number is not out:
+                # An array of one number has the gradient of that.
+                leaves, primals = [number], [primal_of(number, level)]
             self.tangents = [
                 as_leaf(o.tangent if isinstance(o, Dual) and o.level is level else None, floating(primal))
-                for o, primal in zip(leaves, self.outputs, strict=True)
+                for o, primal in zip(leaves, primals, strict=True)
             ]
             self.aux = strip(aux, level) if has_aux else None
         finally:
@@ -85,7 +87,7 @@ class ForwardPass:
         try:
             self._run(name, selection, seeds, has_aux, scalar)
             self.tangents = [
-                as_leaf(tangent, floating(primal))
+                as_leaf(tangent, floating(np.reshape(primal, ())[()] if scalar and np.ndim(primal) else primal))
                 for tangent, primal in zip(known.plain(self.tangents), self.outputs, strict=True)
             ]
         finally:

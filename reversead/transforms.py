@@ -95,17 +95,17 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
         # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
         variables = tape.inputs(selection.leaves, copy=False)
         out, aux = split_aux(name, selection.call(variables), has_aux)
-        traced = isinstance(out, Variable) and out.level is tape
+        number, traced = out, isinstance(out, Variable) and out.level is tape
         if not (traced and out.primal.__class__ in _REAL):
-            scalar_output(name, out)
+            number = scalar_output(name, out)
         seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
         if traced and isinstance(out.primal, DuckArray):
-            seed = seed_of(out.primal, seed)
+            seed = seed_of(number.primal, seed)
         if has_aux:
             aux = strip(aux, tape)
         tape.end()
         sweep = tape.swept_carefully if careful else tape.sweep
-        found = sweep([out.index if traced else -1], [seed], keep=False)
+        found = sweep([number.index if traced else -1], [seed], keep=False)
         value = primal_of(out, tape)
         leaves = as_leaves(found, selection.leaves)
         tape.release()

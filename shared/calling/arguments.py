@@ -316,15 +316,15 @@ def _is_real(leaf: Any) -> bool:
     return not isinstance(leaf, complex) if dtype is None else dtype.kind != "c"
 
 
-def scalar_output(name: str, out: Any) -> None:
-    """Refuse an output that has no gradient: anything but one real number."""
+def scalar_output(name: str, out: Any) -> Any:
+    """The number that an output is or, as an array of one element, holds; refuse what has no gradient: all else."""
     if isinstance(out, (list, tuple, dict)) or out is None:
         raise ShapeError(
             f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
             "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
         )
     like = Like(out)
-    if like.shape != ():
+    if like.size != 1 and like.shape:
         raise ShapeError(
             f"{name}: the function returned an array of shape {like.shape}{user_line()}, but a gradient is of one "
             "number; sum it, or use jacobian or elementwise_grad"
@@ -333,6 +333,7 @@ def scalar_output(name: str, out: Any) -> None:
         raise ShapeError(f"{name}: the function returned a complex number{user_line()}; return its real part or abs")
     if not isinstance(out, (int, float, np.generic, np.ndarray, Tracer)) and not hasattr(out, "dtype"):
         raise ShapeError(f"{name}: the function returned a {type(out).__name__}{user_line()}, not a number")
+    return np.reshape(out, ())[()] if like.shape else out
 
 
 def same_structure(name: str, what: str, given: Any, structure: Structure, likes: Sequence[Any]) -> list[Any]:

@@ -18,6 +18,24 @@ from shared.core.levels import Tracer
 _NUMBERS = (int, float, complex, np.generic)
 
 
+class _NoLengthError(AttributeError, TypeError):
+    """What asks a number for its length: hasattr(x, "__len__") takes it for an answer, len(x) raises it."""
+
+
+class _OfArrays:
+    """A method that a value without axes does not have."""
+
+    def __init__(self, method: Any):
+        self.method = method
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self.method
+        if not instance.shape:
+            raise _NoLengthError("len() of a scalar has no meaning")
+        return self.method.__get__(instance, owner)
+
+
 class Described(Tracer):
     """The part of a duck array that is read off what it stands for, `primal`, or refused."""
 
@@ -95,11 +113,9 @@ class Described(Tracer):
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
+    @_OfArrays
     def __len__(self) -> int:
-        shape = self.shape
-        if not shape:
-            raise TypeError("len() of a scalar has no meaning")
-        return shape[0]
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
