@@ -29,6 +29,10 @@ class ForwardPass:
     """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
+    aux: Any
+    outputs: list[Any]
+    structure: Any
+    tangents: list[Any]
 
     def __init__(
         self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False

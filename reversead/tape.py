@@ -143,7 +143,8 @@ class Tape(Records):
             if care is None and has_nan(found):
                 return instead(found, lambda: self.swept_carefully(nodes, seeds))
             return found
-        return attempt(lambda: self.swept_carefully(nodes, seeds), lambda error: self.sweep(nodes, seeds))
+        careful: list[Any] = attempt(lambda: self.swept_carefully(nodes, seeds), lambda error: self.sweep(nodes, seeds))
+        return careful
 
     def pushed(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """As `push`, with care where the result would have a NaN."""
@@ -153,7 +154,10 @@ class Tape(Records):
             if care is None and has_nan(found):
                 return instead(found, lambda: self._pushed_carefully(tangents, nodes))
             return found
-        return attempt(lambda: self._pushed_carefully(tangents, nodes), lambda error: self.push(tangents, nodes))
+        careful: list[Any] = attempt(
+            lambda: self._pushed_carefully(tangents, nodes), lambda error: self.push(tangents, nodes)
+        )
+        return careful
 
     def swept_carefully(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
         """As `sweep`, with cotangents that know their exact zeros."""

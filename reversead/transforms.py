@@ -18,8 +18,8 @@ from reversead.runs import TapedRun
 from reversead.tape import Tape
 from reversead.variable import Variable
 from shared.calling.arguments import Argnums, Selection, as_leaves, refuse_iterators, same_structure, scalar_output
-from shared.calling.options import checked_options
 from shared.calling.careful import CAREFUL, has_nan, instead
+from shared.calling.options import checked_options
 from shared.calling.results import primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
 from shared.calling.tree import unflatten

@@ -26,7 +26,7 @@ def picked(x: Any) -> Any:
 def test_where_with_one_argument_is_nonzero_at_every_level() -> None:
     assert shared.trace(picked, X)(X) == 13.0
     assert shared.compile(picked)(X) == 13.0
-    assert shared.count_operations(picked, X).operations > 0
+    assert shared.count_operations(picked, X) > 0
     with pytest.raises(shared.NoRuleError, match="differ in number from example to example"):
         shared.vmap(lambda x: np.where(x > 1)[0])(np.stack([X, X]))
     for ad in ENGINES:
@@ -86,7 +86,11 @@ def test_an_array_of_one_number_has_a_gradient(ad: Any, shape: tuple[int, ...]) 
 @pytest.mark.parametrize("ad", ENGINES)
 @pytest.mark.parametrize(
     "held",
-    [lambda x: SimpleNamespace(state=x), lambda x: SimpleNamespace(layers=[1.0, x]), lambda x: SimpleNamespace(d={1: x})],
+    [
+        lambda x: SimpleNamespace(state=x),
+        lambda x: SimpleNamespace(layers=[1.0, x]),
+        lambda x: SimpleNamespace(d={1: x}),
+    ],
     ids=["attribute", "list in it", "dict in it"],
 )
 def test_an_object_with_traced_values_is_no_auxiliary_value(ad: Any, held: Callable[[Any], Any]) -> None:

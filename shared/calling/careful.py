@@ -88,7 +88,8 @@ def instead(found: T, call: Callable[[], T], outputs: Callable[[T], Sequence[Any
             return found
         return again
 
-    return attempt(follow, lambda error: found)
+    rather: T = attempt(follow, lambda error: found)
+    return rather
 
 
 def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:

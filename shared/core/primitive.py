@@ -81,8 +81,8 @@ class Primitive:
 
     #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
     DECLARED = (
-        "alone", "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question", "joint_push",
-        "linear", "memory", "reason", "residuals", "statics",
+        "alone", "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question",
+        "joint_push", "linear", "memory", "reason", "residuals", "statics",
     )  # fmt: skip
 
     def __init__(

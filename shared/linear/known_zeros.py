@@ -115,9 +115,7 @@ def _applied(primitive: Primitive, values: list[Any], lives: list[Any], static: 
     return _chosen(live, out), live
 
 
-def _carried(
-    primitive: Primitive, values: list[Any], lives: list[Any], own: list[int], static: dict[str, Any]
-) -> Any:
+def _carried(primitive: Primitive, values: list[Any], lives: list[Any], own: list[int], static: dict[str, Any]) -> Any:
     structure = primitive.dependence
     if any(k not in primitive.linear for k in own):
         return np.True_

@@ -220,6 +220,7 @@ elementwise(np.copysign, _copysign_partial, None, count=ADDITION)
 elementwise(np.ldexp, lambda out, x, y: np.ldexp(np.ones_like(out), y), None, count=MULTIPLICATION, linear=(0,))
 elementwise(np.nextafter, 1, None, count=COMPARISON)
 
+
 def _at_zero(c: Any, x: Any, y: Any) -> Any:
     return np.where(x == 0, c, np.result_type(x, y).type(0))
 

@@ -197,9 +197,15 @@ class Compiled:
     def _check(self, variant: Variant, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the function beside a variant that gave `result`, and say when to do so again."""
         variant.next_check = variant.calls + 1 if self.verify == "always" else 2 * variant.calls
+
+        def again() -> Program:
+            return self._record(args, kwargs)
+
         try:
             without_care(
-                lambda: verify(variant.program, lambda: self._record(args, kwargs), result, self.__wrapped__, args, kwargs)
+                lambda: verify(
+                    variant.program, lambda: self._record(args, kwargs), result, self.__wrapped__, args, kwargs
+                )
             )
         except StaleProgramError as error:
             variant.refuse(error)
