@@ -69,23 +69,34 @@ def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         care = CAREFUL.get()
         if care:
-            found = attempt(
-                lambda: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, True),
-                lambda error: _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False),
-            )
+            found = _with_care(None, name, f, argnums, has_aux, args, kwargs)
         else:
             found = _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False)
             if care is None and has_nan(found[2]):
                 # The tape is used up, so the function is called again.
-                def with_care() -> Any:
-                    refuse_iterators(name, args, kwargs)
-                    return _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, True)
-
-                found = instead(found, with_care, lambda result: result[:1])
+                found = _with_care(found, name, f, argnums, has_aux, args, kwargs)
         value, aux, leaves, selection = found
         return ((value, aux) if has_aux else value), selection.pack(leaves)
 
     return value_and_gradient
+
+
+def _with_care(
+    found: Any, name: str, f: Function, argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """What `_value_and_leaves` finds with care; where that raises, what was found without, or is found now."""
+
+    def evaluate(careful: bool) -> Any:
+        return _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, careful)
+
+    if found is None:
+        return attempt(lambda: evaluate(True), lambda error: evaluate(False))
+
+    def again() -> Any:
+        refuse_iterators(name, args, kwargs)
+        return evaluate(True)
+
+    return instead(found, again, lambda result: result[:1])
 
 
 def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: bool) -> tuple[Any, Any, Any, Selection]:
