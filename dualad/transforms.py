@@ -18,7 +18,7 @@ import numpy as np
 
 from dualad.passes import ForwardPass, columns_of
 from shared.batching.directions import along_directions
-from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure
+from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.careful import CAREFUL, has_nan
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
@@ -74,7 +74,7 @@ def jvp(
     >>> jvp(lambda x, y: x * y, (3.0, 4.0), 10.0, argnums="y")
     (12.0, 30.0)
     """
-    selection = Selection("jvp", f, tuple(primals), {}, argnums)
+    selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     done = ForwardPass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
     return (done.output(), done.tangent(), done.aux) if has_aux else (done.output(), done.tangent())
 

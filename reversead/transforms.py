@@ -17,7 +17,15 @@ import numpy as np
 from reversead.runs import TapedRun
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Argnums, Selection, as_leaves, refuse_iterators, same_structure, scalar_output
+from shared.calling.arguments import (
+    Argnums,
+    Selection,
+    as_leaves,
+    refuse_iterators,
+    same_structure,
+    scalar_output,
+    sequence_of_primals,
+)
 from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.options import checked_options
 from shared.calling.results import primal_of, split_aux, strip
@@ -262,7 +270,7 @@ def jvp(
     >>> jvp(lambda x, y: x * y, (3.0, 4.0), 10.0, argnums="y")
     (12.0, 30.0)
     """
-    selection = Selection("jvp", f, tuple(primals), {}, argnums)
+    selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     run = TapedRun("jvp", selection, has_aux)
     try:
         tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))

@@ -133,3 +133,10 @@ def test_an_extremum_that_is_nan_has_no_slope(ad: Any) -> None:
     for extremum in (np.max, np.min):
         found = ad.grad(lambda x, extremum=extremum: np.sum(extremum(x, axis=1)))(x)
         assert np.isnan(found[0]).all() and found[1].tolist() == ([1.0, 0.0] if extremum is np.max else [0.0, 1.0])
+
+
+@pytest.mark.parametrize("ad", ENGINES)
+@pytest.mark.parametrize("x", [1.0, np.ones(2), {"a": 2.0}, np.float64(1.0)], ids=["float", "array", "dict", "scalar"])
+def test_primals_that_are_no_tuple_are_told_so(ad: Any, x: Any) -> None:
+    with pytest.raises(shared.ShapeError, match=r"have to be a tuple .* write jvp\(f, \(x,\), \(v,\)\)"):
+        ad.jvp(lambda x: x, x, x)

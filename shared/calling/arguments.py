@@ -369,6 +369,16 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)
 
 
+def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:
+    """The arguments of a function, as they were given in a list or tuple; refuse one that was given as it is."""
+    if isinstance(primals, (list, tuple)):
+        return tuple(primals)
+    raise ShapeError(
+        f"{name}: the primals are a {type(primals).__name__}{user_line()}, but have to be a tuple with one entry an "
+        f"argument, and so the tangents: write {name}(f, (x,), (v,))"
+    )
+
+
 def scalar_input(name: str, x: Any) -> None:
     """Refuse an argument of `derivative` that is not one number."""
     shape = Like(x).shape

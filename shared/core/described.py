@@ -49,14 +49,15 @@ class Described(Tracer):
             "a plain NumPy array",
             "np.stack([...]), np.concatenate([...]) and, of nested lists, np.block([[...], [...]]) build arrays from "
             "traced values; to fill an array element by element, make it with np.zeros_like(x) or "
-            "np.zeros_like(x, shape=n), which can be assigned to, of all that may vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
+            "np.zeros_like(x, shape=n), which can be assigned to, of all that may vary: np.zeros_like(u * k). A method "
+            "of a plain array takes no traced value: write A @ x for A.dot(x).",
         )
 
     def __float__(self) -> NoReturn:
         raise not_a_number(
             "a plain float",
-            "Fill an array that was made with np.zeros_like(x) or np.zeros_like(x, shape=n), of all the x that may vary "
-            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
+            "Fill an array that was made with np.zeros_like(x) or np.zeros_like(x, shape=n), of all the x that may "
+            "vary (np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
             "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
         )
 
