@@ -140,3 +140,38 @@ def test_an_extremum_that_is_nan_has_no_slope(ad: Any) -> None:
 def test_primals_that_are_no_tuple_are_told_so(ad: Any, x: Any) -> None:
     with pytest.raises(shared.ShapeError, match=r"have to be a tuple .* write jvp\(f, \(x,\), \(v,\)\)"):
         ad.jvp(lambda x: x, x, x)
+
+
+INTEGERS: dict[str, Callable[[Any], Any]] = {
+    "an index": lambda p: np.sum(p["w"][p["n"]]),
+    "np.take": lambda p: np.sum(np.take(p["w"], p["n"])),
+    "a length": lambda p: np.sum(np.zeros(p["n"], like=p["w"]) + p["w"][0]),
+    "a matrix power": lambda p: np.sum(np.linalg.matrix_power(np.eye(2) * p["w"][0], p["n"])),
+    "a count": lambda p: sum(p["w"][0] for _ in range(p["n"])),
+}
+
+
+@pytest.mark.parametrize("ad", ENGINES)
+@pytest.mark.parametrize("name", INTEGERS)
+def test_an_integer_among_what_is_differentiated_is_named(ad: Any, name: str) -> None:
+    f, n = INTEGERS[name], np.array([1, 0]) if name in ("an index", "np.take") else 2
+    with pytest.raises(shared.LeafTypeError, match=r"leaf 0 .* is an integer .*test_borderline_calls") as caught:
+        ad.grad(f)({"n": n, "w": X})
+    assert isinstance(caught.value, IndexError) and isinstance(caught.value.__cause__, Exception)
+    with pytest.raises(shared.LeafTypeError, match="leaf 1 of the differentiated arguments is an integer"):
+        ad.grad(lambda w, n: f({"w": w, "n": n}), (0, 1))(X, n)
+    # Where it is left out, it stays what it is.
+    assert ad.grad(lambda w, n: f({"w": w, "n": n}))(X, n).shape == (3,)
+
+
+@pytest.mark.parametrize("ad", ENGINES)
+def test_other_errors_of_the_function_stay_what_they_are(ad: Any) -> None:
+    def f(x: Any) -> Any:
+        raise IndexError("mine")
+
+    with pytest.raises(IndexError, match=r"^mine$"):
+        ad.grad(f)(3)
+    with pytest.raises(shared.LeafTypeError, match="argument 0 is an integer"):
+        ad.grad(lambda n: sum(1.0 for _ in range(n)))(3)
+    with pytest.raises(TypeError, match=r"at a point x it is grad\(f\)\(x\)"):
+        ad.grad(np.sin, 2.0)(1.0)

@@ -11,12 +11,12 @@ import ast
 import itertools
 import linecache
 import sys
-from types import FrameType, ModuleType
+from collections.abc import Callable, Sequence
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from shared.core.errors import is_users
 from shared.core.visible import one_line
 
 #: The functions of `math` that NumPy calls otherwise.
@@ -35,10 +35,10 @@ _REMEDIES = {
 }
 
 
-def what_was_called() -> tuple[str, str] | None:
+def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | None:
     """The call in the user's line that is being executed, as it is written there, and what to write instead.
 
-    None if it cannot be told, or if it is no other package's.
+    None if it cannot be told, or if it is no other package's.  `is_users` tells the user's code.
     """
     frame: Any = sys._getframe(1)
     while frame is not None and not is_users(frame.f_code):
@@ -66,6 +66,27 @@ def what_was_called() -> tuple[str, str] | None:
         if _is_in(owner, name):
             return one_line(written), remedy
     return None
+
+
+def integer_needed(error: Exception, paths: Sequence[str], is_users: Callable[[CodeType], bool]) -> str | None:
+    """What to say in place of an error that a function had with floats where integers were given, named by `paths`.
+
+    None if it was another error.
+    """
+    text = str(error)
+    if not any(part in text for part in ("integer", "'float' and 'int'", "'int' and 'float'")):
+        return None
+    line, at = "", error.__traceback__
+    while at is not None:
+        if is_users(at.tb_frame.f_code):
+            line = f" (at {one_line(at.tb_frame.f_code.co_filename)}:{at.tb_lineno})"
+        at = at.tb_next
+    named = ", ".join(paths[:4])
+    return (
+        f"{named} {'is an integer' if len(paths) == 1 else 'are integers'} and differentiated, so the function got "
+        f"floats, of which one was needed as an index or a count{line}: {text}. Leave it out of argnums, or out of the "
+        "container that is differentiated."
+    )
 
 
 def _is_in(owner: str, module: str) -> bool:

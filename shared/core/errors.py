@@ -49,6 +49,10 @@ class LeafTypeError(DifferentiationError, TypeError):
     """An argument cannot be differentiated because of its type."""
 
 
+class IntegerLeafError(LeafTypeError, IndexError):
+    """An argument that is differentiated was an integer, and the function needs it as one: as an index, a count."""
+
+
 class ShapeError(DifferentiationError, ValueError):
     """A tangent, cotangent or output has the wrong shape or structure."""
 
@@ -160,7 +164,7 @@ def not_a_number(wanted: str, instead: str) -> TracerConversionError:
     # Loaded when there is an error to tell.
     from shared.core.callers import what_was_called
 
-    called = what_was_called()
+    called = what_was_called(is_users)
     if called is not None:
         return TracerConversionError(
             f"{called[0]} asked for {wanted} in place of a value that is being differentiated{user_line()}: that would "
