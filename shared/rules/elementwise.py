@@ -415,7 +415,7 @@ def _modf(x: Any) -> Any:
     infinite = np.isinf(x)
     number, integer = np.where(infinite, 0, x), np.where(infinite, 0, whole)
     # A fraction has the sign of its number, zero too.
-    return np.where(np.signbit(x), -(integer - number), number - integer), whole
+    return unwrapped(np.where(np.signbit(x), -(integer - number), number - integer)), whole
 
 
 @composite(np.clip)
