@@ -191,6 +191,9 @@ class Dual(DuckArray):
         self.tangent = write(tangent_buffer, primitive, index, tangent)
         self.primal = primal_buffer
 
+    def __str__(self) -> str:
+        return f"Dual({self.primal}, tangent={self.tangent})" if self.level is BASE else DuckArray.__str__(self)
+
     def __repr__(self) -> str:
         suffix = "" if self.level is BASE else f", level {self.level.number}"
         return f"Dual({self.primal!r}, tangent={self.tangent!r}{suffix})"

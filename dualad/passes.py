@@ -14,10 +14,12 @@ import numpy as np
 from dualad.dual import Dual, ForwardLevel, new_dual
 from shared.batching.directions import along_directions, number_of_directions
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
+from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.results import primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
 from shared.calling.tree import flatten, unflatten
 from shared.core.edges import Like
+from shared.core.levels import attempt
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -27,28 +29,73 @@ class ForwardPass:
     """One evaluation of a function in one direction, or in all those that batched seeds stand for."""
 
     __slots__ = ("aux", "outputs", "structure", "tangents")
+    aux: Any
+    outputs: list[Any]
+    structure: Any
+    tangents: list[Any]
 
     def __init__(
         self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool = False, scalar: bool = False
     ):
+        care = CAREFUL.get()
+        if care:
+            attempt(
+                lambda: self._run_carefully(name, selection, seeds, has_aux, scalar),
+                lambda error: self._run(name, selection, seeds, has_aux, scalar),
+            )
+            return
+        self._run(name, selection, seeds, has_aux, scalar)
+        if care is None and has_nan(self.tangents):
+            again = object.__new__(ForwardPass)
+
+            def with_care() -> ForwardPass:
+                refuse_iterators(name, selection.args, selection.kwargs)
+                again._run_carefully(name, selection, seeds, has_aux, scalar)
+                return again
+
+            if instead(self, with_care, lambda found: found.outputs) is again:
+                self.outputs, self.structure, self.tangents, self.aux = (
+                    again.outputs, again.structure, again.tangents, again.aux,
+                )  # fmt: skip
+
+    def _run(self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool) -> None:
         level = ForwardLevel(name)
         try:
             duals = [
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
             ]
             out, aux = split_aux(name, selection.call(duals), has_aux)
-            if scalar:
-                scalar_output(name, out)
+            number = scalar_output(name, out) if scalar else None
             leaves, self.structure = flatten(out)
             require_numbers(name, leaves)
-            self.outputs = [primal_of(o, level) for o in leaves]
+            primals = self.outputs = [primal_of(o, level) for o in leaves]
+            if scalar and number is not out:
+                # An array of one number has the gradient of that.
+                leaves, primals = [number], [primal_of(number, level)]
             self.tangents = [
                 as_leaf(o.tangent if isinstance(o, Dual) and o.level is level else None, floating(primal))
-                for o, primal in zip(leaves, self.outputs, strict=True)
+                for o, primal in zip(leaves, primals, strict=True)
             ]
             self.aux = strip(aux, level) if has_aux else None
         finally:
             level.closed = True
+
+    def _run_carefully(
+        self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool
+    ) -> None:
+        """The same with tangents that know their exact zeros (see `shared.calling.careful`)."""
+        from shared.linear.known_zeros import KnownZeros
+
+        known = KnownZeros()
+        seeds = known.seeds([seeded(leaf, seed) for leaf, seed in zip(selection.leaves, seeds, strict=True)])
+        try:
+            self._run(name, selection, seeds, has_aux, scalar)
+            self.tangents = [
+                as_leaf(tangent, floating(np.reshape(primal, ())[()] if scalar and np.ndim(primal) else primal))
+                for tangent, primal in zip(known.plain(self.tangents), self.outputs, strict=True)
+            ]
+        finally:
+            known.closed = True
 
     def output(self) -> Any:
         return unflatten(self.structure, self.outputs)

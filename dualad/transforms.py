@@ -18,13 +18,15 @@ import numpy as np
 
 from dualad.passes import ForwardPass, columns_of
 from shared.batching.directions import along_directions
-from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure
+from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
+from shared.calling.careful import CAREFUL, has_nan
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
 from shared.calling.results import independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
 from shared.core.edges import Like
+from shared.core.levels import Tracer
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -72,7 +74,7 @@ def jvp(
     >>> jvp(lambda x, y: x * y, (3.0, 4.0), 10.0, argnums="y")
     (12.0, 30.0)
     """
-    selection = Selection("jvp", f, tuple(primals), {}, argnums)
+    selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     done = ForwardPass("jvp", selection, selection.unpack("jvp", tangents), has_aux)
     return (done.output(), done.tangent(), done.aux) if has_aux else (done.output(), done.tangent())
 
@@ -178,6 +180,9 @@ def _inner(cotangents: Sequence[Any], tangents: Sequence[Any]) -> Any:
     total: Any = 0.0
     for c, t in zip(cotangents, tangents, strict=True):
         product = np.sum(c * t) if Like(t).shape else c * t
+        if CAREFUL.get() is not False and has_nan((product,)) and not isinstance(c, Tracer):
+            # An output that is not asked for has the cotangent zero, whatever its tangent.
+            product = np.sum(np.where(np.equal(c, 0), np.zeros((), Like(t).dtype), c * t))
         total = total + (np.real(product) if is_complex(product) else product)
     return total
 

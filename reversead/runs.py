@@ -10,7 +10,8 @@ from typing import Any
 
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Selection, as_leaf, as_leaves
+from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
+from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.results import primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded
 from shared.calling.tree import flatten, unflatten
@@ -19,12 +20,14 @@ from shared.calling.tree import flatten, unflatten
 class TapedRun:
     """One evaluation of a function on a tape, kept for sweeps."""
 
-    __slots__ = ("__del__", "aux", "nodes", "outputs", "selection", "structure", "tape")
+    __slots__ = ("__del__", "_again", "aux", "has_aux", "name", "nodes", "outputs", "selection", "structure", "tape")
     #: what the interpreter calls when this is freed; written in C, so that no interrupt can come in it
     __del__: Callable[[], None]
 
     def __init__(self, name: str, selection: Selection, has_aux: bool = False):
         self.tape = tape = Tape(name)
+        self.name, self.has_aux = name, has_aux
+        self._again: TapedRun | None = None
         # What a checkpoint keeps may refer to variables, and so to the tape.
         self.__del__ = tape.records.clear
         self.selection = selection
@@ -49,19 +52,47 @@ class TapedRun:
     def release(self) -> None:
         """Give up the tape: for a transform that an exception leaves, whose frame may be kept, and this with it."""
         self.tape.release()
+        if self._again is not None and self._again is not self:
+            self._again.release()
 
     def output(self) -> Any:
         return unflatten(self.structure, self.outputs)
 
-    def pull(self, seeds: list[Any]) -> list[Any]:
-        """The leaves' cotangents, for a cotangent of each output: a sweep backwards."""
+    def pull(self, seeds: list[Any], once: bool = True) -> list[Any]:
+        """The leaves' cotangents, for a cotangent of each output: a sweep backwards.
+
+        With `once=False` the function may not be called again, since what it reads may have changed since.
+        """
         # The tape keeps what it needs for the next call, so results that it might share are copied.
         seeds = [seeded(output, seed) for output, seed in zip(self.outputs, seeds, strict=True)]
-        return as_leaves(self.tape.sweep(self.nodes, seeds), self.selection.leaves)
+        found = self.tape.pulled(self.nodes, seeds)
+        if once and has_nan(found):
+            found = self._rather(found, lambda run: run.tape.pulled(run.nodes, seeds))
+        return as_leaves(found, self.selection.leaves)
 
-    def push(self, seeds: list[Any]) -> list[Any]:
+    def push(self, seeds: list[Any], once: bool = True) -> list[Any]:
         """The outputs' tangents, for a tangent of each leaf, or None where it does not vary: a sweep forwards."""
         leaves = self.selection.leaves
         seeds = [None if seed is None else seeded(leaf, seed) for leaf, seed in zip(leaves, seeds, strict=True)]
-        reached = self.tape.push(seeds, self.nodes)
+        reached = self.tape.pushed(seeds, self.nodes)
+        if once and has_nan(reached):
+            reached = self._rather(reached, lambda run: run.tape.pushed(seeds, run.nodes))
         return [as_leaf(t, o) for t, o in zip(reached, map(floating, self.outputs), strict=True)]
+
+    def _rather(self, found: list[Any], sweep: Callable[[TapedRun], list[Any]]) -> list[Any]:
+        """What a sweep finds of another evaluation, in which differentiations within the function take care, too.
+
+        On this tape they did not, having had no NaN of their own (see `shared.calling.careful`).
+        """
+        if CAREFUL.get() is not None:
+            return found
+        if self._again is None:
+            selection = self.selection
+
+            def evaluate() -> TapedRun:
+                refuse_iterators(self.name, selection.args, selection.kwargs)
+                return TapedRun(self.name, selection, self.has_aux)
+
+            self._again = instead(self, evaluate, lambda run: run.outputs)
+        again = self._again
+        return found if again is self else instead(found, lambda: sweep(again))

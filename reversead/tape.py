@@ -21,11 +21,12 @@ import numpy as np
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
+from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.tree import LEAF as SINGLE
 from shared.core.duck_array import DuckArray, captures_within
 from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
-from shared.core.levels import Level, current_recording
+from shared.core.levels import Level, attempt, current_recording
 from shared.core.records import SETTINGS, Records
 from shared.core.sweep import Backward, Forward
 
@@ -134,6 +135,43 @@ class Tape(Records):
             raise
         return [next(reached) if node >= 0 else None for node in nodes]
 
+    def pulled(self, nodes: list[int], seeds: list[Any]) -> list[Any]:
+        """As `sweep`, and the tape is kept: with care where the result would have a NaN (`shared.calling.careful`)."""
+        care = CAREFUL.get()
+        if not care:
+            found = self.sweep(nodes, seeds)
+            if care is None and has_nan(found):
+                return instead(found, lambda: self.swept_carefully(nodes, seeds))
+            return found
+        careful: list[Any] = attempt(lambda: self.swept_carefully(nodes, seeds), lambda error: self.sweep(nodes, seeds))
+        return careful
+
+    def pushed(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
+        """As `push`, with care where the result would have a NaN."""
+        care = CAREFUL.get()
+        if not care:
+            found = self.push(tangents, nodes)
+            if care is None and has_nan(found):
+                return instead(found, lambda: self._pushed_carefully(tangents, nodes))
+            return found
+        careful: list[Any] = attempt(
+            lambda: self._pushed_carefully(tangents, nodes), lambda error: self.push(tangents, nodes)
+        )
+        return careful
+
+    def swept_carefully(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
+        """As `sweep`, with cotangents that know their exact zeros."""
+        from shared.linear.known_zeros import KnownZeros
+
+        known = KnownZeros()
+        return known.plain(self.sweep(nodes, known.seeds(seeds), keep))
+
+    def _pushed_carefully(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
+        from shared.linear.known_zeros import KnownZeros
+
+        known = KnownZeros()
+        return known.plain(self.push(known.seeds(tangents), nodes))
+
     def _size(self, wanted: list[int]) -> int:
         """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""
         if self.checkpoints is None:
@@ -180,7 +218,7 @@ class Tape(Records):
         many = isinstance(variables, (list, tuple))
         asked = list(variables) if many else [variables]
         numbers = [self._leaf_number(v) for v in asked]
-        leaves = self.sweep([output.index], [cotangent])
+        leaves = self.pulled([output.index], [cotangent])
         gradients = [as_leaf(leaves[k], v.primal) for k, v in zip(numbers, asked, strict=True)]
         return gradients if many else gradients[0]
 

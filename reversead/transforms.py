@@ -17,12 +17,22 @@ import numpy as np
 from reversead.runs import TapedRun
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Argnums, Selection, as_leaves, same_structure, scalar_output
+from shared.calling.arguments import (
+    Argnums,
+    Selection,
+    as_leaves,
+    refuse_iterators,
+    same_structure,
+    scalar_output,
+    sequence_of_primals,
+)
+from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.options import checked_options
 from shared.calling.results import primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
 from shared.calling.tree import unflatten
 from shared.core.duck_array import DuckArray, seed_of
+from shared.core.levels import attempt
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -65,32 +75,64 @@ def value_and_grad(
 
 def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        tape = Tape(name)
-        try:
-            selection = Selection(name, f, args, kwargs, argnums)
-            # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
-            variables = tape.inputs(selection.leaves, copy=False)
-            out, aux = split_aux(name, selection.call(variables), has_aux)
-            traced = isinstance(out, Variable) and out.level is tape
-            if not (traced and out.primal.__class__ in _REAL):
-                scalar_output(name, out)
-            seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
-            if traced and isinstance(out.primal, DuckArray):
-                seed = seed_of(out.primal, seed)
-            if has_aux:
-                aux = strip(aux, tape)
-            tape.end()
-            found = tape.sweep([out.index if traced else -1], [seed], keep=False)
-            value = primal_of(out, tape)
-            gradient = selection.pack(as_leaves(found, selection.leaves))
-            tape.release()
-        except BaseException:
-            # Again, if that was interrupted.
-            tape.release()
-            raise
-        return ((value, aux) if has_aux else value), gradient
+        care = CAREFUL.get()
+        if care:
+            found = _with_care(None, name, f, argnums, has_aux, args, kwargs)
+        else:
+            found = _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, False)
+            if care is None and has_nan(found[2]):
+                # The tape is used up, so the function is called again.
+                found = _with_care(found, name, f, argnums, has_aux, args, kwargs)
+        value, aux, leaves, selection = found
+        return ((value, aux) if has_aux else value), selection.pack(leaves)
 
     return value_and_gradient
+
+
+def _with_care(
+    found: Any, name: str, f: Function, argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """What `_value_and_leaves` finds with care; where that raises, what was found without, or is found now."""
+
+    def evaluate(careful: bool) -> Any:
+        return _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, careful)
+
+    if found is None:
+        return attempt(lambda: evaluate(True), lambda error: evaluate(False))
+
+    def again() -> Any:
+        refuse_iterators(name, args, kwargs)
+        return evaluate(True)
+
+    return instead(found, again, lambda result: result[:1])
+
+
+def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: bool) -> tuple[Any, Any, Any, Selection]:
+    """The value of a function, what comes with it, the cotangents of its leaves, and the selection itself."""
+    tape = Tape(name)
+    try:
+        # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
+        variables = tape.inputs(selection.leaves, copy=False)
+        out, aux = split_aux(name, selection.call(variables), has_aux)
+        number, traced = out, isinstance(out, Variable) and out.level is tape
+        if not (traced and out.primal.__class__ in _REAL):
+            number = scalar_output(name, out)
+        seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
+        if traced and isinstance(out.primal, DuckArray):
+            seed = seed_of(number.primal, seed)
+        if has_aux:
+            aux = strip(aux, tape)
+        tape.end()
+        sweep = tape.swept_carefully if careful else tape.sweep
+        found = sweep([number.index if traced else -1], [seed], keep=False)
+        value = primal_of(out, tape)
+        leaves = as_leaves(found, selection.leaves)
+        tape.release()
+    except BaseException:
+        # Again, if that was interrupted.
+        tape.release()
+        raise
+    return value, aux, leaves, selection
 
 
 def grad(
@@ -146,7 +188,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
-        return selection.pack(run.pull(same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)))
+        seeds = same_structure("vjp", "cotangent", cotangent, run.structure, run.outputs)
+        return selection.pack(run.pull(seeds, once=False))
 
     try:
         return (run.output(), pullback, run.aux) if has_aux else (run.output(), pullback)
@@ -184,7 +227,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return unflatten(run.structure, run.push(selection.unpack("linearize", given)))
+        return unflatten(run.structure, run.push(selection.unpack("linearize", given), once=False))
 
     try:
         return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)
@@ -227,7 +270,7 @@ def jvp(
     >>> jvp(lambda x, y: x * y, (3.0, 4.0), 10.0, argnums="y")
     (12.0, 30.0)
     """
-    selection = Selection("jvp", f, tuple(primals), {}, argnums)
+    selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     run = TapedRun("jvp", selection, has_aux)
     try:
         tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))

@@ -260,15 +260,16 @@ class Batched(DuckArray):
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise _many(
             "a plain NumPy array",
-            "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros(n, like=x). A plain "
-            "one is read at a mapped index by np.take_along_axis(array, index, axis): for one integer, index[None].",
+            "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros_like(x, shape=n). A "
+            "plain one is read at a mapped index by np.take_along_axis(array, index, axis): for one integer, "
+            "index[None].",
         )
 
     def __float__(self) -> NoReturn:
         raise _many(
             "a plain number",
-            "Leave out float(); fill arrays made with np.zeros_like(x) or np.zeros(n, like=x), not plain ones; use "
-            "NumPy's functions in place of math's.",
+            "Leave out float(); fill arrays made with np.zeros_like(x) or np.zeros_like(x, shape=n), not plain ones; "
+            "use NumPy's functions in place of math's.",
         )
 
     __complex__ = __float__

@@ -17,7 +17,7 @@ import numpy as np
 from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.edges import Like
-from shared.core.errors import LeafTypeError, ShapeError, user_line
+from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
@@ -136,14 +136,37 @@ class Selection:
             else:
                 for place, value in zip(places, values, strict=True):
                     args[place] = value  # type: ignore[index]
-            return self.f(*args, **kwargs)
+            try:
+                return self.f(*args, **kwargs)
+            except (IndexError, TypeError) as error:
+                self._explain(error)
+                raise
         kwargs = dict(kwargs)
         for place, value in zip(places, (values,) if self.single else values, strict=True):
             if isinstance(place, str):
                 kwargs[place] = value
             else:
                 args[place] = value
-        return self.f(*args, **kwargs)
+        try:
+            return self.f(*args, **kwargs)
+        except (IndexError, TypeError) as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: Exception) -> None:
+        """Raise what an error of the function means, if that is that an integer became a float."""
+        given = self.arguments()
+        found = flatten(given[0] if self.single else given)[0]
+        names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]
+        if len(names) > 1 or len(found) > 1:
+            names = [f"leaf {k} of the differentiated arguments" for k in range(len(found))]
+        integers = [name for name, leaf in zip(names, found, strict=True) if _is_integer(leaf)]
+        if integers:
+            from shared.core.callers import integer_needed
+
+            explained = integer_needed(error, integers, is_users)
+            if explained is not None:
+                raise IntegerLeafError(explained) from error
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
@@ -167,6 +190,10 @@ class Selection:
         """The leaves of tangents given as `pack` returns results: one argument's, or a sequence of several."""
         given = tangents if self.single else list(tangents)
         return same_structure(name, "tangent", given, self.structure, self.leaves)
+
+
+def _is_integer(leaf: Any) -> bool:
+    return leaf.__class__ is int or getattr(getattr(leaf, "dtype", None), "kind", "") in ("i", "u")
 
 
 def argument_paths(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
@@ -225,7 +252,7 @@ def _places(name: str, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ar
         else:
             raise TypeError(
                 f"{name}: argnums must be an int, the name of an argument, or a sequence of these, not {shown(item)}"
-                f"{user_line()}"
+                f"{user_line()}; at a point x it is {name}(f)(x)"
             )
     if len(set(places)) != len(places):
         raise ValueError(f"{name}: argnums={list(argnums)} names an argument twice{user_line()}")
@@ -324,15 +351,15 @@ def _is_real(leaf: Any) -> bool:
     return not isinstance(leaf, complex) if dtype is None else dtype.kind != "c"
 
 
-def scalar_output(name: str, out: Any) -> None:
-    """Refuse an output that has no gradient: anything but one real number."""
+def scalar_output(name: str, out: Any) -> Any:
+    """The number that an output is or, as an array of one element, holds; refuse what has no gradient: all else."""
     if isinstance(out, (list, tuple, dict)) or out is None:
         raise ShapeError(
             f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
             "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
         )
     like = Like(out)
-    if like.shape != ():
+    if like.size != 1 and like.shape:
         raise ShapeError(
             f"{name}: the function returned an array of shape {like.shape}{user_line()}, but a gradient is of one "
             "number; sum it, or use jacobian or elementwise_grad"
@@ -341,6 +368,7 @@ def scalar_output(name: str, out: Any) -> None:
         raise ShapeError(f"{name}: the function returned a complex number{user_line()}; return its real part or abs")
     if not isinstance(out, (int, float, np.generic, np.ndarray, Tracer)) and not hasattr(out, "dtype"):
         raise ShapeError(f"{name}: the function returned a {type(out).__name__}{user_line()}, not a number")
+    return np.reshape(out, ())[()] if like.shape else out
 
 
 def same_structure(name: str, what: str, given: Any, structure: Structure, likes: Sequence[Any]) -> list[Any]:
@@ -374,6 +402,16 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     if getattr(value, "dtype", None) == dtype:
         return value
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)
+
+
+def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:
+    """The arguments of a function, as they were given in a list or tuple; refuse one that was given as it is."""
+    if isinstance(primals, (list, tuple)):
+        return tuple(primals)
+    raise ShapeError(
+        f"{name}: the primals are a {type(primals).__name__}{user_line()}, but have to be a tuple with one entry an "
+        f"argument, and so the tangents: write {name}(f, (x,), (v,))"
+    )
 
 
 def scalar_input(name: str, x: Any) -> None:

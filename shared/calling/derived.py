@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from shared.calling.arguments import Argnums, Selection, scalar_input
-from shared.calling.jacobians import nest
+from shared.calling.jacobians import complex_derivative, nest
 from shared.calling.results import require_elementwise, require_same_shape, scattered_powers
-from shared.calling.seeds import one_of
+from shared.calling.seeds import is_complex, one_of
 from shared.calling.transformed import transformed
 from shared.calling.tree import Structure, unflatten
 from shared.core.edges import Like
@@ -77,7 +77,7 @@ def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool)
             scalar_input(name, argument)
         point = engine.evaluate(name, selection, has_aux)
         try:
-            tangents = [point.push(_along(selection, k, one_of(leaf))) for k, leaf in enumerate(selection.leaves)]
+            tangents = [_slope(name, point, selection, k, one_of(leaf)) for k, leaf in enumerate(selection.leaves)]
             value = point.value
             found = [unflatten(value.structure, leaves) for leaves in tangents]
             return _packed(selection, found, value, has_aux)
@@ -101,16 +101,29 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
             for k, leaf in enumerate(arguments):
                 shape, dtype = Like(leaf).shape, Like(leaf).dtype or np.float64
                 tangents = point.push(_along(selection, k, np.ones(shape, dtype)[()]))
+                derivatives = _slope(name, point, selection, k, np.ones(shape, dtype)[()], tangents)
                 require_same_shape(name, [leaf], point.value.outputs)
                 direction = scattered_powers(shape, dtype)
                 require_elementwise(name, point.push(_along(selection, k, direction))[0], tangents[0], direction)
-                found.append(tangents[0])
+                found.append(derivatives[0])
             return _packed(selection, found, point.value, has_aux)
         except BaseException:
             point.release()
             raise
 
     return slopes
+
+
+def _slope(
+    name: str, point: Evaluation, selection: Selection, position: int, one: Any, along: list[Any] | None = None
+) -> list[Any]:
+    """The derivatives of the outputs by one leaf; of a complex one, which takes a second direction, as a Jacobian's."""
+    if along is None:
+        along = point.push(_along(selection, position, one))
+    if not is_complex(selection.leaves[position]):
+        return along
+    across = point.push(_along(selection, position, 1j * one))
+    return [complex_derivative(name, *pair) for pair in zip(along, across, strict=True)]
 
 
 def _along(selection: Selection, position: int, tangent: Any) -> list[Any]:

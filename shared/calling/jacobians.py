@@ -100,6 +100,14 @@ def _block(source: Any, entries: Any, shape: tuple[int, ...], output: Any, leaf:
     return np.array(np.reshape(entries, shape), dtype, order="C")[()]
 
 
+def complex_derivative(name: str, along: Any, across: Any) -> Any:
+    """The derivative of one output by a complex number, from those along 1 and along i, as a Jacobian has it."""
+    if not is_complex(along) and not is_complex(across):
+        return along - 1j * across
+    require_holomorphic(name, along, across)
+    return along
+
+
 def _complex_numbers(name: str, entries: Any, holomorphic: bool) -> Any:
     """A complex derivative per pair of real ones: what was found along 1 and along i, in turns.
 

@@ -7,6 +7,7 @@ module knows containers, shapes and levels, and no derivative.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,32 @@ from shared.rules.special import stop_gradient
 def strip(tree: Any, level: Any) -> Any:
     """A container with this level's tracers replaced by their primals (and nothing else changed)."""
     leaves, structure = flatten(tree)
+    for leaf in leaves:
+        if not isinstance(leaf, _PLAIN):
+            _require_no_traced_parts(leaf, level)
     return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
+
+
+_PLAIN = (int, float, complex, str, bytes, np.ndarray, np.generic, Tracer)
+
+
+def _require_no_traced_parts(value: Any, level: Any) -> None:
+    """Refuse an object that is no container and holds values of this level, which would be returned as they are."""
+    if isinstance(value, (set, frozenset)):
+        parts = {f"an element of the {type(value).__name__}": part for part in value}
+    else:
+        found = getattr(value, "__dict__", None)
+        if not isinstance(found, dict) or callable(value) or isinstance(value, ModuleType):
+            return
+        parts = {f"its attribute {name!r}": part for name, part in found.items()}
+    for where, part in parts.items():
+        held = part if isinstance(part, (list, tuple)) else part.values() if isinstance(part, dict) else (part,)
+        if any(isinstance(one, Tracer) and one.level is level for one in held):
+            raise ShapeError(
+                f"the auxiliary value is a {type(value).__name__}{user_line()}, and {where} is a traced value, which "
+                "would have no meaning outside: values are taken out of lists, tuples, dicts and named tuples. Return "
+                "one of those, or put stop_gradient(x) in the object"
+            )
 
 
 def require_numbers(name: str, leaves: Sequence[Any]) -> None:

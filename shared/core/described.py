@@ -18,6 +18,24 @@ from shared.core.levels import Tracer
 _NUMBERS = (int, float, complex, np.generic)
 
 
+class _NoLengthError(AttributeError, TypeError):
+    """What asks a number for its length: hasattr(x, "__len__") takes it for an answer, len(x) raises it."""
+
+
+class _OfArrays:
+    """A method that a value without axes does not have."""
+
+    def __init__(self, method: Any):
+        self.method = method
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self.method
+        if not instance.shape:
+            raise _NoLengthError("len() of a scalar has no meaning")
+        return self.method.__get__(instance, owner)
+
+
 class Described(Tracer):
     """The part of a duck array that is read off what it stands for, `primal`, or refused."""
 
@@ -29,16 +47,17 @@ class Described(Tracer):
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise not_a_number(
             "a plain NumPy array",
-            "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "
-            "element, make it with np.zeros_like(x) or np.zeros(n, like=x), which can be assigned to, of all that may "
-            "vary: np.zeros_like(u * k). A method of a plain array takes no traced value: write A @ x for A.dot(x).",
+            "np.stack([...]), np.concatenate([...]) and, of nested lists, np.block([[...], [...]]) build arrays from "
+            "traced values; to fill an array element by element, make it with np.zeros_like(x) or "
+            "np.zeros_like(x, shape=n), which can be assigned to, of all that may vary: np.zeros_like(u * k). A method "
+            "of a plain array takes no traced value: write A @ x for A.dot(x).",
         )
 
     def __float__(self) -> NoReturn:
         raise not_a_number(
             "a plain float",
-            "Fill an array that was made with np.zeros_like(x) or np.zeros(n, like=x), of all the x that may vary "
-            "(np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
+            "Fill an array that was made with np.zeros_like(x) or np.zeros_like(x, shape=n), of all the x that may "
+            "vary (np.zeros_like(u * k)), and not a plain one; use NumPy's functions in place of math's (np.sin(x) for "
             "math.sin(x)); or say stop_gradient(x) if the derivative must be dropped.",
         )
 
@@ -95,11 +114,9 @@ class Described(Tracer):
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
+    @_OfArrays
     def __len__(self) -> int:
-        shape = self.shape
-        if not shape:
-            raise TypeError("len() of a scalar has no meaning")
-        return shape[0]
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:

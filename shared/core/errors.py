@@ -49,6 +49,10 @@ class LeafTypeError(DifferentiationError, TypeError):
     """An argument cannot be differentiated because of its type."""
 
 
+class IntegerLeafError(LeafTypeError, IndexError):
+    """An argument that is differentiated was an integer, and the function needs it as one: as an index, a count."""
+
+
 class ShapeError(DifferentiationError, ValueError):
     """A tangent, cotangent or output has the wrong shape or structure."""
 
@@ -105,21 +109,27 @@ class RegistrationError(DifferentiationError, ValueError):
 
 
 #: NumPy and SciPy call us back; what the user wrote is above them.
-_LIBRARIES = tuple(f"{os.sep}site-packages{os.sep}{name}{os.sep}" for name in ("numpy", "scipy"))
+_INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
+_LIBRARIES = tuple(f"{folder}{name}{os.sep}" for folder in _INSTALLED for name in ("numpy", "scipy"))
 
 
 def user_line() -> str:
     """Where the user's code called into this library, as " (at file.py:12)"; empty if it cannot be told."""
-    frame = sys._getframe(1)
+    frame: Any = sys._getframe(1)
+    installed = ""
     while frame is not None:
         code = frame.f_code
         if code.co_name == "on_worker" and code.co_filename.startswith(_OWN):
             # Below are the lines of an executor; the user's are in another thread or process.
-            return ""
+            return installed
         if is_users(code):
-            return f" (at {one_line(code.co_filename)}:{frame.f_lineno})"
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
+            line = f" (at {one_line(code.co_filename)}:{frame.f_lineno})"
+            if not any(part in code.co_filename for part in _INSTALLED):
+                return line
+            # A package in between, such as pandas, is not to blame; if all is installed, the innermost one is named.
+            installed = installed or line
+        frame = frame.f_back
+    return installed
 
 
 def is_users(code: CodeType) -> bool:
@@ -151,6 +161,15 @@ def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
 
 
 def not_a_number(wanted: str, instead: str) -> TracerConversionError:
+    # Loaded when there is an error to tell.
+    from shared.core.callers import what_was_called
+
+    called = what_was_called(is_users)
+    if called is not None:
+        return TracerConversionError(
+            f"{called[0]} asked for {wanted} in place of a value that is being differentiated{user_line()}: that would "
+            f"drop its derivative. {called[1]} If the derivative must be dropped, pass stop_gradient(x)."
+        )
     return TracerConversionError(
         f"{wanted} was asked of a value that is being differentiated{user_line()}: that would drop its derivative. "
         f"{instead}"

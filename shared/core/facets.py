@@ -71,6 +71,8 @@ if TYPE_CHECKING:  # which need it alone; to make it takes a quarter of the time
         #: The whole jvp at once, `(out, values, tangents, static)`, where `tangents[k]` is None for an argument that
         #: does not vary.  Default: the sum of what the arguments push.
         joint_push: Callable[..., Any]
+        #: What a call with the first argument alone means, where that is another function.
+        alone: Callable[[Any], Any]
         #: Whether it asks for dtypes or memory, which no value decides: no level traces the answer.
         is_question: bool
 

@@ -47,6 +47,7 @@ class Primitive:
 
     __slots__ = (
         "_parameters",
+        "alone",
         "arguments",
         "batch",
         "broadcasts",
@@ -77,8 +78,8 @@ class Primitive:
 
     #: What is declared of a primitive and its twins alike: each is a keyword of the constructor and an attribute.
     DECLARED = (
-        "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question", "joint_push",
-        "linear", "memory", "reason", "residuals", "statics",
+        "alone", "batch", "broadcasts", "common", "count", "dependence", "factored", "is_index", "is_question",
+        "joint_push", "linear", "memory", "reason", "residuals", "statics",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Primitive:
         residuals: Function | None = None,
         joint_push: Function | None = None,
         reason: str = "",
+        alone: Function | None = None,
         count: Count | CountRule | None = None,
         memory: Memory | None = None,
         batch: BatchRule | None = None,
@@ -134,6 +136,8 @@ class Primitive:
         #: the whole jvp at once, where a sum over arguments would cost more
         self.joint_push = joint_push
         self.reason = reason
+        #: what a call with the first argument alone means, where that is another function
+        self.alone = alone
         self._set_facets(count, memory, batch, dependence, linear)
         #: how many of its leading parameters are arrays (None: any number), and its keywords
         self.arguments: int | None = None if variadic else len(self.edges)
@@ -199,6 +203,8 @@ class Primitive:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
         if len(args) != self.arguments or (kwargs and not kwargs.keys() <= self.statics):
+            if self.alone is not None and len(args) == 1 and not kwargs:
+                return self.alone(args[0])
             args, kwargs = self.normalise(args, kwargs)
         if self.linear_in_one and isinstance(args[0], Tracer):
             return args[0].linear(self, (), kwargs)

@@ -155,7 +155,7 @@ class LinearValue(DuckArray):
     def __float__(self) -> NoReturn:
         raise self.level.refusal(
             "a plain number or array was asked of a value that depends on the arguments",
-            "use NumPy's functions, and fill arrays made with np.zeros_like(x) or np.zeros(n, like=x)",
+            "use NumPy's functions, and fill arrays made with np.zeros_like(x) or np.zeros_like(x, shape=n)",
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:

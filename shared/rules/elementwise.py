@@ -36,6 +36,7 @@ from shared.core.facets import (
 )
 from shared.core.registry import alias, composite, constant, elementwise, infix, internal_constant, rule
 from shared.rules.reductions import strong, unwrapped
+from shared.rules.special import SIGMOID
 
 _LOG_2, _LOG_10 = math.log(2), math.log(10)
 
@@ -47,11 +48,19 @@ def _difference_tangent(out: Any, values: Any, tangents: Any, static: Any) -> An
     return first if second is None else -second if first is None else first - second
 
 
+def _quotient(x: Any, y: Any) -> Any:
+    # np.divide of two Python floats has a slope at a pole, where Python's own operator raises.
+    try:
+        return x / y
+    except ZeroDivisionError:
+        return np.divide(x, y)
+
+
 def _quotient_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
     first, second = tangents
     if second is None:
-        return first / values[1]
-    return (-(out * second) if first is None else first - out * second) / values[1]
+        return _quotient(first, values[1])
+    return _quotient(-(out * second) if first is None else first - out * second, values[1])
 
 
 _SUM: dict[str, Any] = {"count": ADDITION, "dependence": "sum of two", "linear": Jointly(0, 1)}
@@ -66,9 +75,9 @@ negative = elementwise(np.negative, -1, linear=(0,), **_CHANGE_OF_SIGN)
 positive = elementwise(np.positive, 1, **_COPY)
 divide = rule(
     np.divide,
-    common=lambda c, y: c / y,
+    common=lambda c, y: _quotient(c, y),
     vjps=(lambda c: c, lambda c, out: -out * c),
-    jvps=(lambda t, y: t / y, lambda t, out, y: -out * t / y),
+    jvps=(lambda t, y: _quotient(t, y), lambda t, out, y: _quotient(-out * t, y)),
     joint_push=_quotient_tangent,
     broadcasts=True,
     because="both cotangents share the quotient c / y, so computing it once keeps the gradient within its bound",
@@ -85,16 +94,23 @@ def _power_partial(x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
     # The exponent stays y - 1, on which the second derivative depends; the base is replaced where 0 * inf would arise.
-    both = strong((x == 0) & (y == 0)).astype(np.result_type(x, y))
-    return y * np.power(x + both, y - 1)
+    # That is where the reciprocal of the base overflows, or is NaN.  Zero is added lest -0.0 be odd to a rounded y - 1.
+    kind = np.result_type(x, y)
+    spoils = np.logical_and(y == 0, np.logical_not(np.abs(x) > np.finfo(kind).tiny))
+    return y * np.power(np.where(spoils, kind.type(1), x + 0.0), y - 1)
 
 
 def _exponent_partial(out: Any, x: Any) -> Any:
-    # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.
+    # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.  Of a negative base only
+    # the powers at whole numbers are real, so there is none: NaN, as the logarithm.
     if isinstance(x, (int, float)):
-        return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
-    # Added, and not chosen by np.where, which beside a Python float x would make float64 of any output.
-    return out * np.log(x + strong(x == 0).astype(np.result_type(out)))
+        if x < 0:
+            return out * (np.log(complex(x)) if np.iscomplexobj(out) else math.nan)
+        return out * (math.log(x) if x else 0.0)
+    kind = np.result_type(out)
+    if kind.kind == "c":
+        return out * np.log(x + strong(x == 0).astype(kind))
+    return out * np.log(np.where(x == 0, kind.type(1), x))
 
 
 def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -103,15 +119,20 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         return second * _exponent_partial(out, x)
     if second is None:
         return first * _power_partial(x, y)
-    zero, dtype = strong(x == 0), np.result_type(x, y)
-    both = (zero & (y == 0)).astype(dtype)
-    return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
+    kind = np.result_type(out)
+    if isinstance(y, (int, float)) or kind.kind == "c":
+        return first * _power_partial(x, y) + second * _exponent_partial(out, x)
+    # The same with one comparison for both.
+    zero, one = x == 0, kind.type(1)
+    slope = y * np.power(np.where(np.logical_and(y == 0, zero), one, x), y - 1)
+    return first * slope + second * (out * np.log(np.where(zero, one, x)))
 
 
 _POWER: dict[str, Any] = {"joint_push": _power_tangent, "dependence": "power"}
 power = elementwise(np.power, _power_partial, _exponent_partial, **_POWER)
 float_power = elementwise(np.float_power, _power_partial, _exponent_partial, **_POWER)
-sqrt = elementwise(np.sqrt, lambda out: 0.5 / out)
+# Zero is added because the slope at -0.0 is that at 0.0, which it equals: the limit from within the domain.
+sqrt = elementwise(np.sqrt, lambda out: np.divide(0.5, out + 0.0))
 elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
 # np.divide and not the operator: at a pole Python's floats raise ZeroDivisionError, where the slope is inf.
@@ -121,9 +142,9 @@ elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 exp = elementwise(np.exp, lambda out: out)
 elementwise(np.exp2, lambda out: out * _LOG_2)
 elementwise(np.expm1, lambda out: out + 1)
-log = elementwise(np.log, lambda x: np.divide(1, x))
-elementwise(np.log2, lambda x: np.divide(1 / _LOG_2, x))
-elementwise(np.log10, lambda x: np.divide(1 / _LOG_10, x))
+log = elementwise(np.log, lambda x: np.divide(1, x + 0.0))
+elementwise(np.log2, lambda x: np.divide(1 / _LOG_2, x + 0.0))
+elementwise(np.log10, lambda x: np.divide(1 / _LOG_10, x + 0.0))
 elementwise(np.log1p, lambda x: np.divide(1, 1 + x))
 
 # --- trigonometric and hyperbolic functions ---------------------------------------------------------------------------
@@ -187,15 +208,31 @@ arctan2 = rule(
     count=FUNCTION,
     dependence="elementwise",
 )
-elementwise(np.logaddexp, lambda out, x: np.exp(x - out), lambda out, y: np.exp(y - out))
-elementwise(np.logaddexp2, lambda out, x: np.exp2(x - out), lambda out, y: np.exp2(y - out))
+# Of the difference of the operands, since beside a large number the output has lost what exp(x - out) would need.
+elementwise(np.logaddexp, lambda x, y: SIGMOID(x - y), lambda x, y: SIGMOID(y - x))
+elementwise(np.logaddexp2, lambda x, y: SIGMOID((x - y) * _LOG_2), lambda x, y: SIGMOID((y - x) * _LOG_2))
 # A quotient and its floor; x less the floor's multiple of y
 _REMAINDER = Count(divide=1, compare=1, multiply=1, add=1)
 remainder = elementwise(np.remainder, 1, lambda x, y: -np.floor_divide(x, y), count=_REMAINDER)
-elementwise(np.fmod, 1, lambda x, y: -np.trunc(x / y), count=_REMAINDER)
+elementwise(np.fmod, 1, lambda x, y: -np.trunc(np.divide(x, y)), count=_REMAINDER)
 elementwise(np.copysign, _copysign_partial, None, count=ADDITION)
 elementwise(np.ldexp, lambda out, x, y: np.ldexp(np.ones_like(out), y), None, count=MULTIPLICATION, linear=(0,))
 elementwise(np.nextafter, 1, None, count=COMPARISON)
+
+
+def _at_zero(c: Any, x: Any, y: Any) -> Any:
+    return np.where(x == 0, c, np.result_type(x, y).type(0))
+
+
+rule(
+    np.heaviside,
+    vjps=(None, lambda c, x, y: _at_zero(c, x, y)),
+    jvps=(None, lambda t, x, y: _at_zero(t, x, y)),
+    broadcasts=True,
+    because="its second argument is its value at zero and nowhere else: a choice, so that no inf * 0 arises",
+    count=Count(compare=2),  # Is it positive, and if not, is it negative?
+    dependence="elementwise",
+)
 
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
@@ -210,11 +247,15 @@ def _share(c: Any, wins: Any, x: Any, y: Any) -> Any:
 def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
     """Declare maximum or one of its kin; `beats(x, y)` says where the first operand alone decides."""
 
+    def wins(x: Any, y: Any) -> Any:
+        return (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y)
+
     def first(c: Any, x: Any, y: Any) -> Any:
-        return _share(c, (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y), x, y)
+        return _share(c, wins(x, y), x, y)
 
     def second(c: Any, x: Any, y: Any) -> Any:
-        return _share(c, (beats(y, x) | np.isnan(x)) if ignores_nan else beats(y, x), x, y)
+        # Beside NaN too, exactly one of both decides.
+        return _share(c, np.logical_not(wins(x, y)), x, y)
 
     def joint(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         (x, y), (of_x, of_y) = values, tangents
@@ -222,8 +263,7 @@ def _extremum(function: Any, beats: Any, ignores_nan: bool) -> None:
             return second(of_y, x, y)
         if of_y is None:
             return first(of_x, x, y)
-        wins = (beats(x, y) | np.isnan(y)) if ignores_nan else beats(x, y)
-        return np.where(x == y, 0.5 * (of_x + of_y), np.where(wins, of_x, of_y))
+        return np.where(x == y, 0.5 * (of_x + of_y), np.where(wins(x, y), of_x, of_y))
 
     rule(
         function,
@@ -339,7 +379,6 @@ constant(np.isposinf, np.isneginf, np.iscomplex, np.isreal, count=COMPARISON, **
 constant(np.logical_and, np.logical_or, np.logical_xor, np.logical_not, count=_logic)
 constant(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, count=_logic)
 constant(np.floor_divide, count=_FLOOR_OF_QUOTIENT)
-constant(np.heaviside, count=_SIGN)  # Is it positive, and if not, is it negative?
 constant(np.round, count=_rounding, **_LIKE_UFUNCS)
 alias(np.around, np.round)
 constant(np.isclose, count=_CLOSE, **_LIKE_UFUNCS)
@@ -373,7 +412,9 @@ def _divmod(x: Any, y: Any) -> Any:
 def _modf(x: Any) -> Any:
     whole = np.trunc(x)
     infinite = np.isinf(x)
-    return np.where(infinite, 0, x) - np.where(infinite, 0, whole), whole
+    number, integer = np.where(infinite, 0, x), np.where(infinite, 0, whole)
+    # A fraction has the sign of its number, zero too.
+    return unwrapped(np.where(np.signbit(x), -(integer - number), number - integer)), whole
 
 
 @composite(np.clip)

@@ -168,10 +168,14 @@ multilinear(np.cumsum, _cumsum_transpose,
 
 
 def _attained(out: Any, x: Any, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
-    """Where the extremum is attained, and one over the number of places, per element."""
+    """Where the extremum is attained, and at how many places.
+
+    NaN is attained nowhere: all places then stand for it, and their number is NaN, which the derivative becomes.
+    """
     mask = x == expanded(out, np.shape(x), axis, keepdims)
-    count = np.maximum(np.sum(mask, axis=axis, keepdims=True), 1)
-    return mask, count
+    count = np.sum(mask, axis=axis, keepdims=True)
+    nowhere = count == 0
+    return np.logical_or(mask, nowhere), np.where(nowhere, np.nan, count)
 
 
 def _extremum_vjp(c: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -285,6 +285,7 @@ rule(
     joint_push=_chosen_tangent,
     broadcasts=True,
     because="linear in both choices jointly; a choice and not a product, so no inf * 0 arises",
+    alone=np.nonzero,
     count=MOVE,
     memory="fresh",
     dependence="choice",

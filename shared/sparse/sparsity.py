@@ -362,7 +362,7 @@ class PointValue(DependenceTracer):
         if _depends(value, self.level):
             raise TracerConversionError(
                 f"a traced value was assigned into an array that has no derivative{user_line()}; make the array with "
-                "np.zeros_like(x) or np.zeros(n, like=x)"
+                "np.zeros_like(x) or np.zeros_like(x, shape=n)"
             )
         # Its views are NumPy's own, so it is written in place.
         self.primal = write(self.primal, primitive, _plain_index(index, self.level), _plain(value, self.level))

@@ -156,7 +156,7 @@ def test_element_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
     error = refusal.value if isinstance(refusal.value, DifferentiationError) else refusal.value.__cause__
     assert isinstance(error, TracerConversionError)
     assert "np.zeros_like(x)" in str(error)
-    assert "np.zeros(n, like=x)" in str(error)
+    assert "np.zeros_like(x, shape=n)" in str(error)
     assert f"{__file__}:{into_new_array.__code__.co_firstlineno + 2}" in str(error)
     assert_next_call_works(ad)
 
@@ -255,7 +255,6 @@ def make_bad_calls() -> list[Any]:
     advice = "jacobian"
     cases += [
         case("grad of an array output", lambda ad: ad.grad(square)(THREE), ShapeError, advice),
-        case("grad of one element in an array", lambda ad: ad.grad(square)(THREE[:1]), ShapeError, advice),
         case("grad of a constant array", lambda ad: ad.grad(lambda x: THREE)(THREE), ShapeError, advice),
         case("grad of a tuple", lambda ad: ad.grad(lambda x: (x, x))(1.0), ShapeError, "has_aux"),
         case("grad of a list", lambda ad: ad.grad(lambda x: [x])(1.0), ShapeError, "has_aux"),

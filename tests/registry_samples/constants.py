@@ -10,7 +10,7 @@ _UNARY = (
     "argsort nonzero flatnonzero argwhere shape ndim size"
 )
 _BINARY = (
-    "floor_divide heaviside equal not_equal less less_equal greater greater_equal logical_and "
+    "floor_divide equal not_equal less less_equal greater greater_equal logical_and "
     "logical_or logical_xor isclose allclose array_equal array_equiv"
 )
 _AXIS = ("argmax", "argmin", "any", "all", "count_nonzero", "argsort")

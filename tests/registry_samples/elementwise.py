@@ -17,7 +17,8 @@ UNARY_SHAPES = [(2, 3), (), float, np.float64, (0,)]
 
 BINARY = {
     "spread": (
-        "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign nextafter"
+        "add subtract multiply divide hypot arctan2 logaddexp logaddexp2 maximum minimum fmax fmin copysign nextafter "
+        "heaviside"
     ),
     "positive": "power float_power",
 }

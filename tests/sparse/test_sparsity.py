@@ -84,6 +84,7 @@ INEXACT = {
     "the domains of the operands or a constant decide which is chosen": (
         "np.clip(", "np.fmax(", "np.maximum.outer", "np.minimum.outer",
     ),
+    "it is zero but where another operand is": ("np.heaviside(",),
     "a factor of a product of many is zero": ("np.prod(x *", "np.cumprod(x *", "np.multiply."),
     "the point decides what is read": ("np.interp(", "x[x > 0]", "x[np.nonzero", "np.argsort", "np.extract"),
     "of a matrix all elements are taken together": ("np.linalg.",),

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from shared.calling.arguments import argument_paths
+from shared.calling.careful import has_nan, without_care
 from shared.calling.transformed import own_name, readable_name
 from shared.calling.tree import flatten
 from shared.core.errors import (
@@ -148,6 +149,13 @@ def _code(text: str, name: str) -> Any:
 _compile = compile
 
 
+def _has_nan(result: Any) -> bool:
+    """Whether a result has a NaN, which a derivative computed with care may not have."""
+    if result.__class__ in (tuple, list, dict):
+        return has_nan(flatten(result)[0])
+    return has_nan((result,))
+
+
 class Compiled:
     """What `compile` returns: called like the function, which it holds in compiled variants."""
 
@@ -179,6 +187,8 @@ class Compiled:
                 continue  # of other arguments, or a branch went another way
             self._calls = variant.used = self._calls + 1
             variant.calls += 1
+            if _has_nan(result):
+                return self.__wrapped__(*args, **kwargs)
             if variant.calls >= variant.next_check:
                 self._check(variant, result, args, kwargs)
             return result
@@ -187,8 +197,16 @@ class Compiled:
     def _check(self, variant: Variant, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the function beside a variant that gave `result`, and say when to do so again."""
         variant.next_check = variant.calls + 1 if self.verify == "always" else 2 * variant.calls
+
+        def again() -> Program:
+            return self._record(args, kwargs)
+
         try:
-            verify(variant.program, lambda: self._record(args, kwargs), result, self.__wrapped__, args, kwargs)
+            without_care(
+                lambda: verify(
+                    variant.program, lambda: self._record(args, kwargs), result, self.__wrapped__, args, kwargs
+                )
+            )
         except StaleProgramError as error:
             variant.refuse(error)
             raise
@@ -232,12 +250,14 @@ class Compiled:
         if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
         variant.calls += 1
-        return result
+        return self.__wrapped__(*args, **kwargs) if _has_nan(result) else result
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
-        program = self._record(args, kwargs)
+        program = without_care(lambda: self._record(args, kwargs))
         if self.verify != "never":
-            verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
+            without_care(
+                lambda: verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
+            )
         _require_leniency(program)
         variant = Variant(self.__wrapped__, program, rewritten(simplify(program)))
         variant.next_check = sys.maxsize if self.verify == "never" else 2
