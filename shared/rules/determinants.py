@@ -22,84 +22,72 @@ def _transposed(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-#: The powers of the precision that a condition number may reach until an inverse is not taken for accurate, or not for
-#: an inverse at all.
-_ACCURATE, _ANY = -0.375, -0.9
-
-
-def _regular(x: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which matrices of a stack have an inverse that good, and the inverses; those of the others may be NaN."""
-    inverse = np.full(x.shape, np.nan, x.dtype)
-    with np.errstate(all="ignore"):
-        found = np.linalg.det(x)
-        # The inverse of what is not zero by its determinant exists: both take the same factors.
-        exists = np.isfinite(found) & (found != 0)
-        inverse[exists] = np.linalg.inv(x[exists])
-        condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
-    return exists & (condition < np.finfo(x.dtype).eps ** power), inverse
-
-
-def _others(x: np.ndarray, regular: np.ndarray) -> np.ndarray:
-    """The matrices without a good inverse; those with a NaN or an infinity, of which nothing is known, are left out."""
-    return ~regular & np.all(np.isfinite(x), axis=(-2, -1))
-
-
-def _rotated(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The singular value decomposition u, s, v^H, and the determinant of u v^H."""
-    u, s, vh = np.linalg.svd(x)
-    return u, s, vh, np.linalg.det(u @ vh)
-
-
-def _without_one(s: np.ndarray) -> np.ndarray:
-    """The product of all numbers of a vector but one, for each; `s` has the vectors along its last axis."""
-    ones = np.ones_like(s[..., :1])
-    before = np.cumprod(np.concatenate([ones, s[..., :-1]], axis=-1), axis=-1)
-    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-    return before * after
-
-
-def _without_two(s: np.ndarray) -> np.ndarray:
-    """The product of all numbers of a vector but two different ones, for each pair; zero for equal places."""
-    same = np.eye(s.shape[-1], dtype=bool)
-    left = np.where(same, s.dtype.type(1), s[..., None, :])
-    return np.where(same, s.dtype.type(0), _without_one(left))
+# The functions below need nothing but NumPy, so that the text of a compiled function can hold them.  Where the
+# determinant is not zero the inverse exists, since both take the same factors; it is accurate up to a condition number
+# that is a power of the precision.  Of what is not finite nothing is known.
 
 
 def _cofactors(x: Any) -> Any:
-    if not x.size:
-        return np.zeros_like(x)
-    regular, inverse = _regular(x, _ACCURATE)
-    out = np.linalg.det(x)[..., None, None] * _transposed(inverse)
-    others = _others(x, regular)
-    if np.any(others):
-        u, s, vh, sign = _rotated(x[others])
-        out[others] = sign[..., None, None] * ((np.conjugate(u) * _without_one(s)[..., None, :]) @ np.conjugate(vh))
+    inverse = np.full(x.shape, np.nan, x.dtype)
+    with np.errstate(all="ignore"):
+        determinant = np.linalg.det(x)
+        exists = np.isfinite(determinant) & (determinant != 0)
+        inverse[exists] = np.linalg.inv(x[exists])
+        condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        out = np.expand_dims(determinant, (-2, -1)) * np.swapaxes(inverse, -1, -2)
+    accurate = exists & (condition < np.finfo(x.dtype).eps ** -0.375)
+    others = ~accurate & np.all(np.isfinite(x), axis=(-2, -1))
+    if x.size and np.any(others):
+        u, s, vh = np.linalg.svd(x[others])
+        # The products of all singular values but one
+        ones = np.ones_like(s[:, :1])
+        before = np.cumprod(np.concatenate([ones, s[:, :-1]], axis=1), axis=1)
+        after = np.cumprod(np.concatenate([ones, s[:, :0:-1]], axis=1), axis=1)[:, ::-1]
+        rotation = np.linalg.det(u @ vh)[:, None, None]
+        out[others] = rotation * (np.conjugate(u) * (before * after)[:, None, :]) @ np.conjugate(vh)
     return out
 
 
 def _second_cofactors(x: Any, k: Any) -> Any:
-    shape = np.broadcast_shapes(x.shape, k.shape)
-    x, k = (np.ascontiguousarray(np.broadcast_to(a, shape)).astype(np.result_type(x, k), copy=False) for a in (x, k))
-    if not x.size:
-        return np.zeros_like(x)
-    regular, inverse = _regular(x, _ACCURATE)
-    y = _transposed(inverse)
-    trace = np.sum(y * k, axis=(-2, -1), keepdims=True)
-    out = np.linalg.det(x)[..., None, None] * (trace * y - y @ _transposed(k) @ y)
-    others = _others(x, regular)
-    if np.any(others):
-        u, s, vh, sign = _rotated(x[others])
-        inner = np.conjugate(_transposed(u)) @ k[others] @ np.conjugate(_transposed(vh))
-        products = _without_two(s)
-        diagonal = products @ np.diagonal(inner, axis1=-2, axis2=-1)[..., None]
-        turned = diagonal * np.eye(s.shape[-1], dtype=s.dtype) - products * _transposed(inner)
-        out[others] = sign[..., None, None] * (np.conjugate(u) @ turned @ np.conjugate(vh))
+    shape, dtype = np.broadcast_shapes(x.shape, k.shape), np.result_type(x, k)
+    x, k = np.array(np.broadcast_to(x, shape), dtype), np.array(np.broadcast_to(k, shape), dtype)
+    inverse = np.full(shape, np.nan, dtype)
+    with np.errstate(all="ignore"):
+        determinant = np.linalg.det(x)
+        exists = np.isfinite(determinant) & (determinant != 0)
+        inverse[exists] = np.linalg.inv(x[exists])
+        condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        y = np.swapaxes(inverse, -1, -2)
+        trace = np.sum(y * k, axis=(-2, -1), keepdims=True)
+        out = np.expand_dims(determinant, (-2, -1)) * (trace * y - y @ np.swapaxes(k, -1, -2) @ y)
+    accurate = exists & (condition < np.finfo(dtype).eps ** -0.375)
+    others = ~accurate & np.all(np.isfinite(x), axis=(-2, -1))
+    if x.size and np.any(others):
+        u, s, vh = np.linalg.svd(x[others])
+        inner = np.conjugate(np.swapaxes(u, -1, -2)) @ k[others] @ np.conjugate(np.swapaxes(vh, -1, -2))
+        # The products of all singular values but two, for each pair
+        same = np.eye(s.shape[1], dtype=bool)
+        left = np.where(same, np.ones_like(s)[:, None, :], s[:, None, :])
+        ones = np.ones_like(left[..., :1])
+        before = np.cumprod(np.concatenate([ones, left[..., :-1]], axis=-1), axis=-1)
+        after = np.cumprod(np.concatenate([ones, left[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+        products = np.where(same, 0, before * after)
+        diagonal = products @ np.diagonal(inner, 0, -2, -1)[..., None]
+        turned = np.where(same, diagonal, 0) - products * np.swapaxes(inner, -1, -2)
+        rotation = np.linalg.det(u @ vh)[:, None, None]
+        out[others] = rotation * (np.conjugate(u) @ turned @ np.conjugate(vh))
     return out
 
 
 def _transposed_inverse_if_regular(x: Any) -> Any:
-    regular, inverse = _regular(x, _ANY)
-    return np.where(regular[..., None, None], _transposed(inverse), x.dtype.type(np.nan))
+    inverse = np.full(x.shape, np.nan, x.dtype)
+    with np.errstate(all="ignore"):
+        determinant = np.linalg.det(x)
+        exists = np.isfinite(determinant) & (determinant != 0)
+        inverse[exists] = np.linalg.inv(x[exists])
+        condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        inverse[condition > np.finfo(x.dtype).eps ** -0.9] = np.nan
+    return np.swapaxes(inverse, -1, -2)
 
 
 def _third(t: Any, x: Any, k: Any) -> Any:
@@ -114,13 +102,25 @@ def _third(t: Any, x: Any, k: Any) -> Any:
 
 
 def _inverse_steps(n: int, _: int = 0) -> Count:
-    """Factors with pivots, forward and back substitution of n columns, and a product with the determinant."""
+    """Factors with pivots, then forward and back substitution of n columns."""
     products = (n - 1) * n * (2 * n - 1) // 6 + n * n * (n - 1)
-    return Count(products, products + n + n * n, n * (n - 1) // 2 + n * n, n * (n - 1) // 2)
+    return Count(products, products, n * (n - 1) // 2 + n * n, n * (n - 1) // 2)
 
 
-def _second_steps(n: int, _: int = 0) -> Count:
-    return _inverse_steps(n) + Count(2 * n**3 + 2 * n * n, 2 * n**3 + 2 * n * n)
+def _cofactor_steps(n: int, _: int = 0) -> Count:
+    """The inverse, and its product with that of the pivots."""
+    return _inverse_steps(n) + Count(multiply=n + n * n)
+
+
+def _second_steps(n: int, _: int) -> Count:
+    """The same, a trace, a difference, and two products of matrices."""
+    return _cofactor_steps(n) + Count(2 * n**3 + 2 * n * n, 2 * n**3 + 2 * n * n)
+
+
+def _phase_steps(n: int, _: int) -> Count:
+    """Factors with pivots; of each pivot the absolute value, a quotient and a product."""
+    products, quotients = (n - 1) * n * (2 * n - 1) // 6, n * (n - 1) // 2
+    return Count(products, products + n, quotients + n, quotients, n)
 
 
 _NOT_SIMPLER = "its derivative has the minors of the matrix, which no partial has"
@@ -130,7 +130,7 @@ COFACTORS = rule(
     vjps=(lambda c, x: SECOND_COFACTORS(x, c),),
     jvps=(lambda t, x: SECOND_COFACTORS(x, t),),
     because=_NOT_SIMPLER,
-    count=of_matrices(_inverse_steps),
+    count=of_matrices(_cofactor_steps),
     batch=each_matrix(2),
     dependence="matrix",
 )
@@ -177,7 +177,7 @@ PHASE = rule(
     vjps=(_phase_vjp,),
     jvps=(_phase_jvp,),
     because="not holomorphic: its derivative has an imaginary part taken",
-    count=of_matrices(_inverse_steps),
+    count=of_matrices(_phase_steps),
     batch=each_matrix(2),
     dependence="matrix",
 )

@@ -22,18 +22,21 @@ from shared.rules.matrices import (
     along_columns,
     along_rows,
     conjugate_of,
+    diagonal_mask,
     diagonal_of,
     divided_differences,
     hermitian,
     iterations,
+    known_without_ties,
     matrix_rule,
     over_gaps,
+    over_gaps_unless_turned,
     pulled,
     pulled_to_triangle,
     ties_of,
     to_triangle,
     transposed,
-    turning_pairs,
+    unknown_turns,
 )
 from shared.rules.special import STOP_GRADIENT
 
@@ -49,8 +52,8 @@ def _eigh_vectors(x: Any, *, uplo: str) -> Any:
 
 
 def _eigh_together(x: Any, y: Any, *, uplo: str) -> Any:
-    vectors = np.linalg.eigh(x, uplo)[1]
-    return (vectors * along_columns(y)) @ adjoint_of(vectors)
+    v = np.linalg.eigh(x, uplo)[1]
+    return (v * np.expand_dims(y, -2)) @ np.conjugate(np.swapaxes(v, -1, -2))
 
 
 def _of_values(x: Any, uplo: str) -> tuple[Any, Any]:
@@ -66,14 +69,19 @@ def _eigh_vectors_vjp(c: Any, x: Any, *, uplo: str) -> Any:
     w, v = _of_values(x, uplo)
     turning = adjoint_of(v) @ c
     turned = 0.5 * (turning - adjoint_of(turning))
-    inner = over_gaps(turned, along_columns(w) - along_rows(w), ties_of(w), turning_pairs(turning))
+    inner = over_gaps(turned, along_columns(w) - along_rows(w), ties_of(w))
     return to_triangle(v @ inner @ adjoint_of(v), uplo)
+
+
+def _turned(inner: Any, w: Any) -> Any:
+    gaps = along_columns(w) - along_rows(w)
+    return np.where(diagonal_mask(w.shape[-1]), 0, over_gaps_unless_turned(inner, gaps, ties_of(w), inner))
 
 
 def _eigh_vectors_jvp(t: Any, x: Any, *, uplo: str) -> Any:
     w, v = _of_values(x, uplo)
     inner = adjoint_of(v) @ hermitian(t, uplo) @ v
-    return v @ over_gaps(inner, along_columns(w) - along_rows(w), ties_of(w), turning_pairs(inner))
+    return v @ _turned(inner, w)
 
 
 # v diag(y) v^H is what values pull to.  Its derivative by x has divided differences (y_j - y_i) / (w_j - w_i), which
@@ -89,20 +97,21 @@ def _together_first_vjp(c: Any, x: Any, y: Any, *, uplo: str) -> Any:
 def _together_second_vjp(c: Any, x: Any, y: Any, *, uplo: str) -> Any:
     w, v = _of_values(x, uplo)
     inner = adjoint_of(v) @ conjugate_of(c) @ v
-    unknown = np.any(ties_of(w) & turning_pairs(inner), axis=-1)
-    return fit(np.where(unknown, np.nan, np.real(diagonal_of(inner))), Like(y))
+    unknown = np.sum(np.where(ties_of(w), unknown_turns(inner), 0), axis=-1)
+    return fit(np.real(diagonal_of(inner) + unknown), Like(y))
 
 
 def _together_push(t: Any, w: Any, v: Any, y: Any, uplo: str, y_varies: bool) -> Any:
     inner = adjoint_of(v) @ hermitian(t, uplo) @ v
     quotients, ties = divided_differences(w, y)
     found = quotients * inner
-    return v @ (np.where(ties & turning_pairs(inner), np.nan, found) if y_varies else found) @ adjoint_of(v)
+    return v @ (np.where(ties, unknown_turns(inner), found) if y_varies else found) @ adjoint_of(v)
 
 
-def _together_first_jvp(t: Any, x: Any, y: Any, *, uplo: str) -> Any:
-    # Alone, it is not known whether y varies.
-    return _together_push(t, *_of_values(x, uplo), y, uplo, y_varies=True)
+def _together_second_jvp(t: Any, x: Any, *, uplo: str) -> Any:
+    # Alone, it is not known what else varies.
+    ties = ties_of(EIGENVALUES_OF_HERMITIAN(x, uplo=uplo))
+    return known_without_ties(EIGENVECTORS_TOGETHER(x, t, uplo=uplo), ties)
 
 
 def _together_joint(out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
@@ -125,7 +134,10 @@ EIGENVECTORS_OF_HERMITIAN = matrix_rule(
 EIGENVECTORS_TOGETHER = rule(
     _eigh_together,
     vjps=(_together_first_vjp, _together_second_vjp),
-    jvps=(_together_first_jvp, lambda t, x, *, uplo: EIGENVECTORS_TOGETHER(x, t, uplo=uplo)),
+    jvps=(
+        lambda t, x, y, *, uplo: _together_push(t, *_of_values(x, uplo), y, uplo, y_varies=False),
+        _together_second_jvp,
+    ),
     because="linear in the second argument only",
     joint_push=_together_joint,
     count=iterations(11),
@@ -178,13 +190,13 @@ def _eig_vectors_vjp(c: Any, x: Any) -> Any:
         free = free + np.where(_largest(v), 1j * np.imag(along) / np.where(_largest(v), np.real(v), 1), 0)
     turning = adjoint_of(v) @ free
     gaps = conjugate_of(along_columns(w) - along_rows(w))
-    return adjoint_of(inverse) @ over_gaps(turning, gaps, ties_of(w), turning_pairs(turning)) @ adjoint_of(v)
+    return adjoint_of(inverse) @ over_gaps(turning, gaps, ties_of(w)) @ adjoint_of(v)
 
 
 def _eig_vectors_jvp(t: Any, x: Any) -> Any:
     w, v, inverse = _of_any(x)
     inner = inverse @ t @ v
-    turned = v @ over_gaps(inner, along_columns(w) - along_rows(w), ties_of(w), turning_pairs(inner))
+    turned = v @ _turned(inner, w)
     found = turned - v * np.real(np.sum(conjugate_of(v) * turned, axis=-2, keepdims=True))
     if np.iscomplexobj(v):
         phase = np.imag(turned) / np.where(_largest(v), np.real(v), 1)

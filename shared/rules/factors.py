@@ -14,8 +14,8 @@ import numpy as np
 
 from shared.core.facets import Count, of_matrices
 from shared.rules.matrices import (
+    KNOWN,
     ONE_OF_SEVERAL,
-    UNDEFINED,
     adjoint_of,
     along_columns,
     along_rows,
@@ -143,7 +143,7 @@ def _reflection(column: Any) -> tuple[Any, Any, Any]:
     b = np.where(nothing, first, np.where(np.real(first) < 0, norm, -norm))
     safe = np.where(nothing, 1, b)
     # A column that is reduced already is left as it is; beside it LAPACK changes the sign.
-    vector = np.where(nothing, UNDEFINED(others), others / np.where(nothing, 1, first - b))
+    vector = KNOWN(others / np.where(nothing, 1, first - b), nothing)
     return np.concatenate([np.ones_like(first), vector], axis=-1), np.where(nothing, 0, (safe - first) / safe), b
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from shared.core.edges import Edge, Like, fit
-from shared.core.facets import Count, CountRule, align, each_matrix, of_matrices
+from shared.core.facets import MOVE, Count, CountRule, align, each_matrix, of_matrices
 from shared.core.primitive import Primitive
-from shared.core.registry import rule
+from shared.core.registry import elementwise, rule
 from shared.rules.special import STOP_GRADIENT
 
 
@@ -100,24 +100,60 @@ def ties_of(values: Any) -> Any:
     return (gaps <= along_rows(tolerance_of(values))) & ~diagonal_mask(values.shape[-1])
 
 
-def over_gaps(numerator: Any, gaps: Any, ties: Any, turns: Any) -> Any:
-    """Quotients by gaps, zero on the diagonal; between equal values zero as well, and NaN where something turns."""
+def _nan_unless_zero(x: Any) -> Any:
+    return np.where(x == 0, x, np.nan)
+
+
+def _unknown(t: Any, kept: None) -> Any:
+    return UNKNOWN(t)
+
+
+#: A product with a factor that is not known, and that nothing else has to do with: NaN, but for exact zeros.  It is
+#: linear, so it can be transposed.
+UNKNOWN = Primitive(_nan_unless_zero, "rule", [Edge(None, _unknown, _unknown)], batch=align, linear=(0,),
+                    dependence="elementwise", reason="a factor that is not known is no number")  # fmt: skip
+
+
+def _known(x: Any, y: Any) -> Any:
+    return np.where(y, 0 * x, x)
+
+
+#: Zero where the mask y is true, where the function that it stands for has that value and no derivative.
+KNOWN = elementwise(_known, lambda x, y: np.where(y, np.nan, np.ones_like(x)), None, count=MOVE)
+
+
+def over_gaps(numerator: Any, gaps: Any, ties: Any) -> Any:
+    """Quotients by gaps, zero on the diagonal, and NaN between equal values, whatever is divided.
+
+    A cotangent that is zero between equal values says nothing: that of v diag(w) v^H is, at w = 0.
+    """
+    same = diagonal_mask(gaps.shape[-1])
+    factors = np.where(ties, np.nan, np.where(same, 0, 1 / np.where(ties | same, 1, gaps)))
+    return numerator * factors
+
+
+def over_gaps_unless_turned(numerator: Any, gaps: Any, ties: Any, turning: Any) -> Any:
+    """The same of a tangent: between equal values zero where it turns nothing; on the diagonal as it is."""
     same = ties | diagonal_mask(gaps.shape[-1])
-    quotient = np.where(same, 0, numerator / np.where(same, 1, gaps))
-    return np.where(ties & turns, np.nan, quotient)
+    return np.where(ties, unknown_turns(turning), numerator / np.where(same, 1, gaps))
 
 
-def turning_pairs(inner: Any) -> Any:
-    """Where a matrix, or its transpose, is not zero: what would rotate equal values' vectors."""
-    inner = STOP_GRADIENT(inner)
-    return (inner != 0) | transposed(inner != 0)
+def unknown_turns(inner: Any) -> Any:
+    """NaN where an element, or its counterpart across the diagonal, is not zero."""
+    unknown = UNKNOWN(inner)
+    return unknown + transposed(unknown)
+
+
+def known_without_ties(x: Any, ties: Any) -> Any:
+    """Each matrix of a stack, or NaN if there are equal values."""
+    return x * np.where(np.any(ties, axis=(-2, -1), keepdims=True), np.nan, 1).astype(x.dtype)
 
 
 def divided_differences(w: Any, y: Any) -> tuple[Any, Any]:
     """The divided differences of y at w, NaN where these are equal and y is not; and where these are equal."""
     ties = ties_of(w)
     rises, gaps = along_columns(y) - along_rows(y), along_columns(w) - along_rows(w)
-    return over_gaps(rises, gaps, ties, rises != 0), ties
+    return over_gaps_unless_turned(rises, gaps, ties, rises), ties
 
 
 def matrix_rule(
@@ -140,18 +176,6 @@ def iterations(cubes: float) -> CountRule:
 
     return of_matrices(of_matrix)
 
-
-def _zero(x: Any) -> Any:
-    return np.zeros_like(x)
-
-
-def _unknown(t: Any, kept: None) -> Any:
-    return np.where(t == 0, t, np.nan)
-
-
-#: Zero at a point where the function beside it, which it stands for, has no derivative.
-UNDEFINED = Primitive(_zero, "rule", [Edge(None, _unknown, _unknown)], batch=align, dependence="elementwise",
-                      reason="no form has a derivative that is not defined")  # fmt: skip
 
 ONE_OF_SEVERAL = "one of several outputs, whose derivative takes all of them"
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from shared.core.edges import Like, fit
-from shared.core.facets import each_matrix, of_matrices
+from shared.core.facets import Count, each_matrix, of_matrices
 from shared.core.registry import rule
 from shared.rules.matrices import (
+    KNOWN,
     ONE_OF_SEVERAL,
-    UNDEFINED,
     adjoint_of,
     along_columns,
     along_rows,
@@ -26,13 +26,15 @@ from shared.rules.matrices import (
     diagonal_mask,
     diagonal_of,
     divided_differences,
+    known_without_ties,
     matrix_rule,
     over_gaps,
+    over_gaps_unless_turned,
     pulled,
     singular_value_steps,
     ties_of,
     tolerance_of,
-    turning_pairs,
+    unknown_turns,
 )
 from shared.rules.special import STOP_GRADIENT
 
@@ -62,6 +64,11 @@ def _beyond(u: Any, c: Any, factors: Any) -> Any:
     return (c - u @ (adjoint_of(u) @ c)) * along_columns(factors) if u.shape[-2] > u.shape[-1] else 0
 
 
+def _inverses(s: Any) -> Any:
+    """Of the singular values; of zero it is not known what its vectors are divided by."""
+    return np.where(s == 0, np.nan, 1 / np.where(s == 0, 1, s))
+
+
 def _square_gaps(s: Any) -> Any:
     return (along_columns(s) - along_rows(s)) * (along_columns(s) + along_rows(s))
 
@@ -76,16 +83,17 @@ def _phases(inner: Any, s: Any) -> Any:
 
 def _left_vjp(c: Any, u: Any, s: Any, v: Any) -> Any:
     turning = adjoint_of(u) @ c
-    both = over_gaps(turning - adjoint_of(turning), _square_gaps(s), ties_of(s), turning_pairs(turning))
+    both = over_gaps(turning - adjoint_of(turning), _square_gaps(s), ties_of(s))
     inner = both * along_columns(s) + _phases(turning, s)
-    return (u @ inner + _beyond(u, c, 1 / s)) @ adjoint_of(v)
+    return (u @ inner + _beyond(u, c, _inverses(s))) @ adjoint_of(v)
 
 
 def _left_jvp(t: Any, u: Any, s: Any, v: Any) -> Any:
     inner = adjoint_of(u) @ t @ v
     scaled = inner * along_columns(s)
-    turned = over_gaps(scaled + adjoint_of(scaled), _square_gaps(s), ties_of(s), turning_pairs(inner))
-    return u @ (turned + _phases(inner, s)) + _beyond(u, t @ v, 1 / s)
+    turned = over_gaps_unless_turned(scaled + adjoint_of(scaled), _square_gaps(s), ties_of(s), inner)
+    turned = np.where(diagonal_mask(s.shape[-1]), 0, turned)
+    return u @ (turned + _phases(inner, s)) + _beyond(u, t @ v, _inverses(s))
 
 
 # The right singular vectors of x are the left ones of its adjoint.
@@ -107,7 +115,7 @@ def _right_jvp(t: Any, x: Any) -> Any:
 def _singular_jvp(t: Any, x: Any) -> Any:
     u, s, v = _decomposed(x)
     found = np.real(np.sum(conjugate_of(u) * (t @ v), axis=-2))
-    return np.where(s > 0, found, UNDEFINED(found))
+    return KNOWN(found, s <= 0)
 
 
 # u diag(y) v^H: of the inner part k = u^H dx v, the Hermitian half is multiplied by (y_j - y_i) / (s_j - s_i) and the
@@ -116,7 +124,7 @@ def _singular_jvp(t: Any, x: Any) -> Any:
 
 def _singular_together(x: Any, y: Any) -> Any:
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    return (u * along_columns(np.where(s > 0, y, 0))) @ vh
+    return (u * np.expand_dims(np.where(s > 0, y, 0 * y), -2)) @ vh
 
 
 def _turned_apart(t: Any, u: Any, s: Any, v: Any, y: Any, y_varies: bool) -> Any:
@@ -130,7 +138,7 @@ def _turned_apart(t: Any, u: Any, s: Any, v: Any, y: Any, y_varies: bool) -> Any
     means = np.where(both_none, along_columns(known) + along_rows(known), means)
     found = 0.5 * (quotients * (inner + adjoint_of(inner)) + means * (inner - adjoint_of(inner)))
     if y_varies:
-        found = np.where(ties & turning_pairs(inner), np.nan, found)
+        found = np.where(ties, unknown_turns(inner), found)
     found = (u @ found + _beyond(u, t @ v, known)) @ adjoint_of(v)
     return found + u @ adjoint_of(_beyond(v, adjoint_of(t) @ u, known)) if v.shape[-2] > v.shape[-1] else found
 
@@ -143,8 +151,15 @@ def _singular_first_vjp(c: Any, x: Any, y: Any) -> Any:
 def _singular_second_vjp(c: Any, x: Any, y: Any) -> Any:
     u, s, v = _decomposed(x)
     inner = adjoint_of(u) @ conjugate_of(c) @ v
-    unknown = np.any(ties_of(s) & turning_pairs(inner), axis=-1) | _zeros(s)
-    return fit(np.where(unknown, np.nan, np.real(diagonal_of(inner))), Like(y))
+    unknown = np.sum(np.where(ties_of(s), unknown_turns(inner), 0), axis=-1)
+    known = np.where(_zeros(s), np.nan, 1).astype(s.dtype)
+    return fit(known * np.real(diagonal_of(inner) + unknown), Like(y))
+
+
+def _singular_second_jvp(t: Any, x: Any) -> Any:
+    # Alone, it is not known what else varies.
+    s = SINGULAR_VALUES(x)
+    return known_without_ties(SINGULAR_TOGETHER(x, t), ties_of(s) | along_rows(_zeros(s)))
 
 
 def _singular_joint(out: Any, values: Sequence[Any], tangents: Sequence[Any], static: dict[str, Any]) -> Any:
@@ -167,13 +182,19 @@ SINGULAR_VALUES = matrix_rule(
 RIGHT_VECTORS = matrix_rule(
     _svd_part(2), pulled(_right_vjp), _right_jvp, of_matrices(singular_value_steps), ONE_OF_SEVERAL
 )
+
+
+def _together_steps(rows: int, columns: int) -> Count:
+    return singular_value_steps(rows, columns) + rows * columns * min(rows, columns) * Count(1, 1)
+
+
 SINGULAR_TOGETHER = rule(
     _singular_together,
     vjps=(_singular_first_vjp, _singular_second_vjp),
-    jvps=(lambda t, x, y: _turned_apart(t, *_decomposed(x), y, y_varies=True), lambda t, x: SINGULAR_TOGETHER(x, t)),
+    jvps=(lambda t, x, y: _turned_apart(t, *_decomposed(x), y, y_varies=False), _singular_second_jvp),
     because="linear in the second argument only",
     joint_push=_singular_joint,
-    count=of_matrices(singular_value_steps),
+    count=of_matrices(_together_steps),
     batch=each_matrix(2, 1),
     linear=(1,),
 )

@@ -68,6 +68,7 @@ SINGULAR = [
 ]  # fmt: skip
 
 EIGENVALUES = [
+    Sample("matrices.KNOWN(x, np.zeros(3, bool))", x=(3,)),
     *over(["np.linalg.eigvalsh(x)", "np.linalg.eigh(x)[1]", "np.linalg.eigh(x)", "np.linalg.eigh(x, UPLO='U')",
         "np.linalg.eigvalsh(x, 'U')"], [(2, 2), (3, 3), (2, 2, 2), (1, 1)]),
     Sample("eigenvalues.EIGENVECTORS_TOGETHER((x + np.swapaxes(x, -1, -2)), y, uplo='L')", x=(3, 3), y=(3,)),

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 # Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
-from shared.rules import determinants, eigenvalues, factors, pseudoinverses, singular_values, special
+from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
 
-_LOADED_LATER = (determinants, eigenvalues, factors, pseudoinverses, singular_values)
+_LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
 _NAMES = {"np": np, "special": special} | {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER} | {
     name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")
