@@ -370,7 +370,8 @@ def of_matrices(count: Callable[..., Count]) -> CountRule:
 
     def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
         *stack, rows, columns = operands[0].shape
-        return math.prod(stack) * count(rows, columns)
+        number: int = math.prod(stack)
+        return number * count(rows, columns)
 
     return of_stack
 

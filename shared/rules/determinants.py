@@ -15,6 +15,7 @@ import numpy as np
 
 from shared.core.edges import Like, fit
 from shared.core.facets import Count, each_matrix, of_matrices
+from shared.core.primitive import Primitive
 from shared.core.registry import rule
 
 
@@ -136,7 +137,7 @@ COFACTORS = rule(
 )
 
 # The derivative of the cofactors along k.  It is linear in k and its own transpose, as second derivatives are.
-SECOND_COFACTORS = rule(
+SECOND_COFACTORS: Primitive = rule(
     _second_cofactors,
     vjps=(lambda c, x, y: fit(_third(c, x, y), Like(x)), lambda c, x, y: fit(SECOND_COFACTORS(x, c), Like(y))),
     jvps=(lambda t, x, y: _third(t, x, y), lambda t, x: SECOND_COFACTORS(x, t)),
@@ -146,7 +147,7 @@ SECOND_COFACTORS = rule(
     linear=(1,),
 )
 
-TRANSPOSED_INVERSE = rule(
+TRANSPOSED_INVERSE: Primitive = rule(
     _transposed_inverse_if_regular,
     vjps=(lambda c, out: -out @ _transposed(c) @ out,),
     jvps=(lambda t, out: -out @ _transposed(t) @ out,),

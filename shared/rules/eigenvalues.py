@@ -15,6 +15,7 @@ import numpy as np
 
 from shared.core.edges import Like, fit
 from shared.core.facets import each_matrix
+from shared.core.primitive import Primitive
 from shared.core.registry import rule
 from shared.rules.matrices import (
     ONE_OF_SEVERAL,
@@ -131,7 +132,7 @@ EIGENVALUES_OF_HERMITIAN = matrix_rule(
 EIGENVECTORS_OF_HERMITIAN = matrix_rule(
     _eigh_vectors, pulled_to_triangle(_eigh_vectors_vjp), _eigh_vectors_jvp, iterations(9), ONE_OF_SEVERAL
 )
-EIGENVECTORS_TOGETHER = rule(
+EIGENVECTORS_TOGETHER: Primitive = rule(
     _eigh_together,
     vjps=(_together_first_vjp, _together_second_vjp),
     jvps=(

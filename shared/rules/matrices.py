@@ -119,7 +119,7 @@ def _known(x: Any, y: Any) -> Any:
 
 
 #: Zero where the mask y is true, where the function that it stands for has that value and no derivative.
-KNOWN = elementwise(_known, lambda x, y: np.where(y, np.nan, np.ones_like(x)), None, count=MOVE)
+KNOWN = elementwise(_known, lambda x, y: np.where(y, np.nan, np.ones_like(x)), None, count=MOVE, linear=(0,))
 
 
 def over_gaps(numerator: Any, gaps: Any, ties: Any) -> Any:

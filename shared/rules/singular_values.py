@@ -15,6 +15,7 @@ import numpy as np
 
 from shared.core.edges import Like, fit
 from shared.core.facets import Count, each_matrix, of_matrices
+from shared.core.primitive import Primitive
 from shared.core.registry import rule
 from shared.rules.matrices import (
     KNOWN,
@@ -188,7 +189,7 @@ def _together_steps(rows: int, columns: int) -> Count:
     return singular_value_steps(rows, columns) + rows * columns * min(rows, columns) * Count(1, 1)
 
 
-SINGULAR_TOGETHER = rule(
+SINGULAR_TOGETHER: Primitive = rule(
     _singular_together,
     vjps=(_singular_first_vjp, _singular_second_vjp),
     jvps=(lambda t, x, y: _turned_apart(t, *_decomposed(x), y, y_varies=False), _singular_second_jvp),

@@ -18,9 +18,11 @@ from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinv
 
 _LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
-_NAMES = {"np": np, "special": special} | {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER} | {
-    name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")
-}
+_NAMES = (
+    {"np": np, "special": special}
+    | {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
+    | {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
+)
 
 #: What an argument is: the shape of an array, or `float`, or a NumPy scalar type.
 Kind = Any
