@@ -110,14 +110,14 @@ def free(*args: Any) -> Any:
     return args
 
 
-def cofactors(x: Any) -> Any:
-    """The inverse times a product of as many numbers as there are pivots."""
-    determinant = scalars.product([x[0, 0]] * len(x))
-    return [[determinant * y for y in column] for column in scalars.solve(x, np.eye(len(x)))]
+def cofactors(x: Any, determinant: Any) -> Any:
+    determinant = np.ravel(determinant)[0]
+    return [[y * determinant for y in column] for column in scalars.solve(x, np.eye(len(x)))]
 
 
 def second_cofactors(x: Any, k: Any) -> Any:
-    y = np.array(cofactors(x))
+    """As many products as there are pivots make the determinant."""
+    y = np.array(cofactors(x, scalars.product([x[0, 0]] * len(x))))
     trace = scalars.total([a * b for a, b in zip(np.ravel(y), np.ravel(k), strict=True)])
     product = scalars.matrix_product(np.array(scalars.matrix_product(y, k)), y)
     return [trace * a - b for a, b in zip(np.ravel(y), np.ravel(product), strict=True)]
@@ -240,7 +240,8 @@ CASES = [
     Case(np.linalg.inv, lambda x: scalars.solve(x, np.eye(7)), LARGE),
     Case(np.linalg.det, lambda x: scalars.product(scalars.pivots(x)), LARGE),
     Case(determinants.TRANSPOSED_INVERSE, lambda x: scalars.solve(x, np.eye(3)), M),
-    Case(determinants.COFACTORS, cofactors, M), Case(determinants.SECOND_COFACTORS, second_cofactors, M, M + 1),
+    Case(determinants.COFACTORS, cofactors, M, np.float64(42.0)),
+    Case(determinants.SECOND_COFACTORS, second_cofactors, M, M + 1),
     Case(determinants.PHASE, lambda x: scalars.product([p / p.log() for p in scalars.pivots(x)]), M),
     Case(matrices.KNOWN, moving(lambda x, y: x), V, V > 0), Case(matrices.UNKNOWN, moving(), V),
     # what Python's operators stand for
@@ -277,7 +278,8 @@ PUBLISHED: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
     eigenvalues.EIGENVECTORS_OF_HERMITIAN: (9 * 27, (M,), {"uplo": "L"}),
     eigenvalues.EIGENVECTORS_TOGETHER: (9 * 27 + 2 * 27, (M, V[:3]), {"uplo": "L"}),
     # The same, section 7.5: 10 n^3 for eigenvalues, 25 n^3 with vectors
-    eigenvalues.EIGENVALUES: (10 * 27, (M,), {}),
+    eigenvalues.EIGENVALUES: (10 * 27, (M,), {"with_vectors": False}),
+    eigenvalues.ORDER: (35 * 27, (M,), {}),
     eigenvalues.EIGENVECTORS: (25 * 27, (M,), {}),
     # The same, section 5.2: 2 n^2 (m - n / 3) for r, and as many for q
     factors.ORTHOGONAL_FACTOR: (4 * 27 - 36, (M,), {}),

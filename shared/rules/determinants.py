@@ -28,17 +28,20 @@ def _transposed(x: Any) -> Any:
 # that is a power of the precision.  Of what is not finite nothing is known.
 
 
-def _cofactors(x: Any) -> Any:
-    inverse = np.full(x.shape, np.nan, x.dtype)
+def _cofactors(x: Any, y: Any) -> Any:
     with np.errstate(all="ignore"):
-        determinant = np.linalg.det(x)
-        exists = np.isfinite(determinant) & (determinant != 0)
-        inverse[exists] = np.linalg.inv(x[exists])
-        condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
-        out = np.expand_dims(determinant, (-2, -1)) * np.swapaxes(inverse, -1, -2)
-    accurate = exists & (condition < np.finfo(x.dtype).eps ** -0.375)
-    others = ~accurate & np.all(np.isfinite(x), axis=(-2, -1))
+        exists = y != 0
+        if np.all(exists):
+            inverse = np.linalg.inv(x)
+        else:
+            inverse = np.full(x.shape, np.nan, x.dtype)
+            inverse[exists] = np.linalg.inv(x[exists])
+        out = np.expand_dims(y, (-2, -1)) * np.swapaxes(inverse, -1, -2)
+        size, other = np.abs(x), np.abs(inverse)
+        condition = np.einsum("...ij,...ij", size, size) * np.einsum("...ij,...ij", other, other)
+    others = ~(condition < np.finfo(x.dtype).eps ** -0.75)
     if x.size and np.any(others):
+        others = others & np.all(np.isfinite(x), axis=(-2, -1))
         u, s, vh = np.linalg.svd(x[others])
         # The products of all singular values but one
         ones = np.ones_like(s[:, :1])
@@ -55,7 +58,7 @@ def _second_cofactors(x: Any, k: Any) -> Any:
     inverse = np.full(shape, np.nan, dtype)
     with np.errstate(all="ignore"):
         determinant = np.linalg.det(x)
-        exists = np.isfinite(determinant) & (determinant != 0)
+        exists = determinant != 0
         inverse[exists] = np.linalg.inv(x[exists])
         condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
         y = np.swapaxes(inverse, -1, -2)
@@ -84,7 +87,7 @@ def _transposed_inverse_if_regular(x: Any) -> Any:
     inverse = np.full(x.shape, np.nan, x.dtype)
     with np.errstate(all="ignore"):
         determinant = np.linalg.det(x)
-        exists = np.isfinite(determinant) & (determinant != 0)
+        exists = determinant != 0
         inverse[exists] = np.linalg.inv(x[exists])
         condition = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
         inverse[condition > np.finfo(x.dtype).eps ** -0.9] = np.nan
@@ -109,13 +112,13 @@ def _inverse_steps(n: int, _: int = 0) -> Count:
 
 
 def _cofactor_steps(n: int, _: int = 0) -> Count:
-    """The inverse, and its product with that of the pivots."""
-    return _inverse_steps(n) + Count(multiply=n + n * n)
+    """The inverse, and its product with the determinant."""
+    return _inverse_steps(n) + Count(multiply=n * n)
 
 
 def _second_steps(n: int, _: int) -> Count:
-    """The same, a trace, a difference, and two products of matrices."""
-    return _cofactor_steps(n) + Count(2 * n**3 + 2 * n * n, 2 * n**3 + 2 * n * n)
+    """The same with the product of the pivots, a trace, a difference, and two products of matrices."""
+    return _cofactor_steps(n) + Count(2 * n**3 + 2 * n * n, 2 * n**3 + 2 * n * n + n)
 
 
 def _phase_steps(n: int, _: int) -> Count:
@@ -126,13 +129,14 @@ def _phase_steps(n: int, _: int) -> Count:
 
 _NOT_SIMPLER = "its derivative has the minors of the matrix, which no partial has"
 
+# Beside the matrix it takes its determinant, which is known by then and is not differentiated again.
 COFACTORS = rule(
     _cofactors,
-    vjps=(lambda c, x: SECOND_COFACTORS(x, c),),
-    jvps=(lambda t, x: SECOND_COFACTORS(x, t),),
+    vjps=(lambda c, x: SECOND_COFACTORS(x, c), None),
+    jvps=(lambda t, x: SECOND_COFACTORS(x, t), None),
     because=_NOT_SIMPLER,
     count=of_matrices(_cofactor_steps),
-    batch=each_matrix(2),
+    batch=each_matrix(2, 0),
     dependence="matrix",
 )
 

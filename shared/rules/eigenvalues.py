@@ -16,7 +16,7 @@ import numpy as np
 from shared.core.edges import Like, fit
 from shared.core.facets import each_matrix
 from shared.core.primitive import Primitive
-from shared.core.registry import rule
+from shared.core.registry import internal_constant, rule
 from shared.rules.matrices import (
     ONE_OF_SEVERAL,
     adjoint_of,
@@ -57,17 +57,13 @@ def _eigh_together(x: Any, y: Any, *, uplo: str) -> Any:
     return (v * np.expand_dims(y, -2)) @ np.conjugate(np.swapaxes(v, -1, -2))
 
 
-def _of_values(x: Any, uplo: str) -> tuple[Any, Any]:
-    return EIGENVALUES_OF_HERMITIAN(x, uplo=uplo), EIGENVECTORS_OF_HERMITIAN(x, uplo=uplo)
-
-
 def _eigh_values_jvp(t: Any, x: Any, *, uplo: str) -> Any:
     v = EIGENVECTORS_OF_HERMITIAN(x, uplo=uplo)
     return np.real(np.sum(conjugate_of(v) * (hermitian(t, uplo) @ v), axis=-2))
 
 
 def _eigh_vectors_vjp(c: Any, x: Any, *, uplo: str) -> Any:
-    w, v = _of_values(x, uplo)
+    w, v = np.linalg.eigh(x, uplo)
     turning = adjoint_of(v) @ c
     turned = 0.5 * (turning - adjoint_of(turning))
     inner = over_gaps(turned, along_columns(w) - along_rows(w), ties_of(w))
@@ -80,7 +76,7 @@ def _turned(inner: Any, w: Any) -> Any:
 
 
 def _eigh_vectors_jvp(t: Any, x: Any, *, uplo: str) -> Any:
-    w, v = _of_values(x, uplo)
+    w, v = np.linalg.eigh(x, uplo)
     inner = adjoint_of(v) @ hermitian(t, uplo) @ v
     return v @ _turned(inner, w)
 
@@ -90,13 +86,13 @@ def _eigh_vectors_jvp(t: Any, x: Any, *, uplo: str) -> Any:
 
 
 def _together_first_vjp(c: Any, x: Any, y: Any, *, uplo: str) -> Any:
-    w, v = _of_values(x, uplo)
+    w, v = np.linalg.eigh(x, uplo)
     inner = adjoint_of(v) @ conjugate_of(c) @ v
     return fit(conjugate_of(to_triangle(v @ (divided_differences(w, y)[0] * inner) @ adjoint_of(v), uplo)), Like(x))
 
 
 def _together_second_vjp(c: Any, x: Any, y: Any, *, uplo: str) -> Any:
-    w, v = _of_values(x, uplo)
+    w, v = np.linalg.eigh(x, uplo)
     inner = adjoint_of(v) @ conjugate_of(c) @ v
     unknown = np.sum(np.where(ties_of(w), unknown_turns(inner), 0), axis=-1)
     return fit(np.real(diagonal_of(inner) + unknown), Like(y))
@@ -120,7 +116,7 @@ def _together_joint(out: Any, values: Sequence[Any], tangents: Sequence[Any], st
     by_y = None if of_y is None else EIGENVECTORS_TOGETHER(x, of_y, uplo=uplo)
     if of_x is None:
         return by_y
-    by_x = _together_push(of_x, *_of_values(x, uplo), y, uplo, of_y is not None)
+    by_x = _together_push(of_x, *np.linalg.eigh(x, uplo), y, uplo, of_y is not None)
     return by_x if by_y is None else by_x + by_y
 
 
@@ -136,7 +132,7 @@ EIGENVECTORS_TOGETHER: Primitive = rule(
     _eigh_together,
     vjps=(_together_first_vjp, _together_second_vjp),
     jvps=(
-        lambda t, x, y, *, uplo: _together_push(t, *_of_values(x, uplo), y, uplo, y_varies=False),
+        lambda t, x, y, *, uplo: _together_push(t, *np.linalg.eigh(x, uplo), y, uplo, y_varies=False),
         _together_second_jvp,
     ),
     because="linear in the second argument only",
@@ -152,8 +148,8 @@ EIGENVECTORS_TOGETHER: Primitive = rule(
 # LAPACK makes vectors of norm 1, and of a complex one the largest component real.
 
 
-def _eig_values(x: Any) -> Any:
-    return np.linalg.eigvals(x)
+def _eig_values(x: Any, *, with_vectors: bool) -> Any:
+    return np.linalg.eig(x)[0] if with_vectors else np.linalg.eigvals(x)
 
 
 def _eig_vectors(x: Any) -> Any:
@@ -167,19 +163,41 @@ def _largest(v: Any) -> Any:
 
 
 def _of_any(x: Any) -> tuple[Any, Any, Any]:
-    """The eigenvalues in the order of the vectors, these, and their inverse."""
-    v = EIGENVECTORS(x)
-    inverse = np.linalg.inv(v)
-    return np.sum(transposed(inverse) * (x @ v), axis=-2), v, inverse
+    w, v = np.linalg.eig(x)
+    return w, v, np.linalg.inv(v)
 
 
-def _eig_values_vjp(c: Any, x: Any) -> Any:
+def _order(x: Any) -> Any:
+    """Which of the vectors belongs to each of the values that are computed without them."""
+    alone, together = np.linalg.eigvals(x), np.linalg.eig(x)[0]
+    order = np.argmin(np.abs(np.expand_dims(alone, -1) - np.expand_dims(together, -2)), axis=-1)
+    found = np.sort(order, axis=-1) == np.arange(order.shape[-1])
+    if not np.all(found):
+        # Of equal values each has a vector: they are counted off.
+        np.put_along_axis(order, np.argsort(alone, axis=-1), np.argsort(together, axis=-1), axis=-1)
+    return order
+
+
+ORDER = internal_constant(_order, count=iterations(35), batch=each_matrix(2))
+
+
+def _of_values_alone(x: Any, with_vectors: bool) -> tuple[Any, Any]:
+    """The vectors in the order of the values, and their inverse."""
     _, v, inverse = _of_any(x)
-    return adjoint_of(inverse) @ (along_rows(c) * adjoint_of(v))
+    if with_vectors:
+        return v, inverse
+    order = np.broadcast_to(np.expand_dims(ORDER(x), -2), v.shape)
+    return np.take_along_axis(v, order, axis=-1), transposed(np.take_along_axis(transposed(inverse), order, axis=-1))
 
 
-def _eig_values_jvp(t: Any, x: Any) -> Any:
-    _, v, inverse = _of_any(x)
+def _eig_values_vjp(c: Any, x: Any, *, with_vectors: bool) -> Any:
+    v, inverse = _of_values_alone(x, with_vectors)
+    c = conjugate_of(c)
+    return fit(conjugate_of(adjoint_of(inverse) @ (along_rows(c) * adjoint_of(v))), Like(x))
+
+
+def _eig_values_jvp(t: Any, x: Any, *, with_vectors: bool) -> Any:
+    v, inverse = _of_values_alone(x, with_vectors)
     return np.sum(transposed(inverse) * (t @ v), axis=-2)
 
 
@@ -206,6 +224,6 @@ def _eig_vectors_jvp(t: Any, x: Any) -> Any:
 
 
 EIGENVALUES = matrix_rule(
-    _eig_values, pulled(_eig_values_vjp), _eig_values_jvp, iterations(10), "its derivative takes the eigenvectors too"
+    _eig_values, _eig_values_vjp, _eig_values_jvp, iterations(10), "its derivative takes the eigenvectors too"
 )
 EIGENVECTORS = matrix_rule(_eig_vectors, pulled(_eig_vectors_vjp), _eig_vectors_jvp, iterations(25), ONE_OF_SEVERAL)

@@ -96,26 +96,26 @@ def _rotation_pulled(c: Any) -> Any:
 
 
 def _qr_q_vjp(c: Any, x: Any) -> Any:
-    q, r = ORTHOGONAL_FACTOR(x), TRIANGULAR_FACTOR(x)
+    q, r = np.linalg.qr(x)
     inner = adjoint_of(q) @ c
     return _divided(q @ (_rotation_pulled(inner) - inner) + c, adjoint_of(r))
 
 
 def _qr_q_jvp(t: Any, x: Any) -> Any:
-    q, r = ORTHOGONAL_FACTOR(x), TRIANGULAR_FACTOR(x)
+    q, r = np.linalg.qr(x)
     divided = _divided(t, r)
     inner = adjoint_of(q) @ divided
     return q @ (_rotation(inner) - inner) + divided
 
 
 def _qr_r_vjp(c: Any, x: Any) -> Any:
-    q, r = ORTHOGONAL_FACTOR(x), TRIANGULAR_FACTOR(x)
+    q, r = np.linalg.qr(x)
     inner = c @ adjoint_of(r)
     return _divided(q @ (inner - _rotation_pulled(inner)), adjoint_of(r))
 
 
 def _qr_r_jvp(t: Any, x: Any) -> Any:
-    q, r = ORTHOGONAL_FACTOR(x), TRIANGULAR_FACTOR(x)
+    q, r = np.linalg.qr(x)
     inner = _divided(adjoint_of(q) @ t, r)
     return (inner - _rotation(inner)) @ r
 

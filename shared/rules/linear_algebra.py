@@ -11,6 +11,7 @@ Matrices are the last two axes; leading axes are a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,16 @@ rule(
 # --- determinants and factors -----------------------------------------------------------------------------------------
 
 
+@cache
+def _kind_of_result(function: Any) -> Any:
+    """NumPy's own named tuple, which it does not export: the function that returns one shows it."""
+    return type(function(np.ones((1, 1))))
+
+
+def _result(*arrays: Any, of: Any) -> Any:
+    return _kind_of_result(of)(*arrays)
+
+
 def _trace_of_product(a: Any, b: Any) -> Any:
     return np.sum(a * _transposed(b), axis=(-2, -1))
 
@@ -145,8 +156,8 @@ def _determinants() -> Any:
 
 rule(
     np.linalg.det,
-    vjps=(lambda c, x: np.expand_dims(c, (-1, -2)) * _determinants().COFACTORS(x),),
-    jvps=(lambda t, x: np.sum(_determinants().COFACTORS(x) * t, axis=(-2, -1)),),
+    vjps=(lambda c, out, x: np.expand_dims(c, (-1, -2)) * _determinants().COFACTORS(x, out),),
+    jvps=(lambda t, out, x: np.sum(_determinants().COFACTORS(x, out) * t, axis=(-2, -1)),),
     because="not linear; its gradient is the matrix of cofactors",
     count=of_matrices(lambda n, _: _elimination(n) + Count(multiply=n)),
     **_OF_A_MATRIX,
@@ -177,8 +188,6 @@ def _sign_of_determinant(x: Any) -> Any:
     return np.linalg.slogdet(x)[0]
 
 
-#: NumPy's own named tuple, which it does not export
-_SlogdetResult: Any = type(np.linalg.slogdet(np.ones((1, 1))))
 SIGN_OF_DETERMINANT = internal_constant(
     _sign_of_determinant,
     count=of_matrices(lambda n, _: _elimination(n) + n * Count(compare=1, multiply=1)),
@@ -190,7 +199,7 @@ constant(np.linalg.matrix_rank, count=of_matrices(_singular_values_count), memor
 @composite(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
     sign = _determinants().PHASE if np.iscomplexobj(a) else SIGN_OF_DETERMINANT
-    return _SlogdetResult(sign(a), LOGABSDET(a))
+    return _result(sign(a), LOGABSDET(a), of=np.linalg.slogdet)
 
 
 # --- decompositions, whose rules are in modules of their own, each loaded when it is met --------------------------
@@ -220,11 +229,6 @@ def _pseudoinverses() -> Any:
     return pseudoinverses
 
 
-def _result(*arrays: Any, of: Any) -> Any:
-    """NumPy's own named tuple, which the function that returns it shows."""
-    return type(of(np.ones((1, 1))))(*arrays)
-
-
 def _adjoint(x: Any) -> Any:
     return np.conjugate(_transposed(x)) if np.iscomplexobj(x) else _transposed(x)
 
@@ -250,12 +254,13 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 @composite(np.linalg.eig)
 def _eig(a: Any) -> Any:
-    return _result(_eigenvalues().EIGENVALUES(a), _eigenvalues().EIGENVECTORS(a), of=np.linalg.eig)
+    rules = _eigenvalues()
+    return _result(rules.EIGENVALUES(a, with_vectors=True), rules.EIGENVECTORS(a), of=np.linalg.eig)
 
 
 @composite(np.linalg.eigvals)
 def _eigvals(a: Any) -> Any:
-    return _eigenvalues().EIGENVALUES(a)
+    return _eigenvalues().EIGENVALUES(a, with_vectors=False)
 
 
 @composite(np.linalg.cholesky)

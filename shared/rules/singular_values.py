@@ -51,7 +51,8 @@ def _svd_part(part: int) -> Callable[..., Any]:
 
 
 def _decomposed(x: Any) -> tuple[Any, Any, Any]:
-    return LEFT_VECTORS(x), SINGULAR_VALUES(x), adjoint_of(RIGHT_VECTORS(x))
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return u, s, adjoint_of(vh)
 
 
 def _zeros(s: Any) -> Any:

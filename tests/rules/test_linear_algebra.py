@@ -379,6 +379,21 @@ def test_second_derivatives_of_complex_singular_values(outer: Any, inner: Any, s
 # --- general matrices -------------------------------------------------------------------------------------------------
 
 
+def test_eigenvalues_alone_belong_to_the_vectors_in_another_order(ad: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = RANDOM.standard_normal((4, 4)) + np.diag([1.0, 4.0, 9.0, 20.0])
+    gradients = [ad.grad(lambda x, k=k: np.linalg.eigvals(x)[k].real)(x) for k in range(4)]
+    together = np.linalg.eig
+
+    def turned(x: Any) -> Any:
+        w, v = together(x)
+        return type(together(np.eye(1)))(w[..., ::-1], v[..., ::-1])
+
+    monkeypatch.setattr(np.linalg, "eig", turned)
+    for k in range(4):
+        found = ad.grad(lambda x, k=k: np.linalg.eigvals(x)[k].real)(x)
+        np.testing.assert_allclose(found, gradients[k], rtol=1e-9, atol=1e-12)
+
+
 def test_general_eigenvalues_of_the_identity(ad: Any) -> None:
     np.testing.assert_allclose(ad.grad(lambda x: np.sum(np.linalg.eigvals(x) ** 2))(np.eye(3)), 2 * np.eye(3))
 
