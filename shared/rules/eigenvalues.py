@@ -164,12 +164,20 @@ def _largest(v: Any) -> Any:
 
 def _of_any(x: Any) -> tuple[Any, Any, Any]:
     w, v = np.linalg.eig(x)
-    return w, v, np.linalg.inv(v)
+    inverse = np.linalg.inv(v)
+    if not w.shape[-1]:
+        return w, v, inverse
+    # Of a matrix without a basis of eigenvectors nothing is known.
+    largest = np.max(np.abs(STOP_GRADIENT(inverse)), axis=(-2, -1), keepdims=True)
+    none = ~(largest < np.finfo(w.dtype).eps ** -0.75)
+    return w, v, inverse * np.where(none, np.nan, 1).astype(largest.dtype)
 
 
 def _order(x: Any) -> Any:
     """Which of the vectors belongs to each of the values that are computed without them."""
     alone, together = np.linalg.eigvals(x), np.linalg.eig(x)[0]
+    if not x.size:
+        return np.zeros(alone.shape, np.intp)
     order = np.argmin(np.abs(np.expand_dims(alone, -1) - np.expand_dims(together, -2)), axis=-1)
     found = np.sort(order, axis=-1) == np.arange(order.shape[-1])
     if not np.all(found):

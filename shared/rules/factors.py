@@ -175,6 +175,8 @@ def _padded(x: Any, size: int) -> Any:
 def qr_raw(x: Any) -> tuple[Any, Any]:
     """As `np.linalg.qr` in mode "raw": r with the reflections below it, transposed, and their factors."""
     rows, columns = x.shape[-2:]
+    if not min(rows, columns):
+        return transposed(x), np.zeros((*x.shape[:-2], 0), x.dtype)
     vectors, factors, r = householder(x)
     below = [_padded(vector[..., 1:], rows) for vector in vectors]
     below += [np.zeros_like(below[0])] * (columns - len(below))
@@ -183,8 +185,8 @@ def qr_raw(x: Any) -> tuple[Any, Any]:
 
 def qr_complete(x: Any) -> tuple[Any, Any]:
     """As `np.linalg.qr` in mode "complete"."""
-    rows = x.shape[-2]
-    vectors, factors, r = householder(x)
+    rows, columns = x.shape[-2:]
+    vectors, factors, r = householder(x) if columns else ([], [], x)
     q = np.broadcast_to(np.eye(rows, dtype=x.dtype), (*x.shape[:-2], rows, rows))
     for vector, factor in zip(reversed(vectors), reversed(factors), strict=True):
         q = _reflected(q, _padded(vector, rows), factor)

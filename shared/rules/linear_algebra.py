@@ -301,6 +301,8 @@ def _svdvals(x: Any, /) -> Any:
 def _qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(f"Unrecognized mode {mode!r}")
+    if np.ndim(a) < 2:
+        raise np.linalg.LinAlgError(f"qr: an array of {np.ndim(a)} axes is no matrix")
     rows, columns = np.shape(a)[-2:]
     rules = _factors()
     if mode == "raw":
@@ -354,10 +356,17 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 @composite(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
-    if p is None or p in (2, -2):
-        values = _singular_values().SINGULAR_VALUES(x)
-        return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
-    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+    if not np.size(x):
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+    # Of a singular matrix it is infinite, which is no reason to warn.
+    with np.errstate(all="ignore"):
+        if p is None or p in (2, -2):
+            values = _singular_values().SINGULAR_VALUES(x)
+            found = values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+        else:
+            found = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+        undefined = np.isnan(found) & ~np.any(np.isnan(x), axis=(-2, -1))
+        return np.where(undefined, np.inf, found)[()]
 
 
 # --- norms and powers -------------------------------------------------------------------------------------------------

@@ -398,6 +398,15 @@ def test_general_eigenvalues_of_the_identity(ad: Any) -> None:
     np.testing.assert_allclose(ad.grad(lambda x: np.sum(np.linalg.eigvals(x) ** 2))(np.eye(3)), 2 * np.eye(3))
 
 
+def test_a_matrix_without_a_basis_of_eigenvectors_has_no_derivative(ad: Any) -> None:
+    for x in (np.array([[0.0, 1.0], [0.0, 0.0]]), np.eye(3, k=1), np.array([[2.0, 1.0], [0.0, 2.0]])):
+        try:
+            found = ad.grad(lambda x: np.sum(np.linalg.eigvals(x) ** 2).real)(x)
+        except np.linalg.LinAlgError:
+            continue  # no inverse of the vectors
+        assert np.all(np.isnan(found))
+
+
 def test_complex_eigenvalues_of_real_matrices_have_real_gradients(ad: Any) -> None:
     x = np.array([[0.0, 1.0, 0.3], [-2.0, 0.1, 0.2], [0.5, 0.4, 3.0]])
     gradient = ad.grad(lambda x: np.sum(np.abs(np.linalg.eigvals(x)) ** 2))(x)
@@ -434,6 +443,34 @@ def test_qr_in_every_mode_and_shape(ad: Any, mode: str, shape: tuple[int, ...], 
         np.testing.assert_allclose(one, other, atol=1e-12)
     assert type(out) is type(expected)
     assert_is_estimated(mode, tangent, lambda x: np.linalg.qr(x, mode), (x,), (t,))
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 0)), np.zeros((2, 0, 0)), np.zeros((0, 2, 2))], ids=lambda x: str(x.shape))
+def test_matrices_of_no_size(ad: Any, x: np.ndarray) -> None:
+    for f in (
+        lambda x: np.linalg.eigh(x), lambda x: np.linalg.eig(x), lambda x: np.linalg.eigvals(x),
+        lambda x: np.linalg.svd(x), lambda x: np.linalg.qr(x), lambda x: np.linalg.qr(x, "raw"),
+        lambda x: np.linalg.pinv(x), lambda x: np.linalg.cholesky(x), lambda x: np.linalg.det(x),
+    ):  # fmt: skip
+        out, tangent = ad.jvp(f, (x,), (x,))
+        expected = f(x)
+        leaves = zip(*[v if isinstance(v, tuple) else (v,) for v in (out, tangent, expected)], strict=True)
+        assert all(np.shape(a) == np.shape(b) == np.shape(c) for a, b, c in leaves)
+        pulled = ad.vjp(f, x)[1](out)[0]
+        assert pulled.shape == x.shape
+
+
+@pytest.mark.parametrize("mode", ["complete", "raw", "reduced", "r"])
+def test_qr_of_no_columns(ad: Any, mode: str) -> None:
+    x = np.zeros((3, 0))
+    out, expected = ad.jvp(lambda x: np.linalg.qr(x, mode), (x,), (x,))[0], np.linalg.qr(x, mode)
+    for one, other in zip(*[v if isinstance(v, tuple) else (v,) for v in (out, expected)], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_condition_numbers_of_singular_matrices(ad: Any) -> None:
+    for x in (np.diag([1.0, 0.0]), np.zeros((2, 2))):
+        assert ad.value_and_grad(np.linalg.cond)(x)[0] == np.inf == np.linalg.cond(x)
 
 
 def test_a_pseudoinverse_among_matrices_of_one_rank(ad: Any) -> None:
