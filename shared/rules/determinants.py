@@ -29,14 +29,17 @@ def _transposed(x: Any) -> Any:
 
 
 def _cofactors(x: Any, y: Any) -> Any:
+    exists, determinant = y != 0, np.asarray(y)[..., None, None]
+    if np.all(exists):
+        inverse = np.linalg.inv(x)
+        out = determinant * inverse.swapaxes(-1, -2)
+        if not x.size or np.abs(x).max() * np.abs(inverse).max() * x.shape[-1] < np.finfo(x.dtype).eps ** -0.375:
+            return out
+    else:
+        inverse = np.full(x.shape, np.nan, x.dtype)
+        inverse[exists] = np.linalg.inv(x[exists])
+        out = determinant * inverse.swapaxes(-1, -2)
     with np.errstate(all="ignore"):
-        exists = y != 0
-        if np.all(exists):
-            inverse = np.linalg.inv(x)
-        else:
-            inverse = np.full(x.shape, np.nan, x.dtype)
-            inverse[exists] = np.linalg.inv(x[exists])
-        out = np.expand_dims(y, (-2, -1)) * np.swapaxes(inverse, -1, -2)
         size, other = np.abs(x), np.abs(inverse)
         condition = np.einsum("...ij,...ij", size, size) * np.einsum("...ij,...ij", other, other)
     others = ~(condition < np.finfo(x.dtype).eps ** -0.75)
