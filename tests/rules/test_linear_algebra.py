@@ -509,3 +509,35 @@ def test_decompositions_are_mapped_without_a_loop(ad: Any) -> None:
 
 def test_a_record_of_a_decomposition_names_it() -> None:
     assert "eigh_values" in str(trace(np.linalg.eigvalsh, np.eye(2)))
+
+
+COMPLEX_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "eigvalsh": lambda x: np.linalg.eigvalsh(x) ** 3,
+    "eigh": lambda x: np.abs(np.linalg.eigh(x)[1]) ** 2,
+    "eig": lambda x: np.linalg.eig(x)[1],
+    "eigvals": lambda x: np.linalg.eigvals(x) ** 2,
+    "svd": lambda x: np.abs(np.linalg.svd(x)[0]) ** 2,
+    "cholesky": lambda x: np.linalg.cholesky(x @ np.conj(x.T)),
+    "qr": lambda x: np.linalg.qr(x).Q + np.linalg.qr(x).R,
+    "complete": lambda x: np.linalg.qr(x[:, :2], "complete")[0],
+    "pinv": lambda x: np.linalg.pinv(x[:, :2]),
+    "lstsq": lambda x: np.linalg.lstsq(x[:, :2], x[:, 2:])[0],
+    "slogdet": lambda x: np.linalg.slogdet(x)[0] * np.linalg.slogdet(x)[1],
+    "det": lambda x: np.linalg.det(x) ** 2,
+}
+
+
+@each_pair
+@pytest.mark.parametrize("name", COMPLEX_FUNCTIONS)
+def test_second_derivatives_of_complex_matrices(outer: Any, inner: Any, name: str) -> None:
+    random = np.random.default_rng(11)
+    x, t, u = (random.standard_normal((3, 3)) + 1j * random.standard_normal((3, 3)) for _ in range(3))
+    c = direction(COMPLEX_FUNCTIONS[name](x), 23)
+
+    def f(x: Any) -> Any:
+        return np.real(np.sum(c * COMPLEX_FUNCTIONS[name](x)))
+
+    found = second_derivative(outer, inner, f, x, t, u)
+    wanted = difference_jvp(lambda x: dualad.jvp(f, (x,), (t,))[1], (x,), (u,))
+    np.testing.assert_allclose(found, wanted.value, rtol=1e-6, atol=1e-6)
+    assert_is_estimated("the first one", dualad.jvp(f, (x,), (t,))[1], f, (x,), (t,))
