@@ -17,7 +17,21 @@ from shared.core.primitive import Primitive
 from shared.counting.counter import ELEMENTARY
 from shared.programs import equations as parts
 from shared.programs import recorder
-from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import (
+    determinants,
+    eigenvalues,
+    elementwise,
+    factors,
+    indexing,
+    linear_algebra,
+    matrices,
+    products,
+    pseudoinverses,
+    reductions,
+    shapes,
+    singular_values,
+    special,
+)
 from shared.rules.shapes import CONVERT
 from shared.rules.special import VALUE_ONLY
 
@@ -94,6 +108,19 @@ def by_element(one: Callable[..., Any]) -> Callable[..., Any]:
 
 def free(*args: Any) -> Any:
     return args
+
+
+def cofactors(x: Any, determinant: Any) -> Any:
+    determinant = np.ravel(determinant)[0]
+    return [[y * determinant for y in column] for column in scalars.solve(x, np.eye(len(x)))]
+
+
+def second_cofactors(x: Any, k: Any) -> Any:
+    """As many products as there are pivots make the determinant."""
+    y = np.array(cofactors(x, scalars.product([x[0, 0]] * len(x))))
+    trace = scalars.total([a * b for a, b in zip(np.ravel(y), np.ravel(k), strict=True)])
+    product = scalars.matrix_product(np.array(scalars.matrix_product(y, k)), y)
+    return [trace * a - b for a, b in zip(np.ravel(y), np.ravel(product), strict=True)]
 
 
 PAIR = (V[:, None], V[:3])
@@ -206,12 +233,17 @@ CASES = [
         lambda x: [(1.0 if p > 0 else -1.0) * p for p in scalars.pivots(x)],
         M,
     ),
-    Case(linear_algebra.CHOLESKY, scalars.cholesky, M @ M.T),
+    Case(factors.CHOLESKY, scalars.cholesky, M @ M.T),
     # of another size, by which powers of it are told apart
-    Case(linear_algebra.CHOLESKY, scalars.cholesky, LARGE),
+    Case(factors.CHOLESKY, scalars.cholesky, LARGE),
     Case(np.linalg.solve, scalars.solve, LARGE, SORTED),
     Case(np.linalg.inv, lambda x: scalars.solve(x, np.eye(7)), LARGE),
     Case(np.linalg.det, lambda x: scalars.product(scalars.pivots(x)), LARGE),
+    Case(determinants.TRANSPOSED_INVERSE, lambda x: scalars.solve(x, np.eye(3)), M),
+    Case(determinants.COFACTORS, cofactors, M, np.float64(42.0)),
+    Case(determinants.SECOND_COFACTORS, second_cofactors, M, M + 1),
+    Case(determinants.PHASE, lambda x: scalars.product([p / p.log() for p in scalars.pivots(x)]), M),
+    Case(matrices.KNOWN, moving(lambda x, y: x), V, V > 0), Case(matrices.UNKNOWN, moving(), V),
     # what Python's operators stand for
     *[
         Case(primitive, primitive.raw, V, np.abs(V)) for primitive in
@@ -229,16 +261,32 @@ CASES = [
     Case(recorder.AS_KIND, free, np.float64(1.0), kind=float),
 ]  # fmt: skip
 
-#: Where there is no algorithm to run: iterations, and half of a transform.  (the formula by its source, arguments)
-PUBLISHED: dict[Any, tuple[int, Any]] = {
+#: Where there is no algorithm to run: iterations, and half of a transform.  (the formula by its source, arguments,
+#: keywords)
+PUBLISHED: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
     # Golub & Van Loan 2013, figure 8.6.1: 14 m n^2 + 8 n^3 with vectors, 4 m n^2 - 4 n^3 / 3 without
-    linear_algebra.LEFT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
-    linear_algebra.SINGULAR_VALUES: (14 * 3 * 4 + 8 * 8, M[:, :2]),
-    linear_algebra.RIGHT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
-    REGISTRY[np.linalg.matrix_rank]: (4 * 27 - 36, M),
+    singular_values.LEFT_VECTORS: (14 * 3 * 4 + 8 * 8, (M[:, :2],), {}),
+    singular_values.SINGULAR_VALUES: (14 * 3 * 4 + 8 * 8, (M[:, :2],), {}),
+    singular_values.RIGHT_VECTORS: (14 * 3 * 4 + 8 * 8, (M[:, :2],), {}),
+    REGISTRY[np.linalg.matrix_rank]: (4 * 27 - 36, (M,), {}),
+    # and a product of m n k sums and products, of two factors or with one vector
+    singular_values.SINGULAR_TOGETHER: (14 * 3 * 4 + 8 * 8 + 2 * 3 * 2 * 2, (M[:, :2], V[:2]), {}),
+    pseudoinverses.PINV: (14 * 3 * 4 + 8 * 8 + 2 * 3 * 2 * 2, (M[:, :2],), {"cutoff": 1e-15}),
+    pseudoinverses.LEAST_SQUARES: (14 * 3 * 4 + 8 * 8 + 2 * 3 * 2, (M[:, :2], V[:3]), {"cutoff": 1e-15}),
+    # The same, section 8.3: 4 n^3 / 3 for the eigenvalues of a symmetric matrix, 9 n^3 with vectors; a product 2 n^3
+    eigenvalues.EIGENVALUES_OF_HERMITIAN: (4 * 27 // 3, (M,), {"uplo": "L"}),
+    eigenvalues.EIGENVECTORS_OF_HERMITIAN: (9 * 27, (M,), {"uplo": "L"}),
+    eigenvalues.EIGENVECTORS_TOGETHER: (9 * 27 + 2 * 27, (M, V[:3]), {"uplo": "L"}),
+    # The same, section 7.5: 10 n^3 for eigenvalues, 25 n^3 with vectors
+    eigenvalues.EIGENVALUES: (10 * 27, (M,), {"with_vectors": False}),
+    eigenvalues.ORDER: (35 * 27, (M,), {}),
+    eigenvalues.EIGENVECTORS: (25 * 27, (M,), {}),
+    # The same, section 5.2: 2 n^2 (m - n / 3) for r, and as many for q
+    factors.ORTHOGONAL_FACTOR: (4 * 27 - 36, (M,), {}),
+    factors.TRIANGULAR_FACTOR: (4 * 27 - 36, (M,), {}),
     # Van Loan 1992, section 4.3: 2.5 n log2 n for n real numbers
-    REGISTRY[np.fft.rfft]: (60, np.arange(8.0)),
-    REGISTRY[np.fft.irfft]: (60, np.arange(5.0)),
+    REGISTRY[np.fft.rfft]: (60, (np.arange(8.0),), {}),
+    REGISTRY[np.fft.irfft]: (60, (np.arange(5.0),), {}),
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
     facet        what it says                                    words
     count        the operations of one evaluation                Count, each, each_read, FREE
     memory       whose memory the result lies in                 "fresh", "view", "may share"
-    batch        what becomes of one more leading axis           align, of_array, later
+    batch        what becomes of one more leading axis           align, of_array, each_matrix, later
     dependence   which inputs each element of the result has     "elementwise", "move", "reduction", ...
     linear       the arguments in which it is linear             (0,), Jointly(0, 1)
 
@@ -362,3 +362,34 @@ def with_rank(x: Any, rank: int, batched: bool) -> Any:
         return x
     shape = np.shape(x)
     return np.reshape(x, (shape[0],) + (1,) * missing + shape[1:])
+
+
+# --- of stacks of matrices, whose last two axes are theirs ------------------------------------------------------------
+
+
+def of_matrices(count: Callable[..., Count]) -> CountRule:
+    """The count of each matrix of the first operand, `count(rows, columns)`, times their number."""
+
+    def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+        *stack, rows, columns = operands[0].shape
+        number: int = math.prod(stack)
+        return number * count(rows, columns)
+
+    return of_stack
+
+
+def each_matrix(*ranks: int) -> BatchRule:
+    """The batch rule of what acts on each matrix of a stack, whose arguments have these ranks without their stacks."""
+
+    def of_all(
+        primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+    ) -> Any:
+        own = [np.ndim(value) - flag for value, flag in zip(values, batched, strict=True)]
+        missing = [have < need for have, need in zip(own, ranks, strict=True)]
+        if any(missing):
+            return NotImplemented  # fewer axes are an error, which the examples alone give
+        stack = max(have - need for have, need in zip(own, ranks, strict=True))
+        arguments = zip(values, batched, ranks, strict=True)
+        return primitive(*[with_rank(value, stack + need, flag) for value, flag, need in arguments], **static)
+
+    return of_all

@@ -1,4 +1,8 @@
-"""Linear algebra: inverses, solutions, determinants and norms.
+"""Linear algebra: inverses, solutions, determinants, decompositions, norms and powers.
+
+The rules of decompositions, and what the derivative of a determinant needs, are in modules that are loaded when they
+are met: `determinants`, `eigenvalues`, `singular_values`, `factors`, `pseudoinverses`.  Here is what NumPy's functions
+are in terms of them.
 
 Formulas: Giles 2008, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation".
 Matrices are the last two axes; leading axes are a batch.
@@ -6,8 +10,8 @@ Matrices are the last two axes; leading axes are a batch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,8 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
-from shared.core.facets import Count, CountRule, of_array, size_of, with_rank
-from shared.core.primitive import Primitive
+from shared.core.facets import Count, each_matrix, of_matrices, size_of, with_rank
 from shared.core.registry import composite, constant, internal_constant, rule
 from shared.rules.reductions import norm_sqrt, unwrapped
 
@@ -34,20 +37,6 @@ def _substitution(n: int, columns: int) -> Count:
     return columns * Count(add=n * (n - 1), multiply=n * (n - 1), divide=n)
 
 
-def _cholesky_steps(n: int) -> Count:
-    products = (n - 1) * n * (n + 1) // 6
-    return Count(add=products, multiply=products, divide=n * (n - 1) // 2, elementary=n)
-
-
-def _of_matrices(count: Callable[[int], Count]) -> CountRule:
-    def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-        shape = operands[0].shape
-        stack: int = math.prod(shape[:-2])
-        return stack * count(shape[-1])
-
-    return of_stack
-
-
 def _solve_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
     n = operands[0].shape[-1]
     columns = 1 if len(operands[1].shape) == 1 else operands[1].shape[-1]
@@ -55,16 +44,11 @@ def _solve_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> C
     return stack * (_elimination(n) + _substitution(n, columns))
 
 
-def _singular(vectors: bool) -> CountRule:
-    # Iterations cannot be counted beforehand; these are the usual estimates (Golub & Van Loan 2013, section 8.6).
-    def of_stack(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-        *leading, rows, columns = operands[0].shape
-        m, n = max(rows, columns), min(rows, columns)
-        stack: int = math.prod(leading)
-        total: int = 14 * m * n * n + 8 * n**3 if vectors else 4 * m * n * n - 4 * n**3 // 3
-        return stack * Count(total - total // 2, total // 2)
-
-    return of_stack
+def _singular_values_count(rows: int, columns: int) -> Count:
+    # Iterations cannot be counted beforehand; this is the usual estimate (Golub & Van Loan 2013, section 8.6).
+    m, n = max(rows, columns), min(rows, columns)
+    total: int = 4 * m * n * n - 4 * n**3 // 3
+    return Count(total - total // 2, total // 2)
 
 
 # --- inverses and solutions -------------------------------------------------------------------------------------------
@@ -74,20 +58,14 @@ def _transposed(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-@of_array
-def _of_each(primitive: Any, x: Any, **rest: Any) -> Any:
-    # Vectors would be taken for the rows of one matrix.
-    return primitive(x, **rest) if x.ndim >= 3 else NotImplemented
-
-
-_OF_A_MATRIX: dict[str, Any] = {"memory": "fresh", "batch": _of_each, "dependence": "matrix"}
+_OF_A_MATRIX: dict[str, Any] = {"memory": "fresh", "batch": each_matrix(2), "dependence": "matrix"}
 
 rule(
     np.linalg.inv,
     vjps=(lambda c, out: -_transposed(out) @ c @ _transposed(out),),
     jvps=(lambda t, out: -out @ t @ out,),
     because="not linear, and its derivative is two products with the output",
-    count=_of_matrices(lambda n: _elimination(n) + _substitution(n, n)),
+    count=of_matrices(lambda n, _: _elimination(n) + _substitution(n, n)),
     **_OF_A_MATRIX,
 )
 
@@ -156,16 +134,32 @@ rule(
 # --- determinants and factors -----------------------------------------------------------------------------------------
 
 
+@cache
+def _kind_of_result(function: Any) -> Any:
+    """NumPy's own named tuple, which it does not export: the function that returns one shows it."""
+    return type(function(np.ones((1, 1))))
+
+
+def _result(*arrays: Any, of: Any) -> Any:
+    return _kind_of_result(of)(*arrays)
+
+
 def _trace_of_product(a: Any, b: Any) -> Any:
     return np.sum(a * _transposed(b), axis=(-2, -1))
 
 
+def _determinants() -> Any:
+    from shared.rules import determinants
+
+    return determinants
+
+
 rule(
     np.linalg.det,
-    vjps=(lambda c, out, x: np.expand_dims(c * out, (-1, -2)) * _transposed(np.linalg.inv(x)),),
-    jvps=(lambda t, out, x: out * _trace_of_product(np.linalg.inv(x), t),),
-    because="not linear; by Jacobi's formula its derivative is a trace of a product with the inverse",
-    count=_of_matrices(lambda n: _elimination(n) + Count(multiply=n)),
+    vjps=(lambda c, out, x: np.expand_dims(c, (-1, -2)) * _determinants().COFACTORS(x, out),),
+    jvps=(lambda t, out, x: np.sum(_determinants().COFACTORS(x, out) * t, axis=(-2, -1)),),
+    because="not linear; its gradient is the matrix of cofactors",
+    count=of_matrices(lambda n, _: _elimination(n) + Count(multiply=n)),
     **_OF_A_MATRIX,
 )
 
@@ -174,13 +168,18 @@ def _logabsdet(x: Any) -> Any:
     return np.linalg.slogdet(x)[1]
 
 
+def _logabsdet_jvp(t: Any, x: Any) -> Any:
+    found = _trace_of_product(np.linalg.inv(x), t)
+    return np.real(found) if np.iscomplexobj(found) else found
+
+
 LOGABSDET = rule(
     _logabsdet,
     vjps=(lambda c, x: np.expand_dims(c, (-1, -2)) * _transposed(np.linalg.inv(x)),),
-    jvps=(lambda t, x: _trace_of_product(np.linalg.inv(x), t),),
+    jvps=(_logabsdet_jvp,),
     because="not linear; by Jacobi's formula its gradient is the transposed inverse",
     # Of each pivot the absolute value, its logarithm, and a sum; of the sign below, its sign and a product
-    count=_of_matrices(lambda n: _elimination(n) + n * Count(add=2, elementary=1)),
+    count=of_matrices(lambda n, _: _elimination(n) + n * Count(add=2, elementary=1)),
     **_OF_A_MATRIX,
 )
 
@@ -189,176 +188,185 @@ def _sign_of_determinant(x: Any) -> Any:
     return np.linalg.slogdet(x)[0]
 
 
-#: NumPy's own named tuple, which it does not export
-_SlogdetResult: Any = type(np.linalg.slogdet(np.ones((1, 1))))
 SIGN_OF_DETERMINANT = internal_constant(
     _sign_of_determinant,
-    count=_of_matrices(lambda n: _elimination(n) + n * Count(compare=1, multiply=1)),
-    batch=_of_each,
+    count=of_matrices(lambda n, _: _elimination(n) + n * Count(compare=1, multiply=1)),
+    batch=each_matrix(2),
 )
-constant(np.linalg.matrix_rank, count=_singular(vectors=False), memory="fresh", batch=_of_each)
+constant(np.linalg.matrix_rank, count=of_matrices(_singular_values_count), memory="fresh", batch=each_matrix(2))
 
 
 @composite(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
-    if np.iscomplexobj(a):
-        raise NoRuleError(f"np.linalg.slogdet of a complex matrix has no derivative rule{user_line()}; use det")
-    return _SlogdetResult(SIGN_OF_DETERMINANT(a), LOGABSDET(a))
+    sign = _determinants().PHASE if np.iscomplexobj(a) else SIGN_OF_DETERMINANT
+    return _result(sign(a), LOGABSDET(a), of=np.linalg.slogdet)
 
 
-# The Cholesky factor of the matrix that the lower triangle stands for (NumPy does not read the upper one).  Formulas:
-# Murray 2016, "Differentiation of the Cholesky decomposition", section 3.
+# --- decompositions, whose rules are in modules of their own, each loaded when it is met --------------------------
 
 
-def _lower_half(x: Any) -> Any:
-    """The lower triangle, half of the diagonal."""
-    n = np.shape(x)[-1]
-    return x * (np.tri(n) - 0.5 * np.eye(n)).astype(x.dtype)
+def _eigenvalues() -> Any:
+    from shared.rules import eigenvalues
+
+    return eigenvalues
 
 
-def _both_solved(factor: Any, x: Any) -> Any:
-    """The transpose of factor^-1 x factor^-T."""
-    return np.linalg.solve(factor, _transposed(np.linalg.solve(factor, x)))
+def _singular_values() -> Any:
+    from shared.rules import singular_values
+
+    return singular_values
 
 
-def _cholesky(x: Any) -> Any:
-    return np.linalg.cholesky(x)
+def _factors() -> Any:
+    from shared.rules import factors
+
+    return factors
 
 
-def _cholesky_vjp(c: Any, out: Any) -> Any:
-    transposed = _transposed(out)
-    found = _both_solved(transposed, _lower_half(transposed @ c))
-    return _lower_half(found + _transposed(found))
+def _pseudoinverses() -> Any:
+    from shared.rules import pseudoinverses
+
+    return pseudoinverses
 
 
-def _cholesky_jvp(t: Any, out: Any) -> Any:
-    lower = _lower_half(t)
-    return out @ _lower_half(_both_solved(out, lower + _transposed(lower)))
+def _adjoint(x: Any) -> Any:
+    return np.conjugate(_transposed(x)) if np.iscomplexobj(x) else _transposed(x)
 
 
-CHOLESKY = rule(
-    _cholesky,
-    vjps=(_cholesky_vjp,),
-    jvps=(_cholesky_jvp,),
-    because="not linear; both maps solve with the factor itself",
-    count=_of_matrices(_cholesky_steps),
-    **_OF_A_MATRIX,
-)
+def _triangle_read(UPLO: str) -> str:
+    uplo = UPLO.upper()
+    if uplo not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return uplo
+
+
+@composite(np.linalg.eigh)
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    uplo, rules = _triangle_read(UPLO), _eigenvalues()
+    values = rules.EIGENVALUES_OF_HERMITIAN(a, uplo=uplo)
+    return _result(values, rules.EIGENVECTORS_OF_HERMITIAN(a, uplo=uplo), of=np.linalg.eigh)
+
+
+@composite(np.linalg.eigvalsh)
+def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    return _eigenvalues().EIGENVALUES_OF_HERMITIAN(a, uplo=_triangle_read(UPLO))
+
+
+@composite(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    rules = _eigenvalues()
+    return _result(rules.EIGENVALUES(a, with_vectors=True), rules.EIGENVECTORS(a), of=np.linalg.eig)
+
+
+@composite(np.linalg.eigvals)
+def _eigvals(a: Any) -> Any:
+    return _eigenvalues().EIGENVALUES(a, with_vectors=False)
 
 
 @composite(np.linalg.cholesky)
-def _cholesky_call(a: Any, /, *, upper: bool = False) -> Any:
-    if np.iscomplexobj(a):
-        raise NoRuleError(f"np.linalg.cholesky of a complex matrix has no derivative rule{user_line()}")
-    return _transposed(CHOLESKY(_transposed(a))) if upper else CHOLESKY(a)
-
-
-# The singular value decomposition x = u diag(s) v^T gives three primitives, whose rules are written with all three.
-# Formulas: Townsend 2016, "Differentiating the singular value decomposition"; they hold for distinct singular values,
-# and, where x is not square, for nonzero ones.
-
-
-def _svd_part(part: int) -> Callable[..., Any]:
-    def evaluate(x: Any) -> Any:
-        return np.linalg.svd(x, full_matrices=False)[part]
-
-    evaluate.__name__ = ("svd_u", "svd_s", "svd_vt")[part]
-    return evaluate
-
-
-def _gaps(s: Any) -> Any:
-    """1 / (s_j^2 - s_i^2), zero on the diagonal."""
-    squares = s * s
-    gap = np.expand_dims(squares, -2) - np.expand_dims(squares, -1)
-    same = np.eye(s.shape[-1], dtype=bool)
-    return np.where(same, 0, 1 / np.where(same, 1, gap))
-
-
-def _beyond(u: Any, c: Any) -> Any:
-    """The part of `c` orthogonal to the columns of `u`; nothing where these span the whole space."""
-    return c - u @ (_transposed(u) @ c) if u.shape[-2] > u.shape[-1] else 0 * c
-
-
-def _decomposed(x: Any) -> tuple[Any, Any, Any]:
-    if np.iscomplexobj(x):
-        raise NoRuleError(f"np.linalg.svd of a complex matrix has no derivative rule{user_line()}")
-    u, s, vt = np.linalg.svd(x, full_matrices=False)
-    return u, s, _transposed(vt)
-
-
-def _columns(s: Any) -> Any:
-    return np.expand_dims(s, -2)
-
-
-def _vectors_vjp(c: Any, u: Any, s: Any, v: Any) -> Any:
-    turning = _transposed(u) @ c
-    inner = (_gaps(s) * (turning - _transposed(turning))) * _columns(s)
-    return (u @ inner + _beyond(u, c) / _columns(s)) @ _transposed(v)
-
-
-def _vectors_jvp(t: Any, u: Any, s: Any, v: Any) -> Any:
-    scaled = (_transposed(u) @ t @ v) * _columns(s)
-    return u @ (_gaps(s) * (scaled + _transposed(scaled))) + _beyond(u, t @ v) / _columns(s)
-
-
-def _left_vjp(c: Any, x: Any) -> Any:
-    return _vectors_vjp(c, *_decomposed(x))
-
-
-def _left_jvp(t: Any, x: Any) -> Any:
-    return _vectors_jvp(t, *_decomposed(x))
-
-
-# The right singular vectors of x are the left ones of its transpose.
-
-
-def _right_vjp(c: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
-    return _transposed(_vectors_vjp(_transposed(c), v, s, u))
-
-
-def _right_jvp(t: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
-    return _transposed(_vectors_jvp(_transposed(t), v, s, u))
-
-
-# A singular value is never negative, so zero is a kink, where the least subgradient is zero.
-
-
-def _values_vjp(c: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
-    return (u * _columns(np.where(s > 0, c, 0))) @ _transposed(v)
-
-
-def _values_jvp(t: Any, x: Any) -> Any:
-    u, s, v = _decomposed(x)
-    return np.where(s > 0, np.sum(u * (t @ v), axis=-2), 0)
-
-
-def _one_of_three(part: int, vjp: Any, jvp: Any) -> Primitive:
-    return rule(
-        _svd_part(part),
-        vjps=(vjp,),
-        jvps=(jvp,),
-        because="one of three outputs, whose derivative takes all three",
-        count=_singular(vectors=True),  # every one of them is computed with the other two
-        **_OF_A_MATRIX,
-    )
-
-
-LEFT_VECTORS = _one_of_three(0, _left_vjp, _left_jvp)
-SINGULAR_VALUES = _one_of_three(1, _values_vjp, _values_jvp)
-RIGHT_VECTORS = _one_of_three(2, _right_vjp, _right_jvp)
-_SVDResult: Any = type(np.linalg.svd(np.ones((1, 1))))
+def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    factor = _factors().CHOLESKY
+    return _adjoint(factor(_adjoint(a))) if upper else factor(a)
 
 
 @composite(np.linalg.svd)
 def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    if hermitian:
+        return _svd_of_hermitian(a, compute_uv)
+    rules = _singular_values()
     if not compute_uv:
-        return SINGULAR_VALUES(a)
+        return rules.SINGULAR_VALUES(a)
     if full_matrices and np.shape(a)[-1] != np.shape(a)[-2]:
         raise NoRuleError(f"np.linalg.svd: give full_matrices=False{user_line()}: the further vectors are arbitrary")
-    return _SVDResult(LEFT_VECTORS(a), SINGULAR_VALUES(a), RIGHT_VECTORS(a))
+    return _result(rules.LEFT_VECTORS(a), rules.SINGULAR_VALUES(a), rules.RIGHT_VECTORS(a), of=np.linalg.svd)
+
+
+def _svd_of_hermitian(a: Any, compute_uv: bool) -> Any:
+    if not compute_uv:
+        return np.flip(np.sort(np.abs(np.linalg.eigvalsh(a)), axis=-1), -1)
+    values, vectors = np.linalg.eigh(a)
+    order = np.flip(np.argsort(np.abs(values), axis=-1), -1)
+    values = np.take_along_axis(values, order, axis=-1)
+    left = np.take_along_axis(vectors, np.expand_dims(order, -2), axis=-1)
+    right = _adjoint(left * np.expand_dims(np.sign(values), -2))
+    return _result(left, np.abs(values), right, of=np.linalg.svd)
+
+
+@composite(np.linalg.svdvals)
+def _svdvals(x: Any, /) -> Any:
+    return _singular_values().SINGULAR_VALUES(x)
+
+
+@composite(np.linalg.qr)
+def _qr(a: Any, mode: str = "reduced") -> Any:
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise ValueError(f"Unrecognized mode {mode!r}")
+    if np.ndim(a) < 2:
+        raise np.linalg.LinAlgError(f"qr: an array of {np.ndim(a)} axes is no matrix")
+    rows, columns = np.shape(a)[-2:]
+    rules = _factors()
+    if mode == "raw":
+        return rules.qr_raw(a)
+    if mode == "complete" and rows > columns:
+        return _result(*rules.qr_complete(a), of=np.linalg.qr)
+    # What has more columns than rows has the factors of its first columns, which determine the others.
+    first = a[..., :rows] if columns > rows else a
+    r = rules.TRIANGULAR_FACTOR(first)
+    if columns <= rows and mode == "r":
+        return r
+    q = rules.ORTHOGONAL_FACTOR(first)
+    if columns > rows:
+        r = np.concatenate([r, _adjoint(q) @ a[..., rows:]], axis=-1)
+    return r if mode == "r" else _result(q, r, of=np.linalg.qr)
+
+
+def _cutoff(a: Any, rcond: Any, rtol: Any) -> float:
+    """Below which part of the largest singular value NumPy takes one for zero."""
+    if rcond is None:
+        rcond = 1e-15 if rtol is np._NoValue else rtol
+    if rcond is None:
+        rcond = max(np.shape(a)[-2:]) * np.finfo(a.dtype).eps
+    if np.ndim(rcond):
+        raise NoRuleError(f"np.linalg.pinv: give one rcond for all matrices{user_line()}")
+    return float(rcond)
+
+
+@composite(np.linalg.pinv)
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
+    rules = _pseudoinverses()
+    return (rules.pinv_of_hermitian if hermitian else rules.PINV)(a, cutoff=_cutoff(a, rcond, rtol))
+
+
+@composite(np.linalg.lstsq)
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    if np.ndim(a) != 2 or np.ndim(b) not in (1, 2):
+        raise np.linalg.LinAlgError(f"lstsq: arrays of shapes {np.shape(a)} and {np.shape(b)} are no equations")
+    rows, columns = np.shape(a)
+    a, b = (x if hasattr(x, "dtype") else np.asarray(x) for x in (a, b))
+    dtype = np.result_type(a.dtype, b.dtype, np.float32)
+    a, b, eps = a.astype(dtype), b.astype(dtype), np.finfo(dtype).eps
+    cutoff = float(max(rows, columns) * eps if rcond is None else eps if rcond == -1 else rcond)
+    solution = _pseudoinverses().LEAST_SQUARES(a, b, cutoff=cutoff)
+    values = _singular_values().SINGULAR_VALUES(a)
+    rank = np.sum(values > cutoff * np.max(values)) if min(rows, columns) else 0
+    left = _squares(b - a @ solution)
+    residuals = np.sum(left if np.ndim(b) == 2 else np.expand_dims(left, -1), axis=0)
+    return solution, residuals if rank == columns and rows > columns else residuals[:0], rank, values
+
+
+@composite(np.linalg.cond)
+def _cond(x: Any, p: Any = None) -> Any:
+    if not np.size(x):
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+    # Of a singular matrix it is infinite, which is no reason to warn.
+    with np.errstate(all="ignore"):
+        if p is None or p in (2, -2):
+            values = _singular_values().SINGULAR_VALUES(x)
+            found = values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+        else:
+            found = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+        undefined = np.isnan(found) & ~np.any(np.isnan(x), axis=(-2, -1))
+        return np.where(undefined, np.inf, found)[()]
 
 
 # --- norms and powers -------------------------------------------------------------------------------------------------
@@ -433,7 +441,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         extreme, summed, rest = reduce[ord]
         result = extreme(np.sum(np.absolute(x), axis=summed, keepdims=True), rest, True)
     elif ord in (2, -2, "nuc"):
-        values = SINGULAR_VALUES(np.moveaxis(x, (row, column), (-2, -1)))
+        values = _singular_values().SINGULAR_VALUES(np.moveaxis(x, (row, column), (-2, -1)))
         reduced = np.sum(values, axis=-1) if ord == "nuc" else (_largest if ord == 2 else _smallest)(values, -1, False)
         result = np.expand_dims(reduced, (min(row, column), max(row, column)))
     else:
@@ -462,3 +470,90 @@ def _matrix_power(a: Any, n: int) -> Any:
         n >>= 1
         a = a @ a if n else a
     return result
+
+
+@composite(np.linalg.tensorinv)
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    shape = np.shape(a)
+    rows = int(np.prod(shape[ind:], dtype=np.int64))
+    return np.reshape(np.linalg.inv(np.reshape(a, (rows, -1))), shape[ind:] + shape[:ind])
+
+
+@composite(np.linalg.tensorsolve)
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    rank = np.ndim(a)
+    for k in axes or ():
+        a = np.moveaxis(a, k, rank - 1)
+    rest = np.shape(a)[np.ndim(b) - rank :] if np.ndim(b) < rank else ()
+    size = int(np.prod(rest, dtype=np.int64))
+    if np.size(a) != size * size:
+        raise np.linalg.LinAlgError("tensorsolve: the axes of a must make it a square matrix, prod(b) by prod(x)")
+    return np.reshape(np.linalg.solve(np.reshape(a, (size, size)), np.ravel(b)), rest)
+
+
+# --- what np.linalg has of the array API: the same for the last axes --------------------------------------------------
+
+
+@composite(np.linalg.matrix_norm)
+def _matrix_norm_call(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return np.linalg.norm(x, ord, axis=(-2, -1), keepdims=keepdims)
+
+
+@composite(np.linalg.vector_norm)
+def _vector_norm_call(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    shape = np.shape(x)
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(normalize_axis_index(int(k), len(shape)) for k in axes)
+    if len(axes) == 1:
+        return np.linalg.norm(x, ord, axes[0], keepdims)
+    # Several axes are those of one vector.
+    kept = [k for k in range(len(shape)) if k not in axes]
+    vectors = np.reshape(np.transpose(x, (*kept, *axes)), (*[shape[k] for k in kept], -1))
+    found = np.linalg.norm(vectors, ord, -1)
+    return np.reshape(found, tuple(1 if k in axes else n for k, n in enumerate(shape))) if keepdims else found
+
+
+@composite(np.linalg.trace)
+def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return np.trace(x, offset, -2, -1, dtype)
+
+
+@composite(np.linalg.diagonal)
+def _diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    return np.diagonal(x, offset, -2, -1)
+
+
+@composite(np.linalg.outer)
+def _outer(x1: Any, x2: Any, /) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"np.linalg.outer: both must have one axis, but they have {np.ndim(x1)} and {np.ndim(x2)}")
+    return np.outer(x1, x2)
+
+
+@composite(np.linalg.cross)
+def _cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return np.cross(x1, x2, axis=axis)
+
+
+@composite(np.linalg.matmul)
+def _matmul(x1: Any, x2: Any, /) -> Any:
+    return np.matmul(x1, x2)
+
+
+@composite(np.linalg.tensordot)
+def _tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    return np.tensordot(x1, x2, axes=axes)
+
+
+@composite(np.linalg.vecdot)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return np.vecdot(x1, x2, axis=axis)
+
+
+@composite(np.linalg.matrix_transpose)
+def _matrix_transpose(x: Any, /) -> Any:
+    if np.ndim(x) < 2:
+        raise ValueError(f"np.linalg.matrix_transpose: an array of {np.ndim(x)} axes is no matrix")
+    return _transposed(x)

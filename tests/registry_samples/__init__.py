@@ -10,7 +10,7 @@ from registry_samples.elementwise import ELEMENTWISE, OTHER_DOMAINS
 from registry_samples.fourier import FOURIER, FOURIER_COMPLEX
 from registry_samples.grids import GRIDS
 from registry_samples.indexing import INDEXING
-from registry_samples.linear_algebra import LINEAR_ALGEBRA
+from registry_samples.linear_algebra import LINEAR_ALGEBRA, LINEAR_ALGEBRA_COMPLEX
 from registry_samples.products import CONVOLUTIONS, CONVOLUTIONS_COMPLEX, EINSUM, PRODUCTS
 from registry_samples.reductions import REDUCTIONS_AND_SCANS
 from registry_samples.sample import Sample
@@ -37,7 +37,7 @@ SAMPLES: list[Sample] = joined(
 )
 
 #: Samples with complex arguments or results
-COMPLEX: list[Sample] = [*COMPLEX_ELEMENTWISE, *FOURIER_COMPLEX, *CONVOLUTIONS_COMPLEX]
+COMPLEX: list[Sample] = [*COMPLEX_ELEMENTWISE, *FOURIER_COMPLEX, *CONVOLUTIONS_COMPLEX, *LINEAR_ALGEBRA_COMPLEX]
 
 #: One sample of each expression: of every function with each of its keywords
 ONE_SHAPE: list[Sample] = one_shape(SAMPLES)

@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from shared.rules import special
+# Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
+from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
 
-_NAMES = {"np": np, "special": special} | {
-    name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")
-}
+_LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
+
+_NAMES = (
+    {"np": np, "special": special}
+    | {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
+    | {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
+)
 
 #: What an argument is: the shape of an array, or `float`, or a NumPy scalar type.
 Kind = Any

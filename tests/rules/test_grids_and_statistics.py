@@ -241,8 +241,7 @@ def test_the_log_determinant_by_cholesky_has_the_gradient_of_slogdet(ad: Any) ->
     np.testing.assert_allclose(ad.hessian(by_cholesky)(b), ad.hessian(by_slogdet)(b), rtol=1e-10, atol=1e-11)
 
 
-def test_matrices_without_a_real_cholesky_factor_are_refused(ad: Any) -> None:
-    with pytest.raises(np.linalg.LinAlgError):
-        ad.vjp(np.linalg.cholesky, -np.eye(2))
-    with pytest.raises(NoRuleError, match="complex"):
-        ad.vjp(np.linalg.cholesky, np.eye(2) + 0j)
+def test_matrices_without_a_cholesky_factor_are_refused(ad: Any) -> None:
+    for matrix in (-np.eye(2), -np.eye(2) + 0j):
+        with pytest.raises(np.linalg.LinAlgError):
+            ad.vjp(np.linalg.cholesky, matrix)

@@ -21,7 +21,7 @@ import numpy as np
 from shared.core.primitive import Primitive
 from shared.programs.compiling.literals import Definition, Namespace
 from shared.programs.equations import ValueType
-from shared.rules import indexing, linear_algebra, reductions, shapes, special
+from shared.rules import indexing, linear_algebra, reductions, shapes, singular_values, special
 from shared.rules.shapes import CONVERT
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
@@ -191,7 +191,7 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], n
     if written is not None:
         return written(*operands, **keywords)
     ufunc = ufunc_of(primitive)
-    if primitive.name in _SINGULAR_VALUES and primitive.raw.__module__ == linear_algebra.__name__:
+    if primitive.name in _SINGULAR_VALUES and primitive.raw.__module__ == singular_values.__name__:
         return f"np.linalg.svd({operands[0]}, full_matrices=False)[{_SINGULAR_VALUES[primitive.name]}]"
     if all(name.isidentifier() and name.isascii() for name in keywords):
         arguments = ", ".join([*operands, *[f"{name}={text}" for name, text in keywords.items()]])
