@@ -14,8 +14,7 @@ import numpy as np
 from dualad.dual import Dual, ForwardLevel, new_dual
 from shared.batching.directions import along_directions, number_of_directions
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
-from shared.calling.careful import CAREFUL, has_nan, instead
-from shared.calling.results import primal_of, require_numbers, split_aux, strip
+from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
 from shared.calling.tree import flatten, unflatten
 from shared.core.edges import Like
@@ -46,6 +45,8 @@ class ForwardPass:
             return
         self._run(name, selection, seeds, has_aux, scalar)
         if care is None and has_nan(self.tangents):
+            from shared.calling.careful import instead
+
             again = object.__new__(ForwardPass)
 
             def with_care() -> ForwardPass:

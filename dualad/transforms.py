@@ -19,10 +19,9 @@ import numpy as np
 from dualad.passes import ForwardPass, columns_of
 from shared.batching.directions import along_directions
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
-from shared.calling.careful import CAREFUL, has_nan
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
-from shared.calling.results import independent
+from shared.calling.results import CAREFUL, has_nan, independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
 from shared.core.edges import Like

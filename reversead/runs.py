@@ -11,8 +11,7 @@ from typing import Any
 from reversead.tape import Tape
 from reversead.variable import Variable
 from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
-from shared.calling.careful import CAREFUL, has_nan, instead
-from shared.calling.results import primal_of, require_numbers, split_aux, strip
+from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded
 from shared.calling.tree import flatten, unflatten
 
@@ -84,6 +83,8 @@ class TapedRun:
 
         On this tape they did not, having had no NaN of their own (see `shared.calling.careful`).
         """
+        from shared.calling.careful import instead
+
         if CAREFUL.get() is not None:
             return found
         if self._again is None:

@@ -21,12 +21,12 @@ import numpy as np
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
-from shared.calling.careful import CAREFUL, has_nan, instead
+from shared.calling.results import CAREFUL, has_nan
 from shared.calling.tree import LEAF as SINGLE
 from shared.core.duck_array import DuckArray, captures_within
 from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
 from shared.core.floating_errors import error_settings, restoring, settings_beyond, switch
-from shared.core.levels import Level, attempt, current_recording
+from shared.core.levels import Level, current_recording
 from shared.core.records import SETTINGS, Records
 from shared.core.sweep import Backward, Forward
 
@@ -136,41 +136,24 @@ class Tape(Records):
         return [next(reached) if node >= 0 else None for node in nodes]
 
     def pulled(self, nodes: list[int], seeds: list[Any]) -> list[Any]:
-        """As `sweep`, and the tape is kept: with care where the result would have a NaN (`shared.calling.careful`)."""
+        """As `sweep`, and the tape is kept: with care where the result would have a NaN (`reversead.careful`)."""
         care = CAREFUL.get()
-        if not care:
-            found = self.sweep(nodes, seeds)
-            if care is None and has_nan(found):
-                return instead(found, lambda: self.swept_carefully(nodes, seeds))
-            return found
-        careful: list[Any] = attempt(lambda: self.swept_carefully(nodes, seeds), lambda error: self.sweep(nodes, seeds))
-        return careful
+        found = [] if care else self.sweep(nodes, seeds)
+        if care or (care is None and has_nan(found)):
+            from reversead.careful import pulled
+
+            return pulled(self, nodes, seeds, found)
+        return found
 
     def pushed(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
         """As `push`, with care where the result would have a NaN."""
         care = CAREFUL.get()
-        if not care:
-            found = self.push(tangents, nodes)
-            if care is None and has_nan(found):
-                return instead(found, lambda: self._pushed_carefully(tangents, nodes))
-            return found
-        careful: list[Any] = attempt(
-            lambda: self._pushed_carefully(tangents, nodes), lambda error: self.push(tangents, nodes)
-        )
-        return careful
+        found = [] if care else self.push(tangents, nodes)
+        if care or (care is None and has_nan(found)):
+            from reversead.careful import pushed
 
-    def swept_carefully(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
-        """As `sweep`, with cotangents that know their exact zeros."""
-        from shared.linear.known_zeros import KnownZeros
-
-        known = KnownZeros()
-        return known.plain(self.sweep(nodes, known.seeds(seeds), keep))
-
-    def _pushed_carefully(self, tangents: list[Any], nodes: list[int]) -> list[Any]:
-        from shared.linear.known_zeros import KnownZeros
-
-        known = KnownZeros()
-        return known.plain(self.push(known.seeds(tangents), nodes))
+            return pushed(self, tangents, nodes, found)
+        return found
 
     def _size(self, wanted: list[int]) -> int:
         """The number of nodes, for a sweep between the leaves and some nodes, all of which have to be recorded."""

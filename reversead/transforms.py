@@ -26,9 +26,8 @@ from shared.calling.arguments import (
     scalar_output,
     sequence_of_primals,
 )
-from shared.calling.careful import CAREFUL, has_nan, instead
 from shared.calling.options import checked_options
-from shared.calling.results import primal_of, split_aux, strip
+from shared.calling.results import CAREFUL, has_nan, primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
 from shared.calling.tree import unflatten
 from shared.core.duck_array import DuckArray, seed_of
@@ -93,6 +92,7 @@ def _with_care(
     found: Any, name: str, f: Function, argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """What `_value_and_leaves` finds with care; where that raises, what was found without, or is found now."""
+    from shared.calling.careful import instead
 
     def evaluate(careful: bool) -> Any:
         return _value_and_leaves(name, Selection(name, f, args, kwargs, argnums), has_aux, careful)
@@ -109,6 +109,8 @@ def _with_care(
 
 def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: bool) -> tuple[Any, Any, Any, Selection]:
     """The value of a function, what comes with it, the cotangents of its leaves, and the selection itself."""
+    if careful:
+        from reversead.careful import swept
     tape = Tape(name)
     try:
         # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
@@ -123,8 +125,8 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
         if has_aux:
             aux = strip(aux, tape)
         tape.end()
-        sweep = tape.swept_carefully if careful else tape.sweep
-        found = sweep([number.index if traced else -1], [seed], keep=False)
+        nodes = [number.index if traced else -1]
+        found = swept(tape, nodes, [seed], False) if careful else tape.sweep(nodes, [seed], keep=False)
         value = primal_of(out, tape)
         leaves = as_leaves(found, selection.leaves)
         tape.release()

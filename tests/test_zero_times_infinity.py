@@ -17,7 +17,7 @@ import pytest
 import dualad
 import reversead
 import shared
-from shared.calling.careful import CAREFUL, has_nan
+from shared.calling.results import CAREFUL, has_nan
 from shared.core.levels import Tracer
 from shared.linear.known_zeros import KnownZeros, WithZeros
 

@@ -12,44 +12,21 @@ tape again where it is still there, otherwise by calling the function again, whi
 if it does not, or if something on the way does not take such a tangent, the result stays the NaN that it was.
 Differentiations within one that is computed with care are so from the start (`CAREFUL`), since their zeros are exact
 to those around them.  A compiled program is a record of the ordinary computation; if its result has a NaN, the function
-is called instead.  This module knows what NaN is, and neither engines nor how a zero is known.
+is called instead.  This module is loaded when there is a NaN; it knows neither engines nor how a zero is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
+from shared.calling.results import CAREFUL
 from shared.core.duck_array import DuckArray
 from shared.core.levels import attempt
 
 T = TypeVar("T")
-
-#: Whether derivatives are computed with care: True from the start, since one around this one is; None if there is a
-#: NaN; False not at all, while a program is recorded that is to run for other numbers as well.
-CAREFUL: ContextVar[bool | None] = ContextVar("careful", default=None)
-
-
-def has_nan(values: Iterable[Any]) -> bool:
-    """Whether there is a NaN among some values, or in what traced ones among them stand for.
-
-    >>> has_nan([1.0, np.array([0.0, np.inf])]), has_nan([np.array([1.0, np.nan])])
-    (False, True)
-    """
-    for value in values:
-        if value.__class__ is np.ndarray:
-            if value.dtype.kind in "fc" and np.count_nonzero(np.isnan(value)):
-                return True
-        elif isinstance(value, DuckArray):
-            # The value alone, of no level: nothing is recorded, and no count is taken.
-            if has_nan((value.primal, getattr(value, "tangent", None))):
-                return True
-        elif value is not None and value != value:
-            return True
-    return False
 
 
 def carefully(call: Callable[[], T]) -> T:

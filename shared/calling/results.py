@@ -6,7 +6,8 @@ module knows containers, shapes and levels, and no derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,30 @@ from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
 from shared.rules.special import stop_gradient
+
+#: Whether derivatives are computed with care for zeros that are exact (`shared.calling.careful`): True from the start,
+#: since one around this one is; None if there is a NaN; False not at all, while a program is recorded that runs for
+#: other numbers as well.
+CAREFUL: ContextVar[bool | None] = ContextVar("careful", default=None)
+
+
+def has_nan(values: Iterable[Any]) -> bool:
+    """Whether there is a NaN among some values, or in what traced ones among them stand for.
+
+    >>> has_nan([1.0, np.array([0.0, np.inf])]), has_nan([np.array([1.0, np.nan])])
+    (False, True)
+    """
+    for value in values:
+        if value.__class__ is np.ndarray:
+            if value.dtype.kind in "fc" and np.count_nonzero(np.isnan(value)):
+                return True
+        elif isinstance(value, DuckArray):
+            # The value alone, of no level: nothing is recorded, and no count is taken.
+            if has_nan((value.primal, getattr(value, "tangent", None))):
+                return True
+        elif value is not None and value != value:
+            return True
+    return False
 
 
 def strip(tree: Any, level: Any) -> Any:

@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from shared.calling.arguments import argument_paths
-from shared.calling.careful import has_nan, without_care
+from shared.calling.careful import without_care
+from shared.calling.results import has_nan
 from shared.calling.transformed import own_name, readable_name
 from shared.calling.tree import flatten
 from shared.core.errors import (
