@@ -17,7 +17,7 @@ from shared.core.primitive import Primitive
 from shared.counting.counter import ELEMENTARY
 from shared.programs import equations as parts
 from shared.programs import recorder
-from shared.rules import elementwise, indexing, linear_algebra, products, reductions, shapes, special
+from shared.rules import elementwise, indexing, keywords, linear_algebra, products, reductions, shapes, special
 from shared.rules.shapes import CONVERT
 from shared.rules.special import VALUE_ONLY
 
@@ -180,7 +180,7 @@ CASES = [
     Case(np.prod, lambda x: np.multiply.reduce(x, axis=None, initial=1.0), M),
     Case(reductions.CUMPROD, lambda x: scalars.product(x), V),
     *[Case(f, scalars.greatest, M) for f in (np.max, np.min, np.argmax, np.argmin)],
-    *[Case(primitive, scalars.greatest, V) for primitive in reductions.RUNNING_EXTREMA],
+    *[Case(primitive, scalars.greatest, V) for primitive in keywords.RUNNING_EXTREMA],
     *[Case(f, by_element(lambda x: x != 0), V) for f in (np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere)],
     Case(np.count_nonzero, by_element(lambda x: x + 1 if x != 0 else x), V),
     Case(special.LOGSUMEXP, lambda x: [scalars.log_of_sum(row) for row in x], M, axis=1, keepdims=False),

@@ -77,6 +77,11 @@ class DuckArray(Described):
         """Stand for what `other` stands for from now on."""
         raise NotImplementedError
 
+    #: `ufunc_method(ufunc, method)`: what `ufunc.reduce` and its kin do; None if that has no rule.
+    ufunc_method: Callable[..., Any]
+    #: `ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)`: a call of a ufunc with these keywords.
+    ufunc_with_keywords: Callable[..., Any]
+
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
@@ -112,17 +117,18 @@ class DuckArray(Described):
         if any(o is not None for o in kwargs.pop("out", ())):
             raise _output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
-            entry = UFUNC_METHODS.get((ufunc, method))
+            entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
                 raise no_rule(f"{_named(ufunc)}.{method}")
             return entry(*inputs, **kwargs)
         if ufunc not in REGISTRY:
             raise no_rule(_named(ufunc))
-        if kwargs.pop("where", True) is not True:
-            raise unsupported_keyword(f"np.{ufunc.__name__}", "where")
-        for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("dtype", None)):
+        where, dtype, casting = kwargs.pop("where", True), kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
+        for keyword, neutral in (("order", "K"), ("subok", True)):
             if kwargs.pop(keyword, neutral) != neutral:
                 raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+        if where is not True or dtype is not None or casting != "same_kind":
+            return self.ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)
         return REGISTRY[ufunc].call(inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

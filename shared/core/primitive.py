@@ -72,6 +72,7 @@ class Primitive:
         "raw",
         "reason",
         "residuals",
+        "rewritten",
         "statics",
     )
 
@@ -137,6 +138,8 @@ class Primitive:
         #: the whole jvp at once, where a sum over arguments would cost more
         self.joint_push = joint_push
         self.reason = reason
+        #: the call in terms of other functions, where keywords ask for more than the rules cover (see `with_keywords`)
+        self.rewritten: Function | None = None
         self._set_facets(count, memory, batch, dependence, linear)
         #: how many of its leading parameters are arrays (None: any number), and its keywords
         self.arguments: int | None = None if variadic else len(self.edges)
@@ -201,10 +204,21 @@ class Primitive:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
         if len(args) != self.arguments or (kwargs and not kwargs.keys() <= self.statics):
+            if self.rewritten is not None and self._asks_for_more(args, kwargs):
+                return self.rewritten(*args, **kwargs)
             args, kwargs = self.normalise(args, kwargs)
         if self.linear_in_one and isinstance(args[0], Tracer):
             return args[0].linear(self, (), kwargs)
         return bind(self, args, kwargs)
+
+    def _asks_for_more(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call gives a keyword that every reduction of NumPy takes and no rule knows."""
+        given = {**dict(zip(self.parameters, args, strict=False)), **kwargs}
+        values = [(name, given.get(name)) for name in ("dtype", "where", "initial")]
+        return any(
+            value is not None and value is not np._NoValue and not (name == "where" and value is True)
+            for name, value in values
+        )
 
     def normalise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         count, names = self.arguments, self.parameters

@@ -223,6 +223,21 @@ def composite(function: Function) -> Callable[[Function], Function]:
     return decorate
 
 
+def with_keywords(function: Function) -> Callable[[Function], Function]:
+    """Declare what a primitive does where `dtype=`, `where=` or `initial=` is given: a decorator for that call.
+
+    The rewritten form has the signature of the function, as that of a composite; without them the rules are used.
+    """
+
+    def decorate(rewrite: Function) -> Function:
+        entry = REGISTRY[function]
+        assert isinstance(entry, Primitive)
+        entry.rewritten = rewrite
+        return rewrite
+
+    return decorate
+
+
 def constant(*functions: Function, **facets: Unpack[Facets]) -> None:
     """Declare functions whose derivative is zero wherever it exists: their result carries no derivative."""
     for function in functions:

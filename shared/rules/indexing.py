@@ -115,7 +115,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         shape = [1] * indices.ndim
         shape[k] = n
         grid.append(indices if k == axis else np.arange(n).reshape(shape))
-    return arr[tuple(grid)]
+    return read(arr, tuple(grid))
 
 
 @composite(np.compress)

@@ -14,7 +14,7 @@ from shared.core.duck_array import DuckArray
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
-from shared.rules import elementwise, indexing, products, shapes
+from shared.rules import elementwise, indexing, keywords, products, shapes
 from shared.rules.shapes import CONVERT
 
 ARITHMETIC = {
@@ -193,6 +193,8 @@ def install() -> None:
     for name in ARRAY_METHODS:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
+        "ufunc_method": staticmethod(keywords.ufunc_method),
+        "ufunc_with_keywords": staticmethod(keywords.ufunc_with_keywords),
         "__pow__": _power,
         "__rpow__": lambda self, other: self.binary(elementwise.POWER, other, self),
         "__ipow__": lambda self, other: self.replace(self**other),

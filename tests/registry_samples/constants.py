@@ -23,6 +23,10 @@ CONSTANTS = [
     *(Sample(f"np.{name}(x, y)", x=float, y=(3,)) for name in _BINARY.split()),
     *over([f"np.{name}(x, axis={axis})" for name in _AXIS for axis in ("0", "-1")], [(2, 3)]),
     *over([f"np.{name}(x, axis=1, keepdims=True)" for name in _AXIS if name != "argsort"], [(2, 3)]),
+    *over([f"np.{name}(x > 0, where=np.array([True, False, True]){rest})" for name in ("any", "all")
+        for rest in ("", ", axis=1, keepdims=True")], [(2, 3)]),
+    *over(["np.nanargmax(x)", "np.nanargmin(x, axis=1)", "np.nanargmax(x, 0, keepdims=True)"], [(2, 3)]),
+    *over(["np.greater(x, 0.3, dtype=bool)", "np.sum(x, dtype=int)"], [(2, 3)]),
     *over(["np.round(x, 1)", "np.round(x, decimals=2)", "np.around(x, 1)", "np.size(x, 1)"], [(2, 3)]),
     *over(["np.argsort(x, kind='stable')", "np.argsort(x, axis=None)", "np.isclose(x, 0.5, atol=0.2)"], [(2, 3)]),
     *over(["x < 0.5", "0.5 < x", "x >= 1", "x == 0.5", "x != 0.5", "x <= 0", "x > 0", "x // 0.7", "2.0 // x"],
