@@ -1,7 +1,7 @@
 """Every public function of NumPy, and what this library makes of it: the page docs/coverage.md, and that it is true.
 
-`python -m tests.test_coverage` writes the page anew.  What has a rule is read off the registry; why anything has none is
-said in the tables below.  A function that is in none of them fails the test, so a new version of NumPy shows itself.
+`python -m tests.test_coverage` writes the page anew.  What has a rule is read off the registry; why anything has none
+is said in the tables below.  A function that is in none of them fails the test, so a new version of NumPy shows itself.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def page() -> str:
     lines = [
         "# Coverage",
         "",
-        f"What becomes of every public function of NumPy {WRITTEN_FOR} when it is given a traced value. The forms are those",
-        "of the [registry](../shared/core/registry.py): a *rule* has a derivative of its own, a *composite* is rewritten",
-        "in terms of others, a *constant* has derivative zero wherever it has one. Where NumPy does not ask the argument",
-        "what to do, no library can.",
+        f"What becomes of every public function of NumPy {WRITTEN_FOR} when it is given a traced value. The forms are",
+        "those of the [registry](../shared/core/registry.py): a *rule* has a derivative of its own, a *composite* is",
+        "rewritten in terms of others, a *constant* has derivative zero wherever it has one. Where NumPy does not ask",
+        "the argument what to do, no library can.",
         "",
         "| | functions |",
         "| --- | ---: |",

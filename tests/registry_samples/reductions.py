@@ -96,7 +96,7 @@ def _keywords() -> list[Sample]:
 def _other_ufuncs() -> list[Sample]:
     """The methods of ufuncs that are applied as often as NumPy would, and calls with a mask or a dtype."""
     calls = [
-        "np.logaddexp.reduce(x)", "np.logaddexp.reduce(x, axis=None)", "np.logaddexp.reduce(x, axis=(0, 1), keepdims=True)",
+        "np.logaddexp.reduce(x)", "np.logaddexp.reduce(x, None)", "np.logaddexp.reduce(x, (0, 1), keepdims=True)",
         "np.subtract.reduce(x, 1)", "np.subtract.accumulate(x)", "np.hypot.reduce(x, axis=1)", "np.fmax.reduce(x)",
         "np.divide.accumulate(x, axis=1)", "np.logaddexp.accumulate(x, 1)", "np.add.reduceat(x, [0, 2, 1], axis=1)",
         "np.multiply.reduceat(x, [1, 0])", "np.maximum.reduceat(x, [0, 1], 1)", "np.logaddexp.outer(x, x)",
