@@ -81,16 +81,7 @@ CANNOT_DISPATCH: dict[str, str] = {
 
 #: What could have a rule and has none
 MISSING = """
-    numpy.angle numpy.apply_along_axis numpy.apply_over_axes numpy.argpartition numpy.array numpy.asanyarray
-    numpy.asarray numpy.ascontiguousarray numpy.asfortranarray numpy.astype numpy.bincount numpy.broadcast_arrays
-    numpy.choose numpy.copyto numpy.cumulative_prod numpy.cumulative_sum numpy.delete numpy.digitize
-    numpy.fill_diagonal numpy.fix numpy.frexp numpy.geomspace numpy.histogram numpy.histogram2d
-    numpy.histogram_bin_edges numpy.histogramdd numpy.i0 numpy.insert numpy.intersect1d numpy.isin numpy.lexsort
-    numpy.matrix_transpose numpy.matvec numpy.partition numpy.piecewise numpy.place numpy.poly numpy.polyadd
-    numpy.polyder numpy.polydiv numpy.polyfit numpy.polyint numpy.polymul numpy.polysub numpy.put numpy.put_along_axis
-    numpy.putmask numpy.real_if_close numpy.require numpy.resize numpy.roots numpy.setdiff1d numpy.setxor1d
-    numpy.sort_complex numpy.trim_zeros numpy.union1d numpy.unique numpy.unique_all numpy.unique_counts
-    numpy.unique_inverse numpy.unique_values numpy.unwrap numpy.vecmat numpy.linalg.cond numpy.linalg.cross
+    numpy.histogram2d numpy.histogramdd numpy.require numpy.roots numpy.linalg.cond numpy.linalg.cross
     numpy.linalg.diagonal numpy.linalg.eig numpy.linalg.eigh numpy.linalg.eigvals numpy.linalg.eigvalsh
     numpy.linalg.lstsq numpy.linalg.matmul numpy.linalg.matrix_norm numpy.linalg.matrix_transpose numpy.linalg.outer
     numpy.linalg.pinv numpy.linalg.qr numpy.linalg.svdvals numpy.linalg.tensordot numpy.linalg.tensorinv

@@ -26,7 +26,12 @@ from shared.core.visible import kind_of, shown
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
 #: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
-CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
+CREATION = frozenset((
+    "zeros", "ones", "empty", "full", "eye", "identity", "arange", "tri", "fromfunction",
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter",
+))  # fmt: skip
+#: those among them that make it of values, which may be traced
+OF_VALUES = frozenset(("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter"))
 
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())
@@ -81,6 +86,9 @@ class DuckArray(Described):
     ufunc_method: Callable[..., Any]
     #: `ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)`: a call of a ufunc with these keywords.
     ufunc_with_keywords: Callable[..., Any]
+
+    #: `like.made_of(function, values, ...)`: what `np.array(values, like=like)` and its kin make of traced values.
+    made_of: Callable[..., Any]
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
@@ -147,9 +155,15 @@ class DuckArray(Described):
             fill_value = args[1] if len(args) > 1 else kwargs.get("fill_value")
             if isinstance(fill_value, DuckArray):
                 return highest((self, fill_value))._filled(*args, **kwargs)
+        if function.__name__ in OF_VALUES:
+            made = self.made_of(function, *args, **kwargs)
+            if made is not NotImplemented:
+                return made
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
         new = function(*args, **kwargs)
+        if isinstance(new, DuckArray):
+            return new  # what a function of indices made of traced values
         return self.lift(new) if new.dtype.kind in "fc" else new
 
     def _filled(self, shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **rest: Any) -> Any:

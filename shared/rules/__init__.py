@@ -12,6 +12,7 @@ Public, as names of `shared`: the functions of `special`.
 
 from shared.rules import (
     elementwise,
+    extending,
     fourier,
     grids,
     indexing,
@@ -23,10 +24,12 @@ from shared.rules import (
     shapes,
     special,
     statistics,
+    tallies,
 )
 
 __all__ = [
     "elementwise",
+    "extending",
     "fourier",
     "grids",
     "indexing",
@@ -38,4 +41,5 @@ __all__ = [
     "shapes",
     "special",
     "statistics",
+    "tallies",
 ]

@@ -364,6 +364,45 @@ def _sign_call(x: Any) -> Any:
 # --- rewritten in terms of others -------------------------------------------------------------------------------------
 
 
+@composite(np.angle)
+def _angle(z: Any, deg: bool = False) -> Any:
+    z = strong(z)
+    if z.dtype.kind == "c":
+        angle = np.arctan2(z.imag, z.real)
+    else:
+        angle = np.arctan2(0, SIGN(z))  # which is 0 or pi, and does not vary
+    return unwrapped(angle * (180 / np.pi) if deg else angle)
+
+
+def _exponent(x: Any) -> Any:
+    return np.frexp(x)[1]
+
+
+EXPONENT = internal_constant(_exponent, count=COMPARISON, batch=align)
+
+
+@composite(np.frexp)
+def _frexp(x: Any) -> Any:
+    exponent = EXPONENT(x)
+    # By halves, since the power of two for the least numbers is beyond the greatest
+    half = exponent // 2
+    return np.ldexp(np.ldexp(x, -half), half - exponent), exponent
+
+
+@composite(np.fix)
+def _fix(x: Any, out: None = None) -> Any:
+    return np.trunc(x)
+
+
+@composite(np.real_if_close)
+def _real_if_close(a: Any, tol: float = 100) -> Any:
+    a = strong(a)
+    if a.dtype.kind != "c":
+        return a
+    limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
+    return a.real if np.all(np.abs(a.imag) < limit) else a
+
+
 @composite(np.divmod)
 def _divmod(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y), np.remainder(x, y)

@@ -162,6 +162,11 @@ def _as_index(part: Any) -> Any:
     return np.asarray(part, np.intp if not part else None) if isinstance(part, list) else part
 
 
+def _set_flat(self: Any, value: Any) -> None:
+    """`x.flat = value`: every element, from the first value on and round again."""
+    indexing.FlatElements(self)[:] = value
+
+
 def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> None:
     """As `ndarray.sort`: in place."""
     self[...] = np.sort(self, axis, kind)
@@ -193,6 +198,8 @@ def install() -> None:
     for name in ARRAY_METHODS:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
+        "made_of": indexing.made_of,
+        "flat": property(lambda self: indexing.FlatElements(self), lambda self, value: _set_flat(self, value)),
         "ufunc_method": staticmethod(keywords.ufunc_method),
         "ufunc_with_keywords": staticmethod(keywords.ufunc_with_keywords),
         "__pow__": _power,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.registry import composite
+from shared.rules.reductions import converted, strong
 from shared.rules.shapes import RESHAPE, TRANSPOSE, Axes
 
 # --- joining ----------------------------------------------------------------------------------------------------------
@@ -221,6 +222,66 @@ def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind=kind or "stable"), axis=axis)
 
 
+@composite(np.sort_complex)
+def _sort_complex(a: Any) -> Any:
+    ordered = np.sort(a)
+    return ordered if ordered.dtype.kind == "c" else ordered.astype(np.result_type(ordered, np.complex128))
+
+
+@composite(np.partition)
+def _partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)  # type: ignore[call-overload]
+
+
+@composite(np.broadcast_arrays)
+def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    arrays = [strong(a) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(np.broadcast_to(a, shape) for a in arrays)
+
+
+@composite(np.matrix_transpose)
+def _matrix_transpose(x: Any, /) -> Any:
+    if np.ndim(x) < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {np.ndim(x)}")
+    return np.swapaxes(x, -1, -2)
+
+
+@composite(np.astype)
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype, copy=copy)
+
+
+# --- along axes -------------------------------------------------------------------------------------------------------
+
+
+@composite(np.apply_along_axis)
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **keywords: Any) -> Any:
+    arr = strong(arr)
+    axis = _normal(axis, arr.ndim)
+    lines = np.moveaxis(arr, axis, -1)
+    around = lines.shape[:-1]
+    found = [strong(func1d(lines[index], *args, **keywords)) for index in np.ndindex(around)]
+    if not found:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    parts = [part if part.dtype == found[0].dtype else part.astype(found[0].dtype) for part in found]
+    whole = np.reshape(np.stack(parts), (*around, *found[0].shape))
+    own = range(len(around), whole.ndim)
+    return np.transpose(whole, (*range(axis), *own, *range(axis, len(around))))
+
+
+@composite(np.apply_over_axes)
+def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    a = strong(a)
+    for axis in _several(axes):
+        axis = _normal(axis, a.ndim)
+        found = func(a, axis)
+        a = found if np.ndim(found) == a.ndim else np.expand_dims(found, axis)
+    return a
+
+
 # --- cutting ----------------------------------------------------------------------------------------------------------
 
 
@@ -268,8 +329,8 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 
 @composite(np.trace)
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: None = None, out: None = None) -> Any:
-    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
+    return np.sum(converted(np.diagonal(a, offset, axis1, axis2), dtype), axis=-1)
 
 
 @composite(np.diag)

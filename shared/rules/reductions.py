@@ -127,6 +127,14 @@ def _order(primitive: Any, x: Any, axis: int | None = -1, kind: Any = None, orde
 
 
 @of_array
+def _order_of_part(primitive: Any, x: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect",
+                   order: None = None) -> Any:  # fmt: skip
+    if axis is None:
+        x, axis = flattened(x), -1
+    return NotImplemented if x.ndim == 1 else primitive(x, kth, axis=later(axis, x.ndim), kind=kind)
+
+
+@of_array
 def _running(primitive: Any, x: Any, *, axis: int | None = None) -> Any:
     if axis is None:
         return primitive(flattened(x), axis=1)
@@ -248,6 +256,14 @@ def _to_sort(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count
     return Count(compare=size_of(out) // max(length, 1) * comparisons_to_sort(length))
 
 
+def _to_part(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    # Floyd & Rivest 1975: n + min(k, n - k) comparisons, and lower terms, for an element in its place
+    axis = operands[2] if len(operands) > 2 else static.get("axis", -1)
+    length = size_of(out) if axis is None or not out.shape else out.shape[axis]
+    kth = np.ravel(np.asarray(operands[1] if len(operands) > 1 else static["kth"])) % max(length, 1)
+    return Count(compare=sum(size_of(out) // max(length, 1) * (length + min(int(k), length - int(k))) for k in kth))
+
+
 def _to_find(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
     # By halving: the number of binary digits of the length
     return Count(compare=size_of(operands[1]) * size_of(operands[0]).bit_length())
@@ -283,6 +299,7 @@ constant(np.any, np.all, batch=reduced, **_COMPARES)
 constant(np.count_nonzero, count=each_read(Count(compare=1, add=1)), memory="fresh", batch=reduced)
 constant(np.argmax, np.argmin, batch=_positions, **_COMPARES)
 constant(np.argsort, count=_to_sort, memory="fresh", batch=_order)
+constant(np.argpartition, count=_to_part, memory="fresh", batch=_order_of_part)
 constant(np.nonzero, np.flatnonzero, np.argwhere, batch=_places, **_COMPARES)
 constant(np.searchsorted, count=_to_find, memory="fresh", batch=_places_in_order)
 
@@ -372,6 +389,30 @@ def _cumprod_call(a: Any, axis: int | None = None, dtype: Any = None, out: None 
     if axis is None or not np.ndim(a):
         return CUMPROD(np.ravel(a))
     return CUMPROD(a) if axis == 0 else np.moveaxis(CUMPROD(np.moveaxis(a, axis, 0)), 0, axis)
+
+
+def _cumulative(scan: Any, neutral: int) -> Any:
+    def cumulative(
+        x: Any, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False
+    ) -> Any:  # fmt: skip
+        x = np.atleast_1d(x)
+        if axis is None:
+            if np.ndim(x) >= 2:
+                raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+            axis = 0
+        running = scan(converted(x, dtype), axis=axis)
+        if not include_initial:
+            return running
+        along = axis % np.ndim(x)
+        shape = tuple(1 if k == along else n for k, n in enumerate(np.shape(x)))
+        return np.concatenate([np.full(shape, neutral, running.dtype), running], axis=axis)
+
+    return cumulative
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composite(np.cumulative_sum)(_cumulative(np.cumsum, 0))
+    composite(np.cumulative_prod)(_cumulative(np.cumprod, 1))
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------
