@@ -17,7 +17,7 @@ from shared.core.primitive import Primitive
 from shared.counting.counter import ELEMENTARY
 from shared.programs import equations as parts
 from shared.programs import recorder
-from shared.rules import elementwise, indexing, keywords, linear_algebra, products, reductions, shapes, special
+from shared.rules import elementwise, grids, indexing, keywords, linear_algebra, products, reductions, shapes, special
 from shared.rules.shapes import CONVERT
 from shared.rules.special import VALUE_ONLY
 
@@ -126,6 +126,8 @@ CASES = [
         for function in (np.sinc, special.SIGMOID.function, special.SOFTPLUS.function)
     ],
     Case(special.SPHERICAL_BESSEL, by_element(lambda x: x.elementary()), V, order=1),
+    Case(special.MODIFIED_BESSEL, by_element(lambda x: x.elementary()), V, order=1),
+    Case(elementwise.EXPONENT, by_element(lambda x: x < 0), V),
     Case(special.SOFTSIGN, lambda x: x / (1.0 + np.absolute(x)), V),
     Case(special.RELU, by_element(lambda x: x.tally.moved(x if x > 0 else 0)), V),
     *[Case(function, by_element(scalars.greater), *PAIR) for function in (np.maximum, np.minimum)],
@@ -230,11 +232,15 @@ CASES = [
 ]  # fmt: skip
 
 #: Where there is no algorithm to run: iterations, and half of a transform.  (the formula by its source, arguments)
-PUBLISHED: dict[Any, tuple[int, Any]] = {
+PUBLISHED: dict[Any, tuple[Any, ...]] = {
     # Golub & Van Loan 2013, figure 8.6.1: 14 m n^2 + 8 n^3 with vectors, 4 m n^2 - 4 n^3 / 3 without
     linear_algebra.LEFT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
     linear_algebra.SINGULAR_VALUES: (14 * 3 * 4 + 8 * 8, M[:, :2]),
     linear_algebra.RIGHT_VECTORS: (14 * 3 * 4 + 8 * 8, M[:, :2]),
+    # Golub & Van Loan 2013, section 5.2.2: 2 n^2 (m - n / 3)
+    grids.ORTHOGONALISER: (2 * 9 * (6 - 1), np.ones((6, 3)) + np.eye(6, 3)),
+    # Floyd & Rivest 1975: n + min(k, n - k) comparisons
+    REGISTRY[np.argpartition]: (7 + 2, SORTED, 2),
     REGISTRY[np.linalg.matrix_rank]: (4 * 27 - 36, M),
     # Van Loan 1992, section 4.3: 2.5 n log2 n for n real numbers
     REGISTRY[np.fft.rfft]: (60, np.arange(8.0)),

@@ -367,10 +367,8 @@ def _sign_call(x: Any) -> Any:
 @composite(np.angle)
 def _angle(z: Any, deg: bool = False) -> Any:
     z = strong(z)
-    if z.dtype.kind == "c":
-        angle = np.arctan2(z.imag, z.real)
-    else:
-        angle = np.arctan2(0, SIGN(z))  # which is 0 or pi, and does not vary
+    # Of a real number it is 0 or pi, and does not vary.
+    angle = np.arctan2(z.imag, z.real) if z.dtype.kind == "c" else np.arctan2(0, SIGN(z))
     return unwrapped(angle * (180 / np.pi) if deg else angle)
 
 

@@ -170,10 +170,7 @@ def _sliding_window_view(
 ) -> Any:  # fmt: skip
     x = strong(x)
     lengths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
-    if axis is None:
-        axes = tuple(range(x.ndim))
-    else:
-        axes = normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
     if len(lengths) != len(axes):
         raise ValueError("Must provide matching length window_shape and axis")
     for along, length in zip(axes, lengths, strict=True):

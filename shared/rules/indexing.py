@@ -150,10 +150,10 @@ def _holds_tracer(values: Any) -> bool:
     return isinstance(values, Tracer) or (isinstance(values, (list, tuple)) and any(map(_holds_tracer, values)))
 
 
-def made_of(like: DuckArray, function: Any, values: Any, dtype: Any = None, *rest: Any, **given: Any) -> Any:
+def made_of(like: DuckArray, function: Any, values: Any, dtype: Any = None, *_: Any, **given: Any) -> Any:
     """`np.array(values, like=like)` and its kin, where values are traced; NotImplemented where none is."""
     if function is np.fromiter:
-        values, rest = list(values), ()
+        values = list(values)
         values = values[: given["count"]] if given.get("count", -1) >= 0 else values
     if not _holds_tracer(values):
         return NotImplemented

@@ -160,8 +160,8 @@ def test_declared_count_is_that_of_numbers_that_count(case: Case) -> None:
 
 @pytest.mark.parametrize("primitive", PUBLISHED, ids=lambda p: p.name)
 def test_declared_count_is_the_published_one(primitive: Primitive) -> None:
-    expected, x = PUBLISHED[primitive]
-    assert primitive.count(primitive.raw(x), (x,), {}).operations == expected  # type: ignore[misc]
+    expected, *args = PUBLISHED[primitive]
+    assert primitive.count(primitive.raw(*args), args, {}).operations == expected
 
 
 WRITTEN: list[Any] = [

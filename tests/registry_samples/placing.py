@@ -60,7 +60,8 @@ EXTENDING = [
         "1, x[0], axis=0", "[1], x[:, :1], axis=1", "slice(0, 2), 0.5, 1", "-1, [0.5, 0.1]", "1, x[:, 0], axis=1",
         "[0, 0, 2], [0.1, 0.2, 0.3], 1", "np.array([0, 2]), 0.5, 1")], [(2, 3)]),
     Sample("np.insert(x, 1, y)", x=(3,), y=()),
-    *over([f"np.delete(x, {rest})" for rest in ("1", "[0, 4]", "1, axis=1", "[0, 2], 1", "slice(0, 2), 1", "-1, 0")], [(2, 3)]),
+    *over([f"np.delete(x, {rest})" for rest in ("1", "[0, 4]", "1, axis=1", "[0, 2], 1", "slice(0, 2), 1",
+        "-1, 0")], [(2, 3)]),
     *over(["np.trim_zeros(np.pad(x, 2))", "np.trim_zeros(np.pad(x, 2), 'f')", "np.trim_zeros(np.pad(x, 2), 'b')"],
         [(3,)]),
 ]  # fmt: skip

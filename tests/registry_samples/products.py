@@ -1,5 +1,7 @@
 """Samples of products of vectors and matrices, and every form of einsum."""
 
+import numpy as np
+
 from registry_samples.sample import Sample, over
 
 MATMUL_SHAPES = [
@@ -40,6 +42,10 @@ PRODUCTS = [
     *(Sample("np.vecdot(x, y)", x=x, y=y)
       for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (2, 3))]),
     Sample("np.vecdot(x, y, axis=0)", x=(3, 2), y=(3, 2)),
+    *([] if not hasattr(np, "matvec") else [
+        Sample("np.matvec(x, y)", x=(2, 3), y=(3,)), Sample("np.matvec(x, y)", x=(2, 2, 3), y=(2, 3)),
+        Sample("np.vecmat(x, y)", x=(2,), y=(2, 3)), Sample("np.vecmat(x, y)", x=(2, 2), y=(2, 3)),
+    ]),
     Sample("np.matmul(np.arange(6.0).reshape(2, 3), x)", x=(3, 2)),
     Sample("x @ np.arange(3)", x=(2, 3)),
     Sample("np.arange(6.0).reshape(2, 3) @ x", x=(3,)),

@@ -68,8 +68,8 @@ def test_every_primitive_is_declared_and_looked_at() -> None:
             continue  # it takes dates, which nothing is differentiated with
         if check(found, case.args, found.raw(*case.args, **case.static), case.static):
             seen.add(found)
-    for primitive, (_, x) in PUBLISHED.items():
-        if check(primitive, (x,), primitive.raw(x)):
+    for primitive, (_, *args) in PUBLISHED.items():
+        if check(primitive, args, primitive.raw(*args)):
             seen.add(primitive)
     for primitive in PRIMITIVES:
         assert primitive.memory in ("fresh", "view", "may share")
