@@ -17,7 +17,18 @@ from shared.core.primitive import Primitive
 from shared.counting.counter import ELEMENTARY
 from shared.programs import equations as parts
 from shared.programs import recorder
-from shared.rules import elementwise, grids, indexing, keywords, linear_algebra, products, reductions, shapes, special
+from shared.rules import (
+    elementwise,
+    extending,
+    grids,
+    indexing,
+    keywords,
+    linear_algebra,
+    products,
+    reductions,
+    shapes,
+    special,
+)
 from shared.rules.shapes import CONVERT
 from shared.rules.special import VALUE_ONLY
 
@@ -170,6 +181,7 @@ CASES = [
     *[Case(f, free, V) for f in (special.STOP_GRADIENT.function, np.iscomplexobj, np.isrealobj, np.result_type)
       if f in REGISTRY],
     Case(special.STOP_GRADIENT, free, V),
+    Case(extending.WINDOWS, free, M, lengths=(2,), axes=(1,)),
     Case(shapes.RESHAPE, free, M, shape=(9,)), Case(shapes.TRANSPOSE, free, M),
     Case(np.broadcast_to, free, V, shape=(2, 5)),
     *[Case(f, free, V, V) for f in (np.may_share_memory, np.shares_memory)],

@@ -27,6 +27,12 @@ class Described(Tracer):
     # --- what would drop a derivative ---
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        if object in (*args, kwargs.get("dtype")):
+            raise not_a_number(
+                "an array of objects",
+                "np.vectorize and np.frompyfunc call a function for each element: write it with NumPy's functions, "
+                "which take arrays, or shared.vmap(f)(x).",
+            )
         raise not_a_number(
             "a plain NumPy array",
             "np.stack([...]) or np.concatenate([...]) build arrays from traced values; to fill an array element by "

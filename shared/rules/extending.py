@@ -14,10 +14,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shared.core.errors import NoRuleError, user_line
+from shared.core.edges import Like
+from shared.core.errors import NoRuleError, unsupported_keyword, user_line
+from shared.core.facets import FREE, later, of_array
 from shared.core.levels import Tracer
-from shared.core.registry import composite
-from shared.rules.indexing import assembled
+from shared.core.registry import composite, multilinear
+from shared.rules.indexing import assembled, scatter
 from shared.rules.reductions import converted, strong
 from shared.rules.shapes import PAD
 
@@ -68,10 +70,10 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) ->
     if callable(mode):
         return _padded_by(mode, array, widths, keywords)
     if mode not in _MODES:
-        raise ValueError(f"mode {mode!r} is not supported")
+        raise ValueError(f"mode {mode!r} is not supported by np.pad{user_line()}")
     unknown = set(keywords) - set(_MODES[mode])
     if unknown:
-        raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {unknown}")
+        raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {unknown}{user_line()}")
     if not any(map(any, widths)):
         return np.copy(array)
     constant_values = keywords.get("constant_values", 0)
@@ -164,24 +166,37 @@ def _padded_by(function: Callable[..., None], x: Any, widths: Sequence[Widths], 
 # --- windows and repetition -------------------------------------------------------------------------------------------
 
 
+def _windows(x: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    return sliding_window_view(x, lengths, axes)
+
+
+def _windows_transpose(c: Any, x: Like, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    places = sliding_window_view(np.arange(x.size).reshape(x.shape), lengths, axes)
+    return np.reshape(scatter(c, Like(np.broadcast_to(np.zeros((), x.dtype), x.size)), places), x.shape)
+
+
+#: Windows lie in the memory of the array, so a change of it shows in them.
+WINDOWS = multilinear(
+    _windows,
+    _windows_transpose,
+    count=FREE,
+    memory="view",
+    batch=of_array(lambda primitive, x, *, lengths, axes: primitive(x, lengths=lengths, axes=later(axes, x.ndim))),
+    dependence="move",
+)
+
+
 @composite(sliding_window_view)
 def _sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:  # fmt: skip
-    x = strong(x)
+    if writeable:
+        raise unsupported_keyword("sliding_window_view", "writeable")
     lengths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
+    axes = tuple(range(np.ndim(x))) if axis is None else normalize_axis_tuple(axis, np.ndim(x), allow_duplicate=True)
     if len(lengths) != len(axes):
         raise ValueError("Must provide matching length window_shape and axis")
-    for along, length in zip(axes, lengths, strict=True):
-        if length < 0:
-            raise ValueError("`window_shape` cannot contain negative values")
-        count = x.shape[along] - length + 1
-        if count < 1:
-            raise ValueError("window shape cannot be larger than input array shape")
-        places = np.arange(count)[:, None] + np.arange(length)
-        x = np.moveaxis(np.take(x, places, axis=along), along + 1, -1)
-    return x
+    return WINDOWS(x, lengths=lengths, axes=axes)
 
 
 @composite(np.resize)

@@ -21,7 +21,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from shared.core.assignment import ADD_AT, UpdatePrimitive
 from shared.core.duck_array import DuckArray
 from shared.core.edges import PYTHON_NUMBERS
-from shared.core.errors import NoRuleError, user_line
+from shared.core.errors import NoRuleError, TracerConversionError, user_line
 from shared.core.facets import MOVE
 from shared.core.levels import Tracer
 from shared.core.registry import composite, multilinear
@@ -168,7 +168,7 @@ def made_of(like: DuckArray, function: Any, values: Any, dtype: Any = None, *_: 
 def _traced(name: str, array: Any) -> DuckArray:
     """The array that a function writes into, which has to be able to hold what it is given."""
     if not isinstance(array, DuckArray):
-        raise TypeError(
+        raise TracerConversionError(
             f"{name} of traced values into a plain array{user_line()}: make the array with np.zeros(n, like=x) or "
             "np.zeros_like(x), of all that may vary"
         )

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from shared.core.assignment import ADD_AT
 from shared.core.duck_array import UFUNC_METHODS, DuckArray, highest
-from shared.core.errors import unsupported_keyword, user_line
+from shared.core.errors import TracerConversionError, unsupported_keyword, user_line
 from shared.core.facets import COMPARISON, each_read
 from shared.core.levels import Tracer
 from shared.core.primitive import Primitive
@@ -348,7 +348,7 @@ def _at(ufunc: np.ufunc) -> Callable[..., Any]:
 
     def at(x: Any, index: Any, *values: Any) -> None:
         if not isinstance(x, DuckArray):
-            raise TypeError(
+            raise TracerConversionError(
                 f"np.{ufunc.__name__}.at of a plain array with traced values{user_line()}: make the array with "
                 "np.zeros(n, like=x) or np.zeros_like(x), of all that may vary"
             )

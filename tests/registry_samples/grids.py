@@ -45,9 +45,9 @@ GRIDS = [
         "polydiv(x, y)[0]", "polydiv(x, y)[1][-1]") for a, b in ((3, 3), (2, 4), (4, 2))),
     *over([f"np.{call}" for call in ("polyder(x)", "polyder(x, 2)", "polyder(x, 0)", "polyint(x)", "polyint(x, 2)",
         "polyint(x, 2, [0.5, x[0]])", "polyint(x, m=1, k=0.5)", "poly(x)", "polyadd(x, [1.0])")], [(4,)]),
-    *(Sample(f"np.polyfit(x, y, {rest})", x=(6,), y=(6,)) for rest in ("1", "2", "0", "2, cov=True",
-        "1, cov='unscaled'", "2, w=[1.0, 2.0, 0.5, 1.0, 0.7, 1.1]")),
-    Sample("np.polyfit(x, y, 1)", x=(4,), y=(4, 2)), Sample("np.polyfit(x, y, 1, cov=True)", x=(4,), y=(4, 2)),
+    *(Sample(f"np.polyfit(x, y, {rest}", x=(6,), y=(6,)) for rest in ("1)", "2)", "0)", "2, cov=True)[1]",
+        "1, cov='unscaled')[1]", "2, w=[1.0, 2.0, 0.5, 1.0, 0.7, 1.1])")),
+    Sample("np.polyfit(x, y, 1)", x=(4,), y=(4, 2)), Sample("np.polyfit(x, y, 1, cov=True)[1]", x=(4,), y=(4, 2)),
     *(Sample(f"np.geomspace(x, y{rest})", x=x, y=y, domain="positive")
       for x, y in (((), ()), (float, float), ((2,), ())) for rest in (", 4", ", 3, False", ", 1", ", 3, axis=-1")),
     *over(["np.logspace([0.0, 1.0], 2.0, 3, base=x)", "np.logspace(0.0, 1.0, 3, base=x, axis=-1)"], [(2,)], "positive"),

@@ -72,7 +72,7 @@ TALLIES = [
         "np.histogram([0.5, 1.5, 1.7, 2.5], [0.0, 1.0, 2.0, 4.0], weights=x, density=True)[0]",
         "np.histogram(x, 2, density=True)[0]", "np.histogram([0.5, 1.5, 1.7, 9.0], 2, (0.0, 3.0), weights=x)[0]",
         "np.histogram_bin_edges(x, 4)"], [(4,)]),
-    Sample("np.histogram(x, 3, weights=y)", x=(5,), y=(5,)),
+    Sample("np.histogram(x, 3, weights=y)[0] * np.histogram(x, 3)[1][1:]", x=(5,), y=(5,)),
     *over(["np.unique(x)", "np.unique(np.concatenate([x, x * 1]))", "np.unique(x, return_index=True)[0]",
         "np.unique_values(x)", "np.unique_counts(x)[0]", "np.unique_inverse(x)[0]", "np.unique_all(x)[0]"],
         [(4,), (2, 3)]),
