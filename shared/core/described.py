@@ -7,6 +7,7 @@ what to write instead.  This module knows nothing of operations.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
@@ -27,7 +28,7 @@ class Described(Tracer):
     # --- what would drop a derivative ---
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        if object in (*args, kwargs.get("dtype")):
+        if sys._getframe(1).f_code.co_name in ("_vectorize_call", "_get_ufunc_and_otypes"):
             raise not_a_number(
                 "an array of objects",
                 "np.vectorize and np.frompyfunc call a function for each element: write it with NumPy's functions, "

@@ -167,7 +167,17 @@ def _padded_by(function: Callable[..., None], x: Any, widths: Sequence[Widths], 
 
 
 def _windows(x: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    return sliding_window_view(x, lengths, axes)
+    found = sliding_window_view(x, lengths, axes)
+    if not isinstance(x, np.ndarray) or not found.size:
+        return found
+    # The same memory, as a view whose base is the array: by that a level knows what is a view of what.
+    owner = x if x.flags.c_contiguous else x.T if x.flags.f_contiguous else x.base
+    if not isinstance(owner, np.ndarray) or not owner.flags.c_contiguous:
+        return np.array(found)
+    start, first = (a.__array_interface__["data"][0] for a in (x, owner))
+    view: np.ndarray = np.ndarray(found.shape, x.dtype, owner, start - first, found.strides)
+    view.flags.writeable = False
+    return view
 
 
 def _windows_transpose(c: Any, x: Like, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:

@@ -79,7 +79,8 @@ INEXACT = {
     "one value is subtracted from or divided by itself": ("x / x", "x - x.T"),
     "what a step adds to an element was subtracted from it before": ("np.unwrap(",),
     "of one element the mean, the largest and the least are itself": (
-        "np.var(", "np.std(", "np.nanvar(", "np.nanstd(", "np.ptp(", "softmax(x) x:()", "softmax(x) x:float", "log_softmax(x, 0) x:()",
+        "np.var(", "np.std(", "np.nanvar(", "np.nanstd(",
+        "np.ptp(", "softmax(x) x:()", "softmax(x) x:float", "log_softmax(x, 0) x:()",
         "log_softmax(x, 0) x:float",
     ),
     "the domains of the operands or a constant decide which is chosen": (
@@ -87,8 +88,8 @@ INEXACT = {
     ),
     "a factor of a product of many is zero": ("np.prod(x *", "np.cumprod(x *", "np.multiply."),
     "the point decides what is read": ("np.interp(", "x[x > 0]", "x[np.nonzero", "np.argsort", "np.extract",
-        "np.partition(", "np.unique(", "1d(x", "np.nanmedian(np.where", "np.nanquantile(", "np.nanpercentile(", "weights=[",
-        "np.maximum.at",
+        "np.partition(", "np.unique(", "1d(x", "np.nanmedian(np.where", "np.nanquantile(", "np.nanpercentile(",
+        "weights=[", "np.maximum.at",
     ),
     "of a matrix all elements are taken together": ("np.linalg.",),
     "a cosine of a quarter turn is zero, or a transform undoes another": ("np.fft.hfft(", "np.fft.ir"),
