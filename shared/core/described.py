@@ -28,7 +28,8 @@ class Described(Tracer):
     # --- what would drop a derivative ---
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        if sys._getframe(1).f_code.co_name in ("_vectorize_call", "_get_ufunc_and_otypes"):
+        asking = sys._getframe(1)  # which may be a comprehension
+        if {"_vectorize_call", "_get_ufunc_and_otypes"} & {f.f_code.co_name for f in (asking, asking.f_back) if f}:
             raise not_a_number(
                 "an array of objects",
                 "np.vectorize and np.frompyfunc call a function for each element: write it with NumPy's functions, "

@@ -16,7 +16,7 @@ import numpy as np
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
-from shared.core.errors import closed, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -151,6 +151,10 @@ class DuckArray(Described):
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A new array at this level, with derivative zero, so that it can be assigned to."""
+        first = args[0] if args else None
+        parts = first if first.__class__ is tuple or first.__class__ is list else (first,)
+        if function.__name__ not in OF_VALUES and any(isinstance(part, DuckArray) for part in parts):
+            raise float_as_integer("a shape")
         if function is np.full:
             fill_value = args[1] if len(args) > 1 else kwargs.get("fill_value")
             if isinstance(fill_value, DuckArray):

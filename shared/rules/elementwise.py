@@ -11,6 +11,7 @@ A row without a count counts as one elementary function an element.
 
 from __future__ import annotations
 
+import cmath
 import math
 import operator
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from shared.core.facets import (
     is_truth,
     size_of,
 )
+from shared.core.levels import Tracer
 from shared.core.registry import alias, composite, constant, elementwise, infix, internal_constant, rule
 from shared.rules.reductions import strong, unwrapped
 
@@ -80,7 +82,21 @@ square = elementwise(np.square, lambda x: x + x, count=MULTIPLICATION)
 reciprocal = elementwise(np.reciprocal, lambda out: -out * out, count=DIVISION)
 
 
+def _is_weak(x: Any) -> bool:
+    """Whether it is a Python float, or stands for one."""
+    while isinstance(x, Tracer):
+        x = x.primal  # type: ignore[attr-defined]
+    return x.__class__ is float
+
+
+def _is_complex_power(x: Any, y: Any) -> bool:
+    """Whether x**y is complex of two Python floats: NumPy's meaning, which all other numbers have, is NaN."""
+    return _is_weak(y) and _is_weak(x) and bool(x < 0) and bool(y % 1 != 0)
+
+
 def _power_partial(x: Any, y: Any) -> Any:
+    if x.__class__ is not np.ndarray and y.__class__ is not np.ndarray and _is_complex_power(x, y):
+        return y * x ** (y - 1.0)
     # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
@@ -92,7 +108,11 @@ def _power_partial(x: Any, y: Any) -> Any:
 def _exponent_partial(out: Any, x: Any) -> Any:
     # 0**y is 0 for every y > 0, so its derivative is 0 where out * log(x) would be 0 * -inf.
     if isinstance(x, (int, float)):
+        if x < 0:
+            return out * (cmath.log(x) if np.iscomplexobj(out) else math.nan)
         return out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
+    if np.iscomplexobj(out) and not np.iscomplexobj(x):
+        x = x + 0j
     # Added, and not chosen by np.where, which beside a Python float x would make float64 of any output.
     return out * np.log(x + strong(x == 0).astype(np.result_type(out)))
 
@@ -103,6 +123,8 @@ def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
         return second * _exponent_partial(out, x)
     if second is None:
         return first * _power_partial(x, y)
+    if np.iscomplexobj(out) and _is_weak(x) and _is_weak(y):
+        return first * _power_partial(x, y) + second * _exponent_partial(out, x)
     zero, dtype = strong(x == 0), np.result_type(x, y)
     both = (zero & (y == 0)).astype(dtype)
     return first * (y * np.power(x + both, y - 1)) + second * (out * np.log(x + zero.astype(dtype)))
@@ -451,17 +473,11 @@ def _finite(x: Any, nan: float, posinf: Any, neginf: Any) -> Any:
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
 
 
-def _float_power(x: Any, y: Any) -> Any:
-    result = x**y
-    # Python leaves the reals for (-8.0) ** (1 / 3); NumPy, whose meaning a traced number has, does not.
-    return np.power(x, y) if result.__class__ is complex and complex not in (x.__class__, y.__class__) else result
-
-
 ADD = infix(add, operator.add)
 SUBTRACT = infix(subtract, operator.sub)
 MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
-POWER = infix(power, _float_power)
+POWER = infix(power, operator.pow)  # which leaves the reals for (-8.0) ** (1 / 3), as Python does
 NEGATIVE = infix(negative, operator.neg)
 POSITIVE = infix(positive, operator.pos)
 ABSOLUTE = infix(absolute, operator.abs)

@@ -99,6 +99,8 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
         a, axis = np.ravel(a), 0
     axis = normalize_axis_index(axis, np.ndim(a))
     indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
+    if not indices.size and indices.dtype.kind == "f":
+        indices = indices.astype(np.intp)  # an empty list
     if mode != "raise":
         n = np.shape(a)[axis]
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)

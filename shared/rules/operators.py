@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.duck_array import DuckArray
+from shared.core.errors import float_as_integer
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -158,6 +159,8 @@ def _getitem(self: Any, index: Any) -> Any:
 
 
 def _as_index(part: Any) -> Any:
+    if isinstance(part, Tracer) and part.dtype.kind in "fc":  # type: ignore[attr-defined]
+        raise float_as_integer("an index")
     # An empty list is an index array of integers, though NumPy makes an array of floats of it.
     return np.asarray(part, np.intp if not part else None) if isinstance(part, list) else part
 

@@ -135,6 +135,8 @@ def _squeeze(a: Any, axis: Axes | None = None) -> Any:
     shape = np.shape(a)
     if axis is None:
         gone = {k for k, n in enumerate(shape) if n == 1}
+    elif not shape and _several(axis) in ([0], [-1]):
+        gone = set()  # NumPy lets a number have that axis here
     else:
         gone = {_normal(k, len(shape)) for k in _several(axis)}
         if any(shape[k] != 1 for k in gone):
@@ -288,7 +290,7 @@ def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 @composite(np.array_split)
 def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     axis, n = _normal(axis, np.ndim(ary)), np.shape(ary)[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
+    if not np.ndim(indices_or_sections):
         each, extra = divmod(n, int(indices_or_sections))
         sizes = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
         cuts = np.cumsum([0, *sizes]).tolist()
@@ -300,7 +302,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
 
 @composite(np.split)
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    if isinstance(indices_or_sections, (int, np.integer)) and np.shape(ary)[axis] % indices_or_sections:
+    if not np.ndim(indices_or_sections) and np.shape(ary)[axis] % indices_or_sections:
         raise ValueError("array split does not result in an equal division")
     return np.array_split(ary, indices_or_sections, axis)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import (
@@ -429,6 +430,9 @@ norm_sqrt: Primitive = elementwise(_sqrt, lambda out: np.where(out == 0, 0, 0.5 
 def counted(a: Any, axis: Axis, where: Any, keepdims: bool = False) -> Any:
     """How many elements are reduced into one: a number, or an array of floats where a mask leaves some out."""
     if not asked(where):
+        axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        for k in axes:
+            normalize_axis_index(k, np.ndim(a))
         return count_of(np.shape(a), axis)
     return np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims).astype(np.float64)
 

@@ -94,7 +94,9 @@ TRANSPOSE = multilinear(_transpose, _transpose_transpose,
 
 @composite(np.transpose)
 def _transpose_call(a: Any, axes: Any = None) -> Any:
-    return TRANSPOSE(a, axes=None if axes is None else tuple(axes))
+    if axes is not None:
+        axes = tuple(axes) if np.ndim(axes) else (int(axes),)
+    return TRANSPOSE(a, axes=axes)
 
 
 @of_array

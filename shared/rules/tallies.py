@@ -6,6 +6,7 @@ set keeps.  This module knows nothing of derivatives.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -158,7 +159,7 @@ def _unique(
         axis = normalize_axis_index(axis, ar.ndim)
     along = None if axis is None or ar.ndim == 1 else axis
     rows = np.ravel(ar)[:, None] if along is None else np.moveaxis(ar, along, 0)
-    lines = np.reshape(rows, (rows.shape[0], -1 if rows.size else 0))
+    lines = np.reshape(rows, (rows.shape[0], -1 if rows.size else math.prod(rows.shape[1:])))
     order = np.lexsort(tuple(lines[:, k] for k in range(lines.shape[1] - 1, -1, -1)))
     ordered = lines[order]
     differ = ordered[1:] != ordered[:-1]

@@ -67,6 +67,7 @@ EXTENDING = [
 ]  # fmt: skip
 
 TALLIES = [
+    *over(["np.unique(x)", "np.histogram(x, 2, (0.0, 1.0))[1]"], [(0,)]),
     *over(["np.bincount([0, 2, 2], weights=x)", "np.bincount(np.array([0, 2, 2]), x, minlength=5)"], [(3,)]),
     *over(["np.histogram([0.5, 1.5, 1.7, 9.0], 3, weights=x)[0]", "np.histogram(x, 3)[1]",
         "np.histogram([0.5, 1.5, 1.7, 2.5], [0.0, 1.0, 2.0, 4.0], weights=x, density=True)[0]",

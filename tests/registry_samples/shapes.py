@@ -134,7 +134,7 @@ CUTTING = [
     *over(["np.split(x, 2, axis=1)", "np.split(x, [1], -1)", "np.array_split(x, 2, axis=1)",
         "np.hsplit(x, 2)"], [(2, 4)]),
     *over(["np.hsplit(x, 2)", "np.hsplit(x, [1])", "np.array_split(x, 3)", "np.split(x, [2, 9])"], [(4,)]),
-    *over(["np.split(x, [-1])", "np.split(x, np.array([1, 2]))"], [(4,)]),
+    *over(["np.split(x, [-1])", "np.split(x, np.array([1, 2]))", "np.array_split(x, np.array(3))"], [(4,)]),
     *over(["np.dsplit(x, 2)", "np.dsplit(x, [1])"], [(2, 1, 2)]),
     *([] if not hasattr(np, "unstack") else over(["np.unstack(x)", "np.unstack(x, axis=1)",
         "np.unstack(x, axis=-1)"], [(2, 3)])),
@@ -153,6 +153,8 @@ LIKE = [
 ]  # fmt: skip
 
 ALONG_AXES = [
+    *over(["np.squeeze(x, axis=0)", "np.squeeze(x, -1)", "np.repeat(x, 3, axis=0)"], [(), float]),
+    *over(["np.transpose(x, 0)", "np.transpose(x, (0,))"], [(3,)]),
     *over(["np.sort_complex(x).real"], [(3,), (2, 3)]),
     *over(["np.partition(x, 1)", "np.partition(x, 1, axis=0)", "np.partition(x, (0, 2), axis=None)",
         "np.partition(x, kth=2, axis=-1)"], [(3, 4)]),
