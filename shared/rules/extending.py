@@ -105,7 +105,7 @@ def _padded(x: Any, width: Widths, mode: str, side: Pair, reflect_type: str) -> 
             return _reflected_at_ends(x, width, mode)
         if not n:
             raise ValueError(f"can't extend empty axis using modes other than 'constant' or 'empty'{user_line()}")
-        return np.take(x, np.pad(np.arange(n), width, mode), axis=0)  # type: ignore[call-overload]
+        return np.take(x, np.pad(np.arange(n), width, mode), axis=0)
     if mode == "constant":
         before, after = (_block(value, count, x) for value, count in zip(side, width, strict=True))
     elif mode == "linear_ramp":
@@ -139,7 +139,7 @@ def _statistic(mode: str, x: Any, length: Any, side: int) -> Any:
 def _reflected_at_ends(x: Any, width: Widths, mode: str) -> Any:
     """Reflected at the points of the ends: each element is a sum of few others, which NumPy shows of unit vectors."""
     n = x.shape[0]
-    rows = np.pad(np.eye(n), (width, (0, 0)), mode, reflect_type="odd")  # type: ignore[call-overload]
+    rows = np.pad(np.eye(n), (width, (0, 0)), mode, reflect_type="odd")
     places = np.argsort(rows == 0, axis=1, kind="stable")[:, : max(int(np.count_nonzero(rows, axis=1).max()), 1)]
     factors = np.take_along_axis(rows, places, axis=1).astype(x.dtype)
     column = (-1,) + (1,) * (x.ndim - 1)

@@ -159,7 +159,7 @@ def made_of(like: DuckArray, function: Any, values: Any, dtype: Any = None, *_: 
         values = values[: given["count"]] if given.get("count", -1) >= 0 else values
     if not _holds_tracer(values):
         return NotImplemented
-    new = converted(assembled(values), dtype)
+    new: Any = converted(assembled(values), dtype)
     if function is np.array and given.get("copy", True):
         new = np.copy(new)
     missing = given.get("ndmin", 0) - new.ndim

@@ -346,8 +346,9 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
 def _at(ufunc: np.ufunc) -> Callable[..., Any]:
     """`ufunc.at(x, index, values)`: in place, and as often as an element is named by the index."""
 
-    def at(x: Any, index: Any, *values: Any) -> None:
-        if not isinstance(x, DuckArray):
+    def at(given: Any, index: Any, *values: Any) -> None:
+        x: Any = given
+        if not isinstance(given, DuckArray):
             raise TracerConversionError(
                 f"np.{ufunc.__name__}.at of a plain array with traced values{user_line()}: make the array with "
                 "np.zeros(n, like=x) or np.zeros_like(x), of all that may vary"
@@ -405,5 +406,6 @@ def ufunc_method(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     if ufunc not in REGISTRY or ufunc.nout != 1 or ufunc.signature is not None:
         return None
     if method == "at" or ufunc.nin == 2:
-        return _OF_TWO[method](ufunc)
+        found: Callable[..., Any] = _OF_TWO[method](ufunc)
+        return found
     return None

@@ -231,10 +231,10 @@ def _sort_complex(a: Any) -> Any:
 
 
 @composite(np.partition)
-def _partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Any:
+def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: None = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
-    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)  # type: ignore[call-overload]
+    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)
 
 
 @composite(np.broadcast_arrays)

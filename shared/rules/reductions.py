@@ -385,7 +385,7 @@ CUMPROD = rule(
 @composite(np.cumprod)
 def _cumprod_call(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     a = converted(a, dtype)
-    if not isinstance(a, Tracer):
+    if a.dtype.kind not in "fc" and not isinstance(a, Tracer):
         return np.cumprod(a, axis)  # of integers, which nothing differentiates
     if axis is None or not np.ndim(a):
         return CUMPROD(np.ravel(a))

@@ -301,11 +301,11 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **keywords: Any
     x, functions = strong(x), list(funclist)
     if not isinstance(condlist, (list, tuple)):
         several = np.ndim(condlist) > x.ndim
-        conditions = [condlist[k] for k in range(len(condlist))] if several else [condlist]
+        given = [condlist[k] for k in range(len(condlist))] if several else [condlist]
     else:
         alone = len(condlist) and not np.ndim(condlist[0]) and x.ndim
-        conditions = [np.asarray(condlist)] if alone else list(condlist)
-    conditions = [strong(condition).astype(bool) for condition in conditions]
+        given = [np.asarray(condlist)] if alone else list(condlist)
+    conditions: list[Any] = [strong(condition).astype(bool) for condition in given]
     if len(functions) == len(conditions) + 1:
         any_of_them = conditions[0]
         for condition in conditions[1:]:

@@ -108,7 +108,7 @@ def _histogram(a: Any, bins: Any = 10, range: Any = None, density: bool | None =
 def _added_up(place: Any, weights: Any, count: int) -> Any:
     """The weights (or the number) of the elements in each bin; what lies in none is left out."""
     if isinstance(place, Tracer):
-        among = np.equal(place[:, None], np.arange(count))
+        among = np.equal(np.reshape(place, (-1, 1)), np.arange(count))
         return np.sum(among if weights is None else np.where(among, weights[:, None], 0), axis=0)
     inside = np.flatnonzero((place >= 0) & (place < count))
     if weights is None:

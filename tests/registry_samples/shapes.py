@@ -176,7 +176,7 @@ CHOOSING = [
         [(2, 3)]),
     *over([
         "np.piecewise(x, [x < 0, x >= 0], [lambda v: v * v, lambda v: 3.0 * v])",
-        "np.piecewise(x, [x > 0], [np.sin, 0.5])",
+        "np.piecewise(x, [x > 0.0], [np.sin, 0.5])",
         "np.piecewise(x, [x > 1.0, x < -1.0], [2.0, lambda v, k: k * v, lambda v, k: v * v], 3.0)",
     ], [(2, 3), (4,), ()]),
 ]  # fmt: skip
