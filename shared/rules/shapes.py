@@ -315,12 +315,13 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **keywords: Any
         raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} "
                          "functions are expected")  # fmt: skip
     result = np.zeros_like(x)
-    for condition, function in zip(conditions, functions, strict=True):
+    traced = [isinstance(condition, Tracer) for condition in conditions]
+    for condition, function, differs in zip(conditions, functions, traced, strict=True):
         if not callable(function):
             result = np.where(condition, converted(function, x.dtype), result)
-        elif isinstance(condition, Tracer) or not x.ndim:
+        elif differs or not x.ndim:
             # Which elements it is given differs from example to example, or from run to run: all of them.
-            if isinstance(condition, Tracer) or condition:
+            if differs or condition:
                 result = np.where(condition, converted(function(x, *args, **keywords), x.dtype), result)
         elif np.any(condition):
             result[condition] = function(x[condition], *args, **keywords)
