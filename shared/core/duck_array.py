@@ -28,10 +28,12 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 #: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
 CREATION = frozenset((
     "zeros", "ones", "empty", "full", "eye", "identity", "arange", "tri", "fromfunction",
-    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter",
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
 ))  # fmt: skip
 #: those among them that make it of values, which may be traced
-OF_VALUES = frozenset(("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter"))
+OF_VALUES = frozenset((
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
+))  # fmt: skip
 
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())

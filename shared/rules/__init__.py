@@ -57,7 +57,8 @@ LATER = {
         np.percentile, np.nanquantile, np.nanpercentile,
     ),
     "shared.rules.tallies": (
-        np.bincount, np.digitize, np.histogram_bin_edges, np.histogram, np.isin, np.lexsort, np.unique,
+        np.bincount, np.digitize, np.histogram_bin_edges, np.histogram, np.histogram2d, np.histogramdd, np.isin,
+        np.lexsort, np.unique,
         np.unique_values, np.unique_counts, np.unique_inverse, np.unique_all, np.union1d, np.setdiff1d, np.setxor1d,
         np.intersect1d,
     ),

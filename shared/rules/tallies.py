@@ -105,6 +105,50 @@ def _histogram(a: Any, bins: Any = 10, range: Any = None, density: bool | None =
     return total, edges
 
 
+@composite(np.histogramdd)
+def _histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> Any:  # fmt: skip
+    if getattr(sample, "ndim", 0) == 2:
+        columns = [sample[:, k] for k in np.arange(sample.shape[1])]
+    else:
+        columns = [np.ravel(strong(column)) for column in sample]
+    if not hasattr(bins, "__len__") or isinstance(bins, str):
+        bins = [bins] * len(columns)
+    ranges = [None] * len(columns) if range is None else range
+    if len(bins) != len(columns) or len(ranges) != len(columns):
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
+    edges = [_edges(column, *given) for column, given in zip(columns, zip(bins, ranges, strict=True), strict=True)]
+    lengths = [edge.shape[0] - 1 for edge in edges]
+    flat, inside = 0, True
+    for column, edge, length in zip(columns, edges, lengths, strict=True):
+        place = np.searchsorted(edge, column, side="right") - 1
+        place = np.where(column == edge[-1], length - 1, place)
+        inside = np.logical_and(inside, np.logical_and(place >= 0, place < length))  # type: ignore[assignment]
+        flat = flat * length + place
+    flat = np.where(inside, flat, -1)  # type: ignore[assignment]
+    weights = None if weights is None else np.ravel(strong(weights))
+    total = np.reshape(_added_up(flat, weights, math.prod(lengths)), tuple(lengths)).astype(np.float64)
+    if density:
+        whole = np.sum(total)
+        for k, edge in enumerate(edges):
+            total = total / np.reshape(np.diff(edge), tuple(-1 if j == k else 1 for j in np.arange(len(edges))))
+        total = total / whole
+    return total, edges
+
+
+@composite(np.histogram2d)
+def _histogram2d(
+    x: Any, y: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> Any:  # fmt: skip
+    if np.size(x) != np.size(y):
+        raise ValueError("x and y must have the same length.")
+    if hasattr(bins, "__len__") and not isinstance(bins, str) and len(bins) != 2:
+        bins = [bins[0]] * 2 if len(bins) == 1 else [bins] * 2  # the edges of both
+    total, (of_x, of_y) = _histogramdd([x, y], bins, range, density, weights)
+    return total, of_x, of_y
+
+
 def _added_up(place: Any, weights: Any, count: int) -> Any:
     """The weights (or the number) of the elements in each bin; what lies in none is left out."""
     if isinstance(place, Tracer):
