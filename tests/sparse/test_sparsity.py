@@ -89,7 +89,7 @@ INEXACT = {
     "a factor of a product of many is zero": ("np.prod(x *", "np.cumprod(x *", "np.multiply."),
     "the point decides what is read": ("np.interp(", "x[x > 0]", "x[np.nonzero", "np.argsort", "np.extract",
         "np.partition(", "np.unique(", "1d(x", "np.nanmedian(np.where", "np.nanquantile(", "np.nanpercentile(",
-        "weights=[", "np.maximum.at",
+        "weights=[", "np.maximum.at", "np.histogram(x, 3, weights",
     ),
     "of a matrix all elements are taken together": ("np.linalg.",),
     "a cosine of a quarter turn is zero, or a transform undoes another": ("np.fft.hfft(", "np.fft.ir"),
@@ -129,8 +129,8 @@ def test_pattern_of_moves_elementwise_functions_reductions_and_products_is_exact
 
 #: Python's own `max` takes a branch, and what a mask reads is as long as it says.
 OTHER_BRANCHES_AND_SHAPES = ("max(x) - min(x)", "x[x > 0]", "x[np.nonzero(x > 0)]", "np.extract(x > 0, x)")
-#: A set is as long as it has different elements.
-SETS = ("np.unique", "union1d(", "setdiff1d(", "setxor1d(", "intersect1d(")
+#: A set is as long as it has different elements, and what is trimmed as its zeros say.
+SETS = ("np.trim_zeros", "np.unique", "union1d(", "setdiff1d(", "setxor1d(", "intersect1d(")
 
 
 def has_one_shape(sample: Sample) -> bool:
