@@ -204,7 +204,8 @@ class Primitive:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Bind with the arguments as a user wrote them: arrays become positional, the rest keywords."""
         if len(args) != self.arguments or (kwargs and not kwargs.keys() <= self.statics):
-            if self.rewritten is not None and self._asks_for_more(args, kwargs):
+            # None of these keywords is among the first two parameters.
+            if self.rewritten is not None and (kwargs or len(args) > 2) and self._asks_for_more(args, kwargs):
                 return self.rewritten(*args, **kwargs)
             args, kwargs = self.normalise(args, kwargs)
         if self.linear_in_one and isinstance(args[0], Tracer):
