@@ -201,18 +201,20 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -
     dst, src = _traced("np.copyto", dst), assembled(src)
     if not np.can_cast(src.dtype, dst.dtype, casting):  # type: ignore[arg-type]
         raise TypeError(f"Cannot cast array data from {src.dtype} to {dst.dtype} according to the rule {casting!r}")
-    dst[...] = np.where(where, src, dst) if asked(where) else src
+    dst[...] = np.where(where, converted(src, dst.dtype), dst) if asked(where) else src
 
 
 @composite(np.putmask)
 def _putmask(a: Any, /, mask: Any, values: Any) -> None:
     a = _traced("np.putmask", a)
-    a[...] = np.where(mask, np.reshape(_repeated(values, a.size), a.shape), a)
+    values = converted(_repeated(values, a.size), a.dtype)
+    a[...] = np.where(mask, np.reshape(values, a.shape), a)
 
 
 @composite(np.place)
 def _place(arr: Any, mask: Any, vals: Any) -> None:
-    arr, vals = _traced("np.place", arr), np.ravel(assembled(vals))
+    arr = _traced("np.place", arr)
+    vals = converted(np.ravel(assembled(vals)), arr.dtype)
     if not vals.size and np.any(mask):
         raise ValueError("Cannot insert from an empty array!")
     mask = np.reshape(strong(mask), arr.shape)

@@ -358,12 +358,19 @@ def _at(ufunc: np.ufunc) -> Callable[..., Any]:
             return
         # The occurrences of an element come one after the other: all first ones together, then all second ones.
         place = np.arange(x.size).reshape(x.shape)[index]
-        flat, spread = np.ravel(place), [np.ravel(np.broadcast_to(value, np.shape(place))) for value in values]
+        flat = np.ravel(place)
+        spread = [np.ravel(np.broadcast_to(_alike(value, x.dtype), np.shape(place))) for value in values]
         for turn in _turns(flat):
             where = np.unravel_index(flat[turn], x.shape)
             x[where] = ufunc(x[where], *[value[turn] for value in spread])
 
     return at
+
+
+def _alike(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Real numbers in the precision of the array that they meet in place; others as they are."""
+    value = strong(value)
+    return converted(value, dtype) if value.dtype.kind == "f" and dtype.kind == "f" else value
 
 
 def _turns(places: np.ndarray) -> Sequence[np.ndarray]:

@@ -434,7 +434,8 @@ def counted(a: Any, axis: Axis, where: Any, keepdims: bool = False) -> Any:
         for k in axes:
             normalize_axis_index(k, np.ndim(a))
         return count_of(np.shape(a), axis)
-    return np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims).astype(np.float64)
+    precision = np.finfo(a.dtype).dtype if getattr(a, "dtype", np.dtype(int)).kind in "fc" else np.float64
+    return np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims).astype(precision)
 
 
 def divided_by_count(total: Any, count: Any) -> Any:

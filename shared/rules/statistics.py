@@ -338,7 +338,10 @@ def _half(q: Any, n: Any, method: str) -> tuple[Any, Any]:
 def _quantile_of(ordered: Any, q: Any, method: str, n: Any) -> Any:
     """The quantiles of lines in order, n elements in each: a number, or an array where it differs."""
     read_at = read if isinstance(n, int) else _read_each
-    own, last = isinstance(n, int), n - 1
+    own = isinstance(n, int)
+    if not own and np.ndim(q) and q.dtype.kind == "f":
+        n = n.astype(q.dtype)
+    last = n - 1
     if not own and np.ndim(q):
         q = np.reshape(q, np.shape(q) + (1,) * (ordered.ndim - 1))
 
