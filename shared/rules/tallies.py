@@ -124,7 +124,7 @@ def _histogramdd(
     for column, edge, length in zip(columns, edges, lengths, strict=True):
         place = np.searchsorted(edge, column, side="right") - 1
         place = np.where(column == edge[-1], length - 1, place)
-        inside = np.logical_and(inside, np.logical_and(place >= 0, place < length))  # type: ignore[assignment]
+        inside = np.logical_and(inside, np.logical_and(place >= 0, place < length))
         flat = flat * length + place
     flat = np.where(inside, flat, -1)  # type: ignore[assignment]
     weights = None if weights is None else np.ravel(strong(weights))
