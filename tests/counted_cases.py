@@ -21,8 +21,11 @@ from shared.rules import (
     determinants,
     eigenvalues,
     elementwise,
+    extending,
     factors,
+    grids,
     indexing,
+    keywords,
     linear_algebra,
     matrices,
     products,
@@ -153,6 +156,8 @@ CASES = [
         for function in (np.sinc, special.SIGMOID.function, special.SOFTPLUS.function)
     ],
     Case(special.SPHERICAL_BESSEL, by_element(lambda x: x.elementary()), V, order=1),
+    Case(special.MODIFIED_BESSEL, by_element(lambda x: x.elementary()), V, order=1),
+    Case(elementwise.EXPONENT, by_element(lambda x: x < 0), V),
     Case(special.SOFTSIGN, lambda x: x / (1.0 + np.absolute(x)), V),
     Case(special.RELU, by_element(lambda x: x.tally.moved(x if x > 0 else 0)), V),
     *[Case(function, by_element(scalars.greater), *PAIR) for function in (np.maximum, np.minimum)],
@@ -195,6 +200,7 @@ CASES = [
     *[Case(f, free, V) for f in (special.STOP_GRADIENT.function, np.iscomplexobj, np.isrealobj, np.result_type)
       if f in REGISTRY],
     Case(special.STOP_GRADIENT, free, V),
+    Case(extending.WINDOWS, free, M, lengths=(2,), axes=(1,)),
     Case(shapes.RESHAPE, free, M, shape=(9,)), Case(shapes.TRANSPOSE, free, M),
     Case(np.broadcast_to, free, V, shape=(2, 5)),
     *[Case(f, free, V, V) for f in (np.may_share_memory, np.shares_memory)],
@@ -207,7 +213,7 @@ CASES = [
     Case(np.prod, lambda x: np.multiply.reduce(x, axis=None, initial=1.0), M),
     Case(reductions.CUMPROD, lambda x: scalars.product(x), V),
     *[Case(f, scalars.greatest, M) for f in (np.max, np.min, np.argmax, np.argmin)],
-    *[Case(primitive, scalars.greatest, V) for primitive in reductions.RUNNING_EXTREMA],
+    *[Case(primitive, scalars.greatest, V) for primitive in keywords.RUNNING_EXTREMA],
     *[Case(f, by_element(lambda x: x != 0), V) for f in (np.any, np.all, np.nonzero, np.flatnonzero, np.argwhere)],
     Case(np.count_nonzero, by_element(lambda x: x + 1 if x != 0 else x), V),
     Case(special.LOGSUMEXP, lambda x: [scalars.log_of_sum(row) for row in x], M, axis=1, keepdims=False),
@@ -284,6 +290,10 @@ PUBLISHED: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
     # The same, section 5.2: 2 n^2 (m - n / 3) for r, and as many for q
     factors.ORTHOGONAL_FACTOR: (4 * 27 - 36, (M,), {}),
     factors.TRIANGULAR_FACTOR: (4 * 27 - 36, (M,), {}),
+    # Golub & Van Loan 2013, section 5.2.2: 2 n^2 (m - n / 3)
+    grids.ORTHOGONALISER: (2 * 9 * (6 - 1), (np.ones((6, 3)) + np.eye(6, 3),), {}),
+    # Floyd & Rivest 1975: n + min(k, n - k) comparisons
+    REGISTRY[np.argpartition]: (7 + 2, (SORTED, 2), {}),
     # Van Loan 1992, section 4.3: 2.5 n log2 n for n real numbers
     REGISTRY[np.fft.rfft]: (60, (np.arange(8.0),), {}),
     REGISTRY[np.fft.irfft]: (60, (np.arange(5.0),), {}),

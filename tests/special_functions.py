@@ -23,7 +23,8 @@ PI = Wide("3.14159265358979323846264338327950288")
 LOG_2, LOG_10 = np.log(Wide(2)), np.log(Wide(10))
 
 #: Not of real floating-point arguments alone, or of matrices.
-OTHER_UFUNCS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isnat", "ldexp", "matmul", "vecdot"}
+OTHER_UFUNCS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isnat", "ldexp", "matmul", "vecdot",
+                "matvec", "vecmat"}  # fmt: skip
 #: Whose results are truth values, which have no derivative.
 PREDICATES = {"signbit", "isfinite", "isinf", "isnan", "logical_not", "logical_and", "logical_or", "logical_xor",
               "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}  # fmt: skip
@@ -122,7 +123,7 @@ def at_zero(f: Function) -> Function:
 ONE_ARGUMENT: dict[str, Function] = {
     **dict.fromkeys(["negative", "-x"], number(-1)),
     **dict.fromkeys(["positive", "conjugate", "+x", "x ** 1.0"], number(1)),
-    **dict.fromkeys(["floor", "ceil", "rint", "trunc", "spacing", "sign", "modf[1]", "x ** 0"], number(0)),
+    **dict.fromkeys(["floor", "ceil", "rint", "trunc", "spacing", "sign", "modf[1]", "frexp[1]", "x ** 0"], number(0)),
     **dict.fromkeys(["square", "x ** 2"], lambda x: 2 * x),
     **dict.fromkeys(["reciprocal", "1.0 / x", "x ** -1.0"], lambda x: -1 / (x * x)),
     **dict.fromkeys(["sqrt", "x ** 0.5"], lambda x: 0.5 / np.sqrt(np.abs(x))),
@@ -149,6 +150,7 @@ ONE_ARGUMENT: dict[str, Function] = {
     "arccosh": lambda x: 1 / np.sqrt((x - 1) * (x + 1)),
     "arctanh": lambda x: 1 / np.abs((1 - x) * (1 + x)),
     "modf[0]": finite(number(1)),
+    "frexp[0]": finite(lambda x: np.ldexp(np.ones_like(x), -np.frexp(x)[1])),
     "nan_to_num": lambda x: chosen(np.isfinite(x), 1, 0),
     "relu": lambda x: chosen(x > 0, 1, 0),
     "sigmoid": lambda x: 1 / (2 + np.exp(x) + np.exp(-x)),

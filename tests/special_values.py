@@ -103,12 +103,6 @@ def evaluated(f: Function, columns: list[Any]) -> Derivatives:
     return Derivatives(value, values, partials, joint, pulled)
 
 
-def own_value(f: Function, arguments: list[float]) -> Any:
-    """What Python computes of floats; where it leaves the reals, what NumPy does."""
-    value = f(*arguments)
-    return f(*map(np.float64, arguments)) if isinstance(value, complex) else value
-
-
 @cache
 def findings(name: str) -> frozenset[Finding]:
     """Everything that is wrong with one function on the grid."""
@@ -128,7 +122,9 @@ def findings(name: str) -> frozenset[Finding]:
 
 def of_floats(name: str, f: Function, point: str, arguments: list[float]) -> Iterator[Finding]:
     try:
-        value = own_value(f, arguments)
+        value = f(*arguments)
+        if isinstance(value, complex):
+            return  # as (-8.0) ** (1 / 3) in Python: see tests/rules/test_numpy_edges.py
     except ArithmeticError as error:
         # The engines raise as Python does.
         for engine in (dualad, reversead):

@@ -7,6 +7,7 @@ what to write instead.  This module knows nothing of operations.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
@@ -45,6 +46,13 @@ class Described(Tracer):
     # --- what would drop a derivative ---
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        asking = sys._getframe(1)  # which may be a comprehension
+        if {"_vectorize_call", "_get_ufunc_and_otypes"} & {f.f_code.co_name for f in (asking, asking.f_back) if f}:
+            raise not_a_number(
+                "an array of objects",
+                "np.vectorize and np.frompyfunc call a function for each element: write it with NumPy's functions, "
+                "which take arrays, or shared.vmap(f)(x).",
+            )
         raise not_a_number(
             "a plain NumPy array",
             "np.stack([...]), np.concatenate([...]) and, of nested lists, np.block([[...], [...]]) build arrays from "

@@ -16,7 +16,7 @@ import numpy as np
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
-from shared.core.errors import closed, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -26,7 +26,14 @@ from shared.core.visible import kind_of, shown
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
 #: NumPy's functions that make an array from nothing; with `like=tracer` they make a traced one
-CREATION = frozenset(("zeros", "ones", "empty", "full", "eye", "identity", "arange"))
+CREATION = frozenset((
+    "zeros", "ones", "empty", "full", "eye", "identity", "arange", "tri", "fromfunction",
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
+))  # fmt: skip
+#: those among them that make it of values, which may be traced
+OF_VALUES = frozenset((
+    "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
+))  # fmt: skip
 
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())
@@ -77,6 +84,14 @@ class DuckArray(Described):
         """Stand for what `other` stands for from now on."""
         raise NotImplementedError
 
+    #: `ufunc_method(ufunc, method)`: what `ufunc.reduce` and its kin do; None if that has no rule.
+    ufunc_method: Callable[..., Any]
+    #: `ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)`: a call of a ufunc with these keywords.
+    ufunc_with_keywords: Callable[..., Any]
+
+    #: `like.made_of(function, values, ...)`: what `np.array(values, like=like)` and its kin make of traced values.
+    made_of: Callable[..., Any]
+
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
@@ -112,17 +127,18 @@ class DuckArray(Described):
         if any(o is not None for o in kwargs.pop("out", ())):
             raise _output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
-            entry = UFUNC_METHODS.get((ufunc, method))
+            entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
                 raise no_rule(f"{_named(ufunc)}.{method}")
             return entry(*inputs, **kwargs)
         if ufunc not in REGISTRY:
             raise no_rule(_named(ufunc))
-        if kwargs.pop("where", True) is not True:
-            raise unsupported_keyword(f"np.{ufunc.__name__}", "where")
-        for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True), ("dtype", None)):
+        where, dtype, casting = kwargs.pop("where", True), kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
+        for keyword, neutral in (("order", "K"), ("subok", True)):
             if kwargs.pop(keyword, neutral) != neutral:
                 raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+        if where is not True or dtype is not None or casting != "same_kind":
+            return self.ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)
         return REGISTRY[ufunc].call(inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -137,13 +153,23 @@ class DuckArray(Described):
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A new array at this level, with derivative zero, so that it can be assigned to."""
+        first = args[0] if args else None
+        parts = first if first.__class__ is tuple or first.__class__ is list else (first,)
+        if function.__name__ not in OF_VALUES and any(isinstance(part, DuckArray) for part in parts):
+            raise float_as_integer("a shape")
         if function is np.full:
             fill_value = args[1] if len(args) > 1 else kwargs.get("fill_value")
             if isinstance(fill_value, DuckArray):
                 return highest((self, fill_value))._filled(*args, **kwargs)
+        if function.__name__ in OF_VALUES:
+            made = self.made_of(function, *args, **kwargs)
+            if made is not NotImplemented:
+                return made
         if isinstance(self.primal, DuckArray):
             return self.lift(function(*args, like=self.primal, **kwargs))
         new = function(*args, **kwargs)
+        if isinstance(new, DuckArray):
+            return new  # what a function of indices made of traced values
         return self.lift(new) if new.dtype.kind in "fc" else new
 
     def _filled(self, shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **rest: Any) -> Any:

@@ -160,6 +160,13 @@ def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
     return NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
 
 
+def float_as_integer(what: str) -> LeafTypeError:
+    return LeafTypeError(
+        f"{what} is a traced number and no integer{user_line()}: integers among the differentiated arguments are taken "
+        "as float64. Leave it out of them (argnums), or keep it in another container."
+    )
+
+
 def not_a_number(wanted: str, instead: str) -> TracerConversionError:
     # Loaded when there is an error to tell.
     from shared.core.callers import what_was_called

@@ -73,6 +73,7 @@ class Primitive:
         "raw",
         "reason",
         "residuals",
+        "rewritten",
         "statics",
     )
 
@@ -138,6 +139,8 @@ class Primitive:
         self.reason = reason
         #: what a call with the first argument alone means, where that is another function
         self.alone = alone
+        #: the call in terms of other functions, where keywords ask for more than the rules cover (see `with_keywords`)
+        self.rewritten: Function | None = None
         self._set_facets(count, memory, batch, dependence, linear)
         #: how many of its leading parameters are arrays (None: any number), and its keywords
         self.arguments: int | None = None if variadic else len(self.edges)
@@ -205,10 +208,22 @@ class Primitive:
         if len(args) != self.arguments or (kwargs and not kwargs.keys() <= self.statics):
             if self.alone is not None and len(args) == 1 and not kwargs:
                 return self.alone(args[0])
+            # None of these keywords is among the first two parameters.
+            if self.rewritten is not None and (kwargs or len(args) > 2) and self._asks_for_more(args, kwargs):
+                return self.rewritten(*args, **kwargs)
             args, kwargs = self.normalise(args, kwargs)
         if self.linear_in_one and isinstance(args[0], Tracer):
             return args[0].linear(self, (), kwargs)
         return bind(self, args, kwargs)
+
+    def _asks_for_more(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call gives a keyword that every reduction of NumPy takes and no rule knows."""
+        given = {**dict(zip(self.parameters, args, strict=False)), **kwargs}
+        values = [(name, given.get(name)) for name in ("dtype", "where", "initial")]
+        return any(
+            value is not None and value is not np._NoValue and not (name == "where" and value is True)
+            for name, value in values
+        )
 
     def normalise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         count, names = self.arguments, self.parameters

@@ -18,6 +18,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -38,15 +39,21 @@ if TYPE_CHECKING:
 class Composite:
     """A function given in terms of others: nothing to differentiate of its own."""
 
-    __slots__ = ("form", "function", "name", "refused", "rewrite")
+    __slots__ = ("form", "function", "later", "name", "refused", "rewrite")
     elementwise = is_binary = is_question = False
 
-    def __init__(self, function: Function, rewrite: Function):
+    def __init__(self, function: Function, rewrite: Function, later: str = ""):
         self.function = function
-        self.rewrite = rewrite
         #: what it is called where people read it
         self.name: str = one_line(getattr(function, "__name__", repr(function)))
         self.form = "composite"
+        #: the module that declares the rewritten form, if that is loaded when the function is first called
+        self.later = later
+        self.written(rewrite)
+
+    def written(self, rewrite: Function) -> None:
+        """Take the rewritten form, of which the parameters are read that it refuses."""
+        self.rewrite = rewrite
         #: parameters that the rewritten form annotates as None: it takes them, as NumPy does, but has no use for them
         self.refused: list[tuple[int, str]] = []
         annotations = rewrite.__annotations__
@@ -217,7 +224,40 @@ def composite(function: Function) -> Callable[[Function], Function]:
     """
 
     def decorate(rewrite: Function) -> Function:
-        _register(Composite(function, rewrite))
+        found = REGISTRY.get(function)
+        if isinstance(found, Composite) and found.later and found.later == rewrite.__module__:
+            found.written(rewrite)
+        else:
+            _register(Composite(function, rewrite))
+        return rewrite
+
+    return decorate
+
+
+def composite_later(module: str, *functions: Function) -> None:
+    """Declare functions whose rewritten forms are in a module that is loaded when one of them is first called."""
+
+    def loading(function: Function) -> Function:
+        def load_and_call(*args: Any, **kwargs: Any) -> Any:
+            import_module(module)
+            return REGISTRY[function].call(args, kwargs)
+
+        return load_and_call
+
+    for function in functions:
+        _register(Composite(function, loading(function), module))
+
+
+def with_keywords(function: Function) -> Callable[[Function], Function]:
+    """Declare what a primitive does where `dtype=`, `where=` or `initial=` is given: a decorator for that call.
+
+    The rewritten form has the signature of the function, as that of a composite; without them the rules are used.
+    """
+
+    def decorate(rewrite: Function) -> Function:
+        entry = REGISTRY[function]
+        assert isinstance(entry, Primitive)
+        entry.rewritten = rewrite
         return rewrite
 
     return decorate

@@ -46,6 +46,7 @@ _COUNTING = frozenset(
     (
         np.tile, np.repeat, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.pad, np.roll, np.linspace,
         np.logspace, np.geomspace, np.vander, np.diag, np.tril, np.triu, np.reshape, np.broadcast_to, np.rot90,
+        np.insert, np.delete, np.bincount, np.resize, np.put, np.lib.stride_tricks.sliding_window_view,
     )
 )  # fmt: skip
 _NUMBERS = (float, complex, int, bool)

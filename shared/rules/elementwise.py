@@ -34,6 +34,7 @@ from shared.core.facets import (
     is_truth,
     size_of,
 )
+from shared.core.levels import Tracer
 from shared.core.registry import alias, composite, constant, elementwise, infix, internal_constant, rule
 from shared.rules.reductions import strong, unwrapped
 from shared.rules.special import SIGMOID
@@ -89,7 +90,21 @@ square = elementwise(np.square, lambda x: x + x, count=MULTIPLICATION)
 reciprocal = elementwise(np.reciprocal, lambda out: -out * out, count=DIVISION)
 
 
+def _is_weak(x: Any) -> bool:
+    """Whether it is a Python float, or stands for one."""
+    while isinstance(x, Tracer):
+        x = x.primal  # type: ignore[attr-defined]
+    return x.__class__ is float
+
+
+def _is_complex_power(x: Any, y: Any) -> bool:
+    """Whether x**y is complex of two Python floats: NumPy's meaning, which all other numbers have, is NaN."""
+    return _is_weak(y) and _is_weak(x) and bool(x < 0) and bool(y % 1 != 0)
+
+
 def _power_partial(x: Any, y: Any) -> Any:
+    if x.__class__ is not np.ndarray and y.__class__ is not np.ndarray and _is_complex_power(x, y):
+        return y * x ** (y - 1.0)
     # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
@@ -403,6 +418,43 @@ def _sign_call(x: Any) -> Any:
 # --- rewritten in terms of others -------------------------------------------------------------------------------------
 
 
+@composite(np.angle)
+def _angle(z: Any, deg: bool = False) -> Any:
+    z = strong(z)
+    # Of a real number it is 0 or pi, and does not vary.
+    angle = np.arctan2(z.imag, z.real) if z.dtype.kind == "c" else np.arctan2(0, SIGN(z))
+    return unwrapped(angle * (180 / np.pi) if deg else angle)
+
+
+def _exponent(x: Any) -> Any:
+    return np.frexp(x)[1]
+
+
+EXPONENT = internal_constant(_exponent, count=COMPARISON, batch=align)
+
+
+@composite(np.frexp)
+def _frexp(x: Any) -> Any:
+    exponent = EXPONENT(x)
+    # By halves, since the power of two for the least numbers is beyond the greatest
+    half = exponent // 2
+    return np.ldexp(np.ldexp(x, -half), half - exponent), exponent
+
+
+@composite(np.fix)
+def _fix(x: Any, out: None = None) -> Any:
+    return np.trunc(x)
+
+
+@composite(np.real_if_close)
+def _real_if_close(a: Any, tol: float = 100) -> Any:
+    a = strong(a)
+    if a.dtype.kind != "c":
+        return a
+    limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
+    return a.real if np.all(np.abs(a.imag) < limit) else a
+
+
 @composite(np.divmod)
 def _divmod(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y), np.remainder(x, y)
@@ -455,17 +507,11 @@ def _finite(x: Any, nan: float, posinf: Any, neginf: Any) -> Any:
 # --- operators: evaluated by Python's own, so that a Python float stays one -------------------------------------------
 
 
-def _float_power(x: Any, y: Any) -> Any:
-    result = x**y
-    # Python leaves the reals for (-8.0) ** (1 / 3); NumPy, whose meaning a traced number has, does not.
-    return np.power(x, y) if result.__class__ is complex and complex not in (x.__class__, y.__class__) else result
-
-
 ADD = infix(add, operator.add)
 SUBTRACT = infix(subtract, operator.sub)
 MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
-POWER = infix(power, _float_power)
+POWER = infix(power, operator.pow)  # which leaves the reals for (-8.0) ** (1 / 3), as Python does
 NEGATIVE = infix(negative, operator.neg)
 POSITIVE = infix(positive, operator.pos)
 ABSOLUTE = infix(absolute, operator.abs)

@@ -1,20 +1,24 @@
 """Functions given by their values on a grid, and grids: interpolation, differences, quadrature, polynomials.
 
-All are rewritten in terms of other functions.
+All are rewritten in terms of other functions.  A polynomial is fitted by its normal equations, of powers that a
+triangular factor has made nearly orthonormal (Golub & Van Loan 2013, section 5.3).
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from shared.core.errors import NoRuleError, user_line
+from shared.core.facets import Count, of_array
 from shared.core.levels import Tracer
-from shared.core.registry import composite
+from shared.core.registry import composite, internal_constant
 from shared.core.writing import read
+from shared.rules.indexing import assembled
 from shared.rules.reductions import strong, unwrapped
 
 # --- interpolation ----------------------------------------------------------------------------------------------------
@@ -31,9 +35,18 @@ def _double(values: Any) -> Any:
 
 
 @composite(np.interp)
-def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: None = None) -> Any:
+def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     moves = isinstance(x, Tracer) or isinstance(xp, Tracer)
     x, xp, fp = _double(x), _double(xp), _double(fp)
+    if period is not None:
+        if np.any(np.equal(period, 0)):
+            raise ValueError("period must be a non-zero value")
+        period, left, right = np.abs(period), None, None
+        x, xp = np.mod(x, period), np.mod(xp, period)
+        order = np.argsort(xp, kind="stable")
+        xp, fp = read(xp, order), read(fp, order)
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
     n = xp.shape[0] if xp.ndim == 1 else 0
     if n != np.size(fp):
         raise ValueError("fp and xp are not of the same length.")
@@ -88,6 +101,21 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
                 raise TypeError("dtype of `to_begin` and `to_end` must be compatible with input `ary`")
             parts.append(part if part.dtype == ary.dtype else part.astype(ary.dtype))
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+@composite(np.unwrap)
+def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
+    p = strong(p)
+    axis = normalize_axis_index(axis, p.ndim)
+    step = np.diff(p, axis=axis)
+    high = period / 2
+    discont = high if discont is None else discont
+    turned = np.mod(step + high, period) - high
+    turned = np.where(np.logical_and(turned == -high, step > 0), high, turned)
+    correction = np.where(np.abs(step) < discont, 0, turned - step)
+    before = (slice(None),) * axis
+    rest = p[(*before, slice(1, None))] + np.cumsum(correction, axis=axis)
+    return np.concatenate([p[(*before, slice(None, 1))], rest], axis=axis)
 
 
 @composite(np.gradient)
@@ -192,6 +220,151 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     return np.stack(powers if increasing else powers[::-1], axis=1)[:, :count]
 
 
+def _as_polynomials(a1: Any, a2: Any) -> tuple[Any, Any]:
+    """Coefficients of one length, with zeros in front."""
+    a1, a2 = np.atleast_1d(a1), np.atleast_1d(a2)
+    length = max(len(a1), len(a2))
+    a1, a2 = (a if len(a) == length else np.pad(a, (length - len(a), 0)) for a in (a1, a2))
+    return a1, a2
+
+
+@composite(np.polyadd)
+def _polyadd(a1: Any, a2: Any) -> Any:
+    a1, a2 = _as_polynomials(a1, a2)
+    return a1 + a2
+
+
+@composite(np.polysub)
+def _polysub(a1: Any, a2: Any) -> Any:
+    a1, a2 = _as_polynomials(a1, a2)
+    return a1 - a2
+
+
+@composite(np.polymul)
+def _polymul(a1: Any, a2: Any) -> Any:
+    # Leading zeros are no part of a polynomial, but one that varies may be.
+    a1, a2 = (np.trim_zeros(np.atleast_1d(a), "f") for a in (a1, a2))
+    a1, a2 = (a if len(a) else np.zeros(1, a.dtype) for a in (a1, a2))
+    return np.convolve(a1, a2)
+
+
+@composite(np.polydiv)
+def _polydiv(u: Any, v: Any) -> Any:
+    u, v = np.atleast_1d(u) + 0.0, np.atleast_1d(v) + 0.0
+    kind = np.result_type(u, v)
+    m, n = len(u) - 1, len(v) - 1
+    scale, quotient, rest = 1.0 / v[0], [], u if u.dtype == kind else u.astype(kind)
+    for k in range(m - n + 1):
+        leading = scale * rest[k]
+        quotient.append(leading)
+        rest = np.concatenate([rest[:k], rest[k : k + n + 1] - leading * v, rest[k + n + 1 :]])
+    while len(rest) > 1 and np.abs(rest[0]) <= 1e-8:  # which NumPy's allclose takes for zero
+        rest = rest[1:]
+    return np.stack(quotient) if quotient else np.zeros(1, kind), rest
+
+
+@composite(np.polyder)
+def _polyder(p: Any, m: int = 1) -> Any:
+    if operator.index(m) < 0:
+        raise ValueError("Order of derivative must be positive (see polyint)")
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+    return p
+
+
+@composite(np.polyint)
+def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    p = strong(p)
+    if operator.index(m) < 0:
+        raise ValueError("Order of integral must be positive (see polyder)")
+    constants = np.zeros(m) if k is None else np.atleast_1d(assembled(k))
+    if len(constants) == 1 and m > 1:
+        constants = constants[0] * np.ones(m)
+    if len(constants) < m:
+        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
+    for j in range(m):
+        p = np.concatenate([p / np.arange(len(p), 0, -1), constants[j : j + 1]])
+    return p
+
+
+@composite(np.poly)
+def _poly(seq_of_zeros: Any) -> Any:
+    roots = np.atleast_1d(seq_of_zeros)
+    if np.ndim(roots) == 2 and roots.shape[0] == roots.shape[1] and roots.shape[0]:
+        roots = np.linalg.eigvals(roots)
+    elif np.ndim(roots) != 1:
+        raise ValueError("input must be 1d or non-empty square 2d array.")
+    if not roots.shape[0]:
+        return 1.0
+    p = np.ones(1, roots.dtype)
+    for k in range(roots.shape[0]):
+        p = np.pad(p, (0, 1)) - roots[k] * np.pad(p, (1, 0))
+    if roots.dtype.kind == "c" and np.all(np.sort(roots) == np.sort(np.conjugate(roots))):
+        p = np.copy(p.real)
+    return p
+
+
+def _orthogonaliser(x: Any) -> Any:
+    return np.linalg.inv(np.linalg.qr(x, mode="r"))
+
+
+def _householder(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    # Golub & Van Loan 2013, section 5.2.2, without the inverse of the triangle
+    m, n = operands[0].shape[-2:]
+    return Count(add=n * n * (m - n // 3), multiply=n * n * (m - n // 3))
+
+
+#: a matrix that makes the columns of another one nearly orthonormal, taken for constant
+ORTHOGONALISER = internal_constant(
+    _orthogonaliser,
+    count=_householder,
+    memory="fresh",
+    batch=of_array(lambda primitive, x: primitive(x)),
+)
+
+
+@composite(np.polyfit)
+def _polyfit(
+    x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:  # fmt: skip
+    x, y = strong(x) + 0.0, strong(y) + 0.0
+    order = operator.index(deg) + 1
+    if order < 1:
+        raise ValueError("expected deg >= 0")
+    if x.ndim != 1 or not x.size:
+        raise TypeError("expected non-empty 1D vector for x")
+    if y.ndim not in (1, 2) or x.shape[0] != y.shape[0]:
+        raise TypeError("expected 1D or 2D array for y, as long as x")
+    if full:
+        raise NoRuleError(f"np.polyfit: full=True has no derivative rule{user_line()}; leave it out")
+    if x.shape[0] < order:
+        raise NoRuleError(f"np.polyfit: {order} coefficients of {x.shape[0]} points{user_line()}: lower the degree")
+    powers, values = np.vander(x, order), y
+    if w is not None:
+        w = strong(w) + 0.0
+        powers = powers * w[:, None]
+        values = values * (w[:, None] if y.ndim == 2 else w)
+    scale = np.sqrt(np.sum(powers * powers, axis=0))
+    powers = powers / scale
+    # Whatever that matrix, the solution is the same; with nearly orthonormal columns its equations are as well
+    # conditioned as can be.
+    straight = ORTHOGONALISER(powers)
+    columns = powers @ straight
+    turned = np.swapaxes(columns, 0, 1)
+    found = straight @ np.linalg.solve(turned @ columns, turned @ values)
+    fitted = found / (scale[:, None] if y.ndim == 2 else scale)
+    if not cov:
+        return fitted
+    base = np.linalg.inv(np.swapaxes(powers, 0, 1) @ powers) / np.outer(scale, scale)
+    if isinstance(cov, str) and cov == "unscaled":
+        return fitted, base if y.ndim == 1 else base[:, :, None]
+    if len(x) <= order:
+        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+    left = values - powers @ found
+    factor = np.sum(left * left, axis=0) / (len(x) - order)
+    return fitted, base * factor if y.ndim == 1 else base[:, :, None] * factor
+
+
 # --- grids ------------------------------------------------------------------------------------------------------------
 
 
@@ -225,11 +398,33 @@ def _logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:  # fmt: skip
     if np.ndim(base):
-        raise NoRuleError(
-            f"np.logspace: an array of bases has no derivative rule{user_line()}; write base ** np.linspace(...)"
-        )
+        start, stop, base = strong(start), strong(stop), strong(base)
+        rank = len(np.broadcast_shapes(start.shape, stop.shape, base.shape))
+        start, stop, base = (np.reshape(v, (1,) * (rank - v.ndim) + v.shape) for v in (start, stop, base))
+        base = np.expand_dims(base, axis)
     grid = np.power(base, np.linspace(start, stop, num, endpoint, axis=axis))
     return grid if dtype is None else grid.astype(dtype)
+
+
+@composite(np.geomspace)
+def _geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:  # fmt: skip
+    start, stop, num = strong(start), strong(stop), operator.index(num)
+    if np.any(start == 0) or np.any(stop == 0):
+        raise ValueError("Geometric sequence cannot include zero")
+    kind = np.result_type(start, stop, np.float64)
+    start, stop = (v if v.dtype == kind else v.astype(kind) for v in (start, stop))
+    # Turned so that it begins on the positive axis, and turned back at the end
+    sign = start / np.abs(start) if kind.kind == "c" else np.sign(start)
+    grid = np.logspace(np.log10(start / sign), np.log10(stop / sign), num, endpoint) * sign
+    ends = [(0, start)] if num > 0 else []
+    ends += [(num - 1, stop)] if num > 1 and endpoint else []
+    for place, end in ends:
+        grid = np.where((np.arange(num) == place).reshape((-1,) + (1,) * (grid.ndim - 1)), end, grid)
+    grid = grid if axis == 0 else np.moveaxis(grid, 0, axis)
+    wanted = kind if dtype is None else np.dtype(dtype)
+    return grid if grid.dtype == wanted else grid.astype(wanted)
 
 
 @composite(np.meshgrid)

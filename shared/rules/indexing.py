@@ -1,5 +1,7 @@
 """Indexing: reading elements is linear, and its transpose adds the cotangent where the elements were read.
 
+Functions that write into an array are rewritten as assignments, which a level knows what to do with.
+
 The accumulating transposes cost the size of what was read, so a loop that reads an array element by element has a
 gradient that is linear in the length of the loop.
 
@@ -19,11 +21,12 @@ from numpy.lib.array_utils import normalize_axis_index
 from shared.core.assignment import ADD_AT, UpdatePrimitive
 from shared.core.duck_array import DuckArray
 from shared.core.edges import PYTHON_NUMBERS
-from shared.core.errors import NoRuleError, user_line
+from shared.core.errors import NoRuleError, TracerConversionError, user_line
 from shared.core.facets import MOVE
 from shared.core.levels import Tracer
 from shared.core.registry import composite, multilinear
 from shared.core.writing import read, write
+from shared.rules.reductions import asked, converted, strong
 
 
 def _getitem(x: Any, *index: Any) -> Any:
@@ -96,6 +99,8 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
         a, axis = np.ravel(a), 0
     axis = normalize_axis_index(axis, np.ndim(a))
     indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
+    if not indices.size and indices.dtype.kind == "f":
+        indices = indices.astype(np.intp)  # an empty list
     if mode != "raise":
         n = np.shape(a)[axis]
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
@@ -110,12 +115,17 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, np.ndim(arr))
     indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
+    return read(arr, _grid(np.shape(arr), indices, axis))
+
+
+def _grid(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index by which `indices` are places along one axis, and every other axis keeps its own."""
     grid = []
-    for k, n in enumerate(np.shape(arr)):
-        shape = [1] * indices.ndim
-        shape[k] = n
-        grid.append(indices if k == axis else np.arange(n).reshape(shape))
-    return arr[tuple(grid)]
+    for k, n in enumerate(shape):
+        column = [1] * indices.ndim
+        column[k] = n
+        grid.append(indices if k == axis else np.arange(n).reshape(column))
+    return tuple(grid)
 
 
 @composite(np.compress)
@@ -126,6 +136,150 @@ def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None)
 @composite(np.extract)
 def _extract(condition: Any, arr: Any) -> Any:
     return np.ravel(arr)[np.flatnonzero(np.ravel(condition))]
+
+
+# --- arrays made of traced numbers, and writing into arrays -----------------------------------------------------------
+
+
+def assembled(values: Any) -> Any:
+    """An array of nested lists in which traced numbers may stand, or of what is an array already."""
+    if not isinstance(values, (list, tuple)):
+        return strong(values)
+    return np.stack([assembled(part) for part in values]) if _holds_tracer(values) else np.asarray(values)
+
+
+def _holds_tracer(values: Any) -> bool:
+    return isinstance(values, Tracer) or (isinstance(values, (list, tuple)) and any(map(_holds_tracer, values)))
+
+
+def made_of(like: DuckArray, function: Any, values: Any, dtype: Any = None, *_: Any, **given: Any) -> Any:
+    """`np.array(values, like=like)` and its kin, where values are traced; NotImplemented where none is."""
+    if function is np.fromiter:
+        values = list(values)
+        values = values[: given["count"]] if given.get("count", -1) >= 0 else values
+    if not _holds_tracer(values):
+        return NotImplemented
+    new: Any = converted(assembled(values), dtype)
+    if function is np.array and given.get("copy", True):
+        new = np.copy(new)
+    missing = given.get("ndmin", 0) - new.ndim
+    new = np.reshape(new, (1,) * missing + new.shape) if missing > 0 else new
+    return like.lift(new) if new.level.number < like.level.number else new
+
+
+def _traced(name: str, array: Any) -> DuckArray:
+    """The array that a function writes into, which has to be able to hold what it is given."""
+    if not isinstance(array, DuckArray):
+        raise TracerConversionError(
+            f"{name} of traced values into a plain array{user_line()}: make the array with np.zeros(n, like=x) or "
+            "np.zeros_like(x), of all that may vary"
+        )
+    if not array.is_array:
+        raise TypeError(f"{name}: a traced scalar does not support item assignment")
+    return array
+
+
+def _repeated(values: Any, size: int) -> Any:
+    """As many elements as are wanted, from the first on and round again."""
+    values = np.ravel(assembled(values))
+    if size and not values.size:
+        raise ValueError("Cannot insert from an empty array!")
+    return values if values.size == size else np.take(values, np.arange(size) % max(values.size, 1))
+
+
+def _unravelled(places: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """The index of elements that are counted through the whole array; `np.unravel_index` of traced integers, too."""
+    index: list[Any] = []
+    for n in reversed(shape):
+        index.insert(0, places % max(n, 1))
+        places = places // max(n, 1)
+    return tuple(index)
+
+
+@composite(np.copyto)
+def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    dst, src = _traced("np.copyto", dst), assembled(src)
+    if not np.can_cast(src.dtype, dst.dtype, casting):  # type: ignore[arg-type]
+        raise TypeError(f"Cannot cast array data from {src.dtype} to {dst.dtype} according to the rule {casting!r}")
+    dst[...] = np.where(where, converted(src, dst.dtype), dst) if asked(where) else src
+
+
+@composite(np.putmask)
+def _putmask(a: Any, /, mask: Any, values: Any) -> None:
+    a = _traced("np.putmask", a)
+    values = converted(_repeated(values, a.size), a.dtype)
+    a[...] = np.where(mask, np.reshape(values, a.shape), a)
+
+
+@composite(np.place)
+def _place(arr: Any, mask: Any, vals: Any) -> None:
+    arr = _traced("np.place", arr)
+    vals = converted(np.ravel(assembled(vals)), arr.dtype)
+    if not vals.size and np.any(mask):
+        raise ValueError("Cannot insert from an empty array!")
+    mask = np.reshape(strong(mask), arr.shape)
+    rank = np.reshape(np.cumsum(np.ravel(mask)) - 1, arr.shape)
+    if vals.size:
+        arr[...] = np.where(mask, read(vals, rank % vals.size), arr)
+
+
+@composite(np.put)
+def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    a, places = _traced("np.put", a), np.ravel(strong(ind)).astype(np.intp)
+    if mode != "raise":
+        places = places % a.size if mode == "wrap" else np.clip(places, 0, a.size - 1)
+    if np.any((places < -a.size) | (places >= a.size)):
+        raise IndexError(f"an index of np.put is out of bounds for an array of {a.size} elements")
+    a[_unravelled(places % max(a.size, 1), a.shape)] = _repeated(v, places.size)
+
+
+@composite(np.put_along_axis)
+def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
+    arr = _traced("np.put_along_axis", arr)
+    indices = indices if isinstance(indices, Tracer) else np.asarray(indices)
+    if axis is None:
+        arr[_unravelled(indices % max(arr.size, 1), arr.shape)] = assembled(values)
+        return
+    arr[_grid(arr.shape, indices, normalize_axis_index(axis, arr.ndim))] = assembled(values)
+
+
+@composite(np.fill_diagonal)
+def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    a = _traced("np.fill_diagonal", a)
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    places = np.arange(a.size).reshape(a.shape)
+    step = a.shape[1] + 1 if a.ndim == 2 else int(1 + np.cumprod(a.shape[:-1]).sum())
+    flat = places.ravel()[: a.shape[1] ** 2 if a.ndim == 2 and not wrap else None : step]
+    a[np.unravel_index(flat, a.shape)] = _repeated(val, flat.size)
+
+
+class FlatElements:
+    """`x.flat` of a traced array: its elements in a line, which can be read, assigned to and iterated over."""
+
+    __slots__ = ("array",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def __len__(self) -> int:
+        size: int = self.array.size
+        return size
+
+    def __iter__(self) -> Any:
+        return iter(np.ravel(self.array))
+
+    def __getitem__(self, index: Any) -> Any:
+        found = np.ravel(self.array)[index]
+        return np.copy(found) if isinstance(index, slice) else found
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        places = np.arange(self.array.size)[index]
+        value = assembled(value)
+        self.array[np.unravel_index(places, self.array.shape)] = _repeated(value, places.size) if places.ndim else value
 
 
 # --- the index of many examples ---------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from shared.core.duck_array import DuckArray
+from shared.core.errors import float_as_integer
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
-from shared.rules import elementwise, indexing, products, shapes
+from shared.rules import elementwise, indexing, keywords, products, shapes
 from shared.rules.shapes import CONVERT
 
 ARITHMETIC = {
@@ -158,8 +159,15 @@ def _getitem(self: Any, index: Any) -> Any:
 
 
 def _as_index(part: Any) -> Any:
+    if isinstance(part, Tracer) and part.dtype.kind in "fc":  # type: ignore[attr-defined]
+        raise float_as_integer("an index")
     # An empty list is an index array of integers, though NumPy makes an array of floats of it.
     return np.asarray(part, np.intp if not part else None) if isinstance(part, list) else part
+
+
+def _set_flat(self: Any, value: Any) -> None:
+    """`x.flat = value`: every element, from the first value on and round again."""
+    indexing.FlatElements(self)[:] = value
 
 
 def _sort(self: Any, axis: int = -1, kind: Any = None, order: None = None) -> None:
@@ -193,6 +201,10 @@ def install() -> None:
     for name in ARRAY_METHODS:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
+        "made_of": indexing.made_of,
+        "flat": property(lambda self: indexing.FlatElements(self), lambda self, value: _set_flat(self, value)),
+        "ufunc_method": staticmethod(keywords.ufunc_method),
+        "ufunc_with_keywords": staticmethod(keywords.ufunc_with_keywords),
         "__pow__": _power,
         "__rpow__": lambda self, other: self.binary(elementwise.POWER, other, self),
         "__ipow__": lambda self, other: self.replace(self**other),

@@ -16,7 +16,7 @@ from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import Count, size_of, with_rank
 from shared.core.registry import composite, multilinear, multilinear_in_all
-from shared.rules.reductions import strong, unwrapped
+from shared.rules.reductions import converted, strong, unwrapped
 from shared.rules.shapes import PAD
 
 # --- matmul -----------------------------------------------------------------------------------------------------------
@@ -134,11 +134,13 @@ EINSUM = multilinear_in_all(_einsum, _einsum_transpose,
 
 
 @composite(np.einsum)
-def _einsum_call(subscripts: Any, /, *operands: Any, optimize: Any = False, out: None = None, **rest: Any) -> Any:
+def _einsum_call(
+    subscripts: Any, /, *operands: Any, optimize: Any = False, out: None = None, dtype: Any = None,
+    order: str = "K", casting: str = "safe",
+) -> Any:  # fmt: skip
     if not isinstance(subscripts, str):
-        raise NoRuleError(
-            f"np.einsum: only the subscript form has a derivative rule{user_line()}: np.einsum('ij,j', a, b)"
-        )
+        subscripts, operands = _with_subscripts([subscripts, *operands])
+    operands = tuple(converted(a, dtype) for a in operands)
     terms, output = _spelled_out(subscripts, [np.ndim(a) for a in operands])
     # In the canonical form no label occurs twice in a term, and every label occurs elsewhere too, so that each
     # transpose is an einsum as well: diagonals are taken and lone labels are summed beforehand.
@@ -150,6 +152,19 @@ def _einsum_call(subscripts: Any, /, *operands: Any, optimize: Any = False, out:
     if len(arrays) > 2 and optimize is not False:
         return _pairwise(arrays, terms, output, optimize)
     return EINSUM(*arrays, subscripts=",".join(terms) + "->" + output)
+
+
+def _with_subscripts(given: list[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The subscripts and the operands of the other form: operands, each followed by its list of labels."""
+    output = given.pop() if len(given) % 2 else None
+    terms = [*given[1::2], *([] if output is None else [output])]
+    labels = sorted({label for term in terms for label in term if label is not Ellipsis})
+    if len(labels) > len(_LETTERS):
+        raise NoRuleError(f"np.einsum: more than {len(_LETTERS)} labels{user_line()}")
+    letters = dict(zip(labels, sorted(_LETTERS), strict=False))
+    texts = ["".join("..." if label is Ellipsis else letters[label] for label in term) for term in terms]
+    inputs = ",".join(texts[: len(given) // 2])
+    return (inputs if output is None else f"{inputs}->{texts[-1]}"), tuple(given[::2])
 
 
 def _spelled_out(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
@@ -308,6 +323,17 @@ def _vdot(a: Any, b: Any, /) -> Any:
 @composite(np.vecdot)
 def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     return np.sum((np.conjugate(a) if np.iscomplexobj(a) else a) * b, axis=axis)
+
+
+if hasattr(np, "matvec"):  # NumPy 2.2
+
+    @composite(np.matvec)
+    def _matvec(x1: Any, x2: Any, /) -> Any:
+        return np.matmul(x1, x2[..., None])[..., 0]
+
+    @composite(np.vecmat)
+    def _vecmat(x1: Any, x2: Any, /) -> Any:
+        return np.matmul((np.conjugate(x1) if np.iscomplexobj(x1) else x1)[..., None, :], x2)[..., 0, :]
 
 
 @composite(np.tensordot)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.registry import composite
+from shared.rules.reductions import converted, strong
 from shared.rules.shapes import RESHAPE, TRANSPOSE, Axes
 
 # --- joining ----------------------------------------------------------------------------------------------------------
@@ -134,6 +135,8 @@ def _squeeze(a: Any, axis: Axes | None = None) -> Any:
     shape = np.shape(a)
     if axis is None:
         gone = {k for k, n in enumerate(shape) if n == 1}
+    elif not shape and _several(axis) in ([0], [-1]):
+        gone = set()  # NumPy lets a number have that axis here
     else:
         gone = {_normal(k, len(shape)) for k in _several(axis)}
         if any(shape[k] != 1 for k in gone):
@@ -221,13 +224,73 @@ def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind=kind or "stable"), axis=axis)
 
 
+@composite(np.sort_complex)
+def _sort_complex(a: Any) -> Any:
+    ordered = np.sort(a)
+    return ordered if ordered.dtype.kind == "c" else ordered.astype(np.result_type(ordered, np.complex128))
+
+
+@composite(np.partition)
+def _partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: None = None) -> Any:
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argpartition(a, kth, axis=axis, kind=kind), axis=axis)
+
+
+@composite(np.broadcast_arrays)
+def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    arrays = [strong(a) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(np.broadcast_to(a, shape) for a in arrays)
+
+
+@composite(np.matrix_transpose)
+def _matrix_transpose(x: Any, /) -> Any:
+    if np.ndim(x) < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {np.ndim(x)}")
+    return np.swapaxes(x, -1, -2)
+
+
+@composite(np.astype)
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype, copy=copy)
+
+
+# --- along axes -------------------------------------------------------------------------------------------------------
+
+
+@composite(np.apply_along_axis)
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **keywords: Any) -> Any:
+    arr = strong(arr)
+    axis = _normal(axis, arr.ndim)
+    lines = np.moveaxis(arr, axis, -1)
+    around = lines.shape[:-1]
+    found = [strong(func1d(lines[index], *args, **keywords)) for index in np.ndindex(around)]
+    if not found:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    parts = [part if part.dtype == found[0].dtype else part.astype(found[0].dtype) for part in found]
+    whole = np.reshape(np.stack(parts), (*around, *found[0].shape))
+    own = range(len(around), whole.ndim)
+    return np.transpose(whole, (*range(axis), *own, *range(axis, len(around))))
+
+
+@composite(np.apply_over_axes)
+def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    a = strong(a)
+    for axis in _several(axes):
+        axis = _normal(axis, a.ndim)
+        found = func(a, axis)
+        a = found if np.ndim(found) == a.ndim else np.expand_dims(found, axis)
+    return a
+
+
 # --- cutting ----------------------------------------------------------------------------------------------------------
 
 
 @composite(np.array_split)
 def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     axis, n = _normal(axis, np.ndim(ary)), np.shape(ary)[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
+    if not np.ndim(indices_or_sections):
         each, extra = divmod(n, int(indices_or_sections))
         sizes = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
         cuts = np.cumsum([0, *sizes]).tolist()
@@ -239,7 +302,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
 
 @composite(np.split)
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    if isinstance(indices_or_sections, (int, np.integer)) and np.shape(ary)[axis] % indices_or_sections:
+    if not np.ndim(indices_or_sections) and np.shape(ary)[axis] % indices_or_sections:
         raise ValueError("array split does not result in an equal division")
     return np.array_split(ary, indices_or_sections, axis)
 
@@ -268,8 +331,8 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 
 @composite(np.trace)
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: None = None, out: None = None) -> Any:
-    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
+    return np.sum(converted(np.diagonal(a, offset, axis1, axis2), dtype), axis=-1)
 
 
 @composite(np.diag)

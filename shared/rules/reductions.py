@@ -1,19 +1,20 @@
-"""Reductions and scans: sums, products, extrema, moments, and the reducing methods of ufuncs.
+"""Reductions and scans: sums, products, extrema, moments.
 
 Sums are linear; extrema follow the positions where they are attained, a tie split equally; products use the products
-of the other factors, never a division, so zeros are as good as any number.
+of the other factors, never a division, so zeros are as good as any number.  What `dtype=`, `where=` and `initial=` add
+to the primitives among them is in `shared.rules.keywords`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from shared.core.duck_array import UFUNC_METHODS
-from shared.core.errors import NoRuleError, unsupported_keyword, user_line
+from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import (
     ADDITION,
     COMPARISON,
@@ -28,7 +29,7 @@ from shared.core.facets import (
 )
 from shared.core.levels import Tracer
 from shared.core.primitive import Primitive
-from shared.core.registry import Composite, alias, composite, constant, elementwise, multilinear, rule
+from shared.core.registry import alias, composite, constant, elementwise, multilinear, rule
 
 Axis = int | tuple[int, ...] | None
 
@@ -66,6 +67,24 @@ def strong(x: Any) -> Any:
     if isinstance(x, Tracer):
         return x.astype(x.dtype) if x.ndim == 0 else x  # type: ignore[attr-defined]
     return np.asarray(x)
+
+
+def asked(value: Any) -> bool:
+    """Whether a keyword is given; NumPy has two values, and True of a mask, that say it is not."""
+    return value is not None and value is not np._NoValue and value is not True
+
+
+def converted(x: Any, dtype: Any) -> Any:
+    """`x` in the dtype that a function is asked to compute in, if it is asked."""
+    if not asked(dtype):
+        return x
+    x = strong(x)
+    return x if x.dtype == np.dtype(dtype) else x.astype(dtype)
+
+
+def chosen(x: Any, where: Any, other: Any) -> Any:
+    """`x` with the elements that a mask leaves out replaced, so that nothing depends on them."""
+    return np.where(where, x, other) if asked(where) else x
 
 
 def unwrapped(x: Any) -> Any:
@@ -109,6 +128,14 @@ def _order(primitive: Any, x: Any, axis: int | None = -1, kind: Any = None, orde
 
 
 @of_array
+def _order_of_part(primitive: Any, x: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect",
+                   order: None = None) -> Any:  # fmt: skip
+    if axis is None:
+        x, axis = flattened(x), -1
+    return NotImplemented if x.ndim == 1 else primitive(x, kth, axis=later(axis, x.ndim), kind=kind)
+
+
+@of_array
 def _running(primitive: Any, x: Any, *, axis: int | None = None) -> Any:
     if axis is None:
         return primitive(flattened(x), axis=1)
@@ -116,7 +143,7 @@ def _running(primitive: Any, x: Any, *, axis: int | None = None) -> Any:
 
 
 @of_array
-def _along_first(primitive: Any, x: Any) -> Any:
+def along_first(primitive: Any, x: Any) -> Any:
     return np.moveaxis(primitive(np.moveaxis(x, 1, 0)), 1, 0)
 
 
@@ -181,15 +208,15 @@ def _attained(out: Any, x: Any, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
 def _extremum_vjp(c: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     mask, count = _attained(out, x, axis, keepdims)
     c = expanded(c, np.shape(x), axis, keepdims)
-    return np.where(mask, _divided(c, count), 0)
+    return np.where(mask, share_of(c, count), 0)
 
 
 def _extremum_jvp(t: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     mask, count = _attained(out, x, axis, keepdims)
-    return np.sum(np.where(mask, _divided(t, count), 0), axis=axis, keepdims=keepdims)
+    return np.sum(np.where(mask, share_of(t, count), 0), axis=axis, keepdims=keepdims)
 
 
-def _divided(value: Any, count: Any) -> Any:
+def share_of(value: Any, count: Any) -> Any:
     # An integer array would promote float32; its reciprocal in the value's dtype does not.
     return value * (1 / count).astype(value.dtype)
 
@@ -234,6 +261,14 @@ def _to_sort(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count
     return Count(compare=size_of(out) // max(length, 1) * comparisons_to_sort(length))
 
 
+def _to_part(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    # Floyd & Rivest 1975: n + min(k, n - k) comparisons, and lower terms, for an element in its place
+    axis = operands[2] if len(operands) > 2 else static.get("axis", -1)
+    length = size_of(out) if axis is None or not out.shape else out.shape[axis]
+    kth = np.ravel(np.asarray(operands[1] if len(operands) > 1 else static["kth"])) % max(length, 1)
+    return Count(compare=sum(size_of(out) // max(length, 1) * (length + min(int(k), length - int(k))) for k in kth))
+
+
 def _to_find(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
     # By halving: the number of binary digits of the length
     return Count(compare=size_of(operands[1]) * size_of(operands[0]).bit_length())
@@ -269,6 +304,7 @@ constant(np.any, np.all, batch=reduced, **_COMPARES)
 constant(np.count_nonzero, count=each_read(Count(compare=1, add=1)), memory="fresh", batch=reduced)
 constant(np.argmax, np.argmin, batch=_positions, **_COMPARES)
 constant(np.argsort, count=_to_sort, memory="fresh", batch=_order)
+constant(np.argpartition, count=_to_part, memory="fresh", batch=_order_of_part)
 constant(np.nonzero, np.flatnonzero, np.argwhere, batch=_places, **_COMPARES)
 constant(np.searchsorted, count=_to_find, memory="fresh", batch=_places_in_order)
 
@@ -345,16 +381,43 @@ CUMPROD = rule(
     jvps=(lambda t, x: _recurrence(x, t * _before(x)),),
     because="a quotient of products fails at zeros; both maps are linear recurrences, which do not",
     count=each_read(MULTIPLICATION),
-    batch=_along_first,
+    batch=along_first,
     dependence="scan of rows",
 )
 
 
 @composite(np.cumprod)
-def _cumprod_call(a: Any, axis: int | None = None, dtype: None = None, out: None = None) -> Any:
+def _cumprod_call(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    a = converted(a, dtype)
+    if a.dtype.kind not in "fc" and not isinstance(a, Tracer):
+        return np.cumprod(a, axis)  # of integers, which nothing differentiates
     if axis is None or not np.ndim(a):
         return CUMPROD(np.ravel(a))
     return CUMPROD(a) if axis == 0 else np.moveaxis(CUMPROD(np.moveaxis(a, axis, 0)), 0, axis)
+
+
+def _cumulative(scan: Any, neutral: int) -> Any:
+    def cumulative(
+        x: Any, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False
+    ) -> Any:  # fmt: skip
+        x = np.atleast_1d(x)
+        if axis is None:
+            if np.ndim(x) >= 2:
+                raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+            axis = 0
+        running = scan(converted(x, dtype), axis=axis)
+        if not include_initial:
+            return running
+        along = axis % np.ndim(x)
+        shape = tuple(1 if k == along else n for k, n in enumerate(np.shape(x)))
+        return np.concatenate([np.full(shape, neutral, running.dtype), running], axis=axis)
+
+    return cumulative
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composite(np.cumulative_sum)(_cumulative(np.cumsum, 0))
+    composite(np.cumulative_prod)(_cumulative(np.cumprod, 1))
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------
@@ -368,123 +431,46 @@ def _sqrt(x: Any) -> Any:
 norm_sqrt: Primitive = elementwise(_sqrt, lambda out: np.where(out == 0, 0, 0.5 / np.where(out == 0, 1, out)))
 
 
+def counted(a: Any, axis: Axis, where: Any, keepdims: bool = False) -> Any:
+    """How many elements are reduced into one: a number, or an array of floats where a mask leaves some out."""
+    if not asked(where):
+        axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        for k in axes:
+            normalize_axis_index(k, np.ndim(a))
+        return count_of(np.shape(a), axis)
+    precision = np.finfo(a.dtype).dtype if getattr(a, "dtype", np.dtype(int)).kind in "fc" else np.float64
+    return np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims).astype(precision)
+
+
+def divided_by_count(total: Any, count: Any) -> Any:
+    """A sum over a count, in the precision of the sum."""
+    mean = total / count
+    return mean if not hasattr(count, "dtype") or mean.dtype == total.dtype else mean.astype(total.dtype)
+
+
 @composite(np.var)
 def _var(
-    a: Any, axis: Axis = None, dtype: None = None, out: None = None, ddof: float = 0, keepdims: bool = False,
-    *, where: bool = True, mean: Any = None, correction: float | None = None,
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False,
+    *, where: Any = True, mean: Any = None, correction: float | None = None,
 ) -> Any:  # fmt: skip
-    _only_defaults("np.var", dtype=dtype, where=None if where is True else where)
-    centred = a - (np.mean(a, axis=axis, keepdims=True) if mean is None else mean)
-    ddof = ddof if correction is None else correction
+    keepdims = keepdims is not np._NoValue and bool(keepdims)
+    if asked(correction):
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction  # type: ignore[assignment]
+    a = chosen(a, where, 0)
+    if asked(dtype):
+        a = converted(a, np.result_type(dtype, getattr(a, "dtype", np.float64)))
+    if not asked(mean):
+        mean = divided_by_count(np.sum(a, axis=axis, keepdims=True), counted(a, axis, where, keepdims=True))
+    centred = chosen(a - mean, where, 0)
     squares = np.real(centred * np.conjugate(centred)) if np.iscomplexobj(centred) else centred * centred
-    return np.sum(squares, axis=axis, keepdims=keepdims) / max(count_of(np.shape(a), axis) - ddof, 0)
+    total = converted(np.sum(squares, axis=axis, keepdims=keepdims), dtype)
+    count = counted(a, axis, where, keepdims)
+    return divided_by_count(total, np.maximum(count - ddof, 0) if asked(where) else max(count - ddof, 0))
 
 
 @composite(np.std)
-def _std(a: Any, axis: Axis = None, dtype: None = None, out: None = None, ddof: float = 0, keepdims: bool = False,
+def _std(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False,
          **rest: Any) -> Any:  # fmt: skip
     return norm_sqrt(_var(a, axis, dtype, out, ddof, keepdims, **rest))
-
-
-def _only_defaults(name: str, **given: Any) -> None:
-    for keyword, value in given.items():
-        if value is not None:
-            raise unsupported_keyword(name, keyword)
-
-
-# --- the methods of ufuncs --------------------------------------------------------------------------------------------
-
-
-def _running_extremum(ufunc: np.ufunc) -> Primitive:
-    """maximum.accumulate or minimum.accumulate along the first axis."""
-
-    def evaluate(x: Any) -> Any:
-        return ufunc.accumulate(x, axis=0)
-
-    evaluate.__name__ = f"{ufunc.__name__}.accumulate"
-
-    # A run is a stretch of equal outputs, whose derivative its members share: the places up to it that attain it.  The
-    # sums stay within a run, since differences of sums over all of the array would cancel.
-
-    def members(out: Any, x: Any) -> tuple[Any, Any, Any]:
-        starts = np.concatenate([np.ones_like(out[:1], dtype=bool), out[1:] != out[:-1]])
-        member = (x == out).astype(int)
-        count = member[:1]
-        counts = [count[0]]
-        for k in range(1, x.shape[0]):
-            counts.append(np.where(starts[k], 0, counts[-1]) + member[k])
-        return starts, member == 1, np.maximum(np.stack(counts), 1)
-
-    def vjp(c: Any, out: Any, x: Any) -> Any:
-        if not x.shape[0]:
-            return c
-        starts, member, count = members(out, x)
-        shares, sums = _divided(c, count), []
-        total: Any = 0
-        for k in range(x.shape[0] - 1, -1, -1):
-            total = shares[k] + total
-            sums.append(total)
-            total = np.where(starts[k], 0, total)
-        return np.where(member, np.stack(sums[::-1]), 0)
-
-    def jvp(t: Any, out: Any, x: Any) -> Any:
-        if not x.shape[0]:
-            return t
-        starts, member, count = members(out, x)
-        chosen = np.where(member, t, 0)
-        sums: list[Any] = []
-        for k in range(x.shape[0]):
-            sums.append(chosen[k] if k == 0 else np.where(starts[k], 0, sums[-1]) + chosen[k])
-        return _divided(np.stack(sums), count)
-
-    return rule(
-        evaluate,
-        vjps=(vjp,),
-        jvps=(jvp,),
-        because="each output is an extremum over a prefix, and all prefixes share one pass",
-        batch=_along_first,
-        dependence="scan of rows",
-        **_COMPARES,
-    )
-
-
-def _accumulate(scan: Callable[[Any], Any]) -> Composite:
-    def accumulate(x: Any, axis: int = 0, dtype: None = None, out: None = None) -> Any:
-        moved = np.moveaxis(x, axis, 0)
-        # A scan of nothing has no first element to start from.
-        return np.moveaxis(scan(moved) if len(moved) else np.copy(moved), 0, axis)
-
-    return Composite(accumulate, accumulate)
-
-
-def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
-    def outer(x: Any, y: Any) -> Any:
-        x, y = strong(x), strong(y)
-        return ufunc(np.reshape(x, x.shape + (1,) * y.ndim), y)
-
-    return outer
-
-
-def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
-    def reduce(
-        x: Any, axis: Axis = 0, dtype: None = None, out: None = None, keepdims: bool = False,
-        initial: None = None, where: None = None,
-    ) -> Any:  # fmt: skip
-        return function(x, axis=axis, keepdims=keepdims)
-
-    return Composite(function, reduce)
-
-
-UFUNC_METHODS[np.add, "reduce"] = _reduce(SUM)
-UFUNC_METHODS[np.multiply, "reduce"] = _reduce(np.prod)
-UFUNC_METHODS[np.maximum, "reduce"] = _reduce(np.max)
-UFUNC_METHODS[np.minimum, "reduce"] = _reduce(np.min)
-UFUNC_METHODS[np.add, "accumulate"] = _accumulate(lambda x: np.cumsum(x, axis=0))
-UFUNC_METHODS[np.multiply, "accumulate"] = _accumulate(lambda x: np.cumprod(x, axis=0))
-RUNNING_EXTREMA = [_running_extremum(ufunc) for ufunc in (np.maximum, np.minimum)]
-UFUNC_METHODS[np.maximum, "accumulate"], UFUNC_METHODS[np.minimum, "accumulate"] = map(_accumulate, RUNNING_EXTREMA)
-_OUTER: tuple[np.ufunc, ...] = (
-    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.hypot, np.arctan2,
-)  # fmt: skip
-for _outer_ufunc in _OUTER:
-    UFUNC_METHODS[_outer_ufunc, "outer"] = _outer(_outer_ufunc)

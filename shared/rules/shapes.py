@@ -16,6 +16,7 @@ from shared.core.duck_array import DuckArray
 from shared.core.edges import Like, fit
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import FREE, MOVE, NOTHING, Count, Jointly, align, flattened, is_truth, later, of_array, size_of
+from shared.core.levels import Tracer
 from shared.core.registry import (
     composite,
     constant,
@@ -27,7 +28,7 @@ from shared.core.registry import (
     variadic_rule,
 )
 from shared.rules.indexing import scatter
-from shared.rules.reductions import count_of
+from shared.rules.reductions import converted, count_of, strong, unwrapped
 
 Axes = int | Sequence[int]
 
@@ -93,7 +94,9 @@ TRANSPOSE = multilinear(_transpose, _transpose_transpose,
 
 @composite(np.transpose)
 def _transpose_call(a: Any, axes: Any = None) -> Any:
-    return TRANSPOSE(a, axes=None if axes is None else tuple(axes))
+    if axes is not None:
+        axes = tuple(axes) if np.ndim(axes) else (int(axes),)
+    return TRANSPOSE(a, axes=axes)
 
 
 @of_array
@@ -134,38 +137,6 @@ PAD = multilinear(
     batch=of_array(lambda primitive, x, *, widths: primitive(x, widths=((0, 0), *widths))),
     dependence="move",
 )
-
-
-#: The ways of padding that repeat elements.
-_REPEATING = ("edge", "reflect", "symmetric", "wrap")
-
-
-@composite(np.pad)
-def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0,
-         reflect_type: str = "even") -> Any:  # fmt: skip
-    if mode not in ("constant", *_REPEATING) or reflect_type != "even":
-        raise NoRuleError(
-            f"np.pad: mode={mode!r}, reflect_type={reflect_type!r} has no derivative rule{user_line()}; use "
-            f"mode='constant', {', '.join(map(repr, _REPEATING))}, or np.concatenate"
-        )
-    shape = np.shape(array)
-    if not shape:
-        return np.copy(array)
-    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width), (len(shape), 2)))
-    if mode != "constant":
-        for axis, (n, width) in enumerate(zip(shape, widths, strict=True)):
-            if any(width):
-                array = np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
-        return array if any(map(any, widths)) else np.copy(array)
-    padded = PAD(array, widths=widths)
-    if isinstance(constant_values, (int, float)) and constant_values == 0:
-        return padded
-    if np.ndim(constant_values):
-        if isinstance(constant_values, DuckArray):
-            raise NoRuleError(f"np.pad: traced constant_values must be one number{user_line()}")
-        return padded + np.pad(np.zeros(shape, array.dtype), widths, constant_values=constant_values)
-    inside = np.pad(np.ones(shape, bool), widths)
-    return np.where(inside, padded, constant_values)
 
 
 def _diagonal_transpose(c: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -307,6 +278,54 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         result = np.where(condition, choice, result)
+    return result
+
+
+@composite(np.choose)
+def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+    choices = [choices[k] for k in range(len(choices))]
+    index, last = strong(a), len(choices) - 1
+    if index.dtype.kind not in "biu":
+        raise TypeError(f"np.choose: the index has to be an array of integers{user_line()}")
+    if mode == "raise" and np.any((index < 0) | (index > last)):
+        raise ValueError("invalid entry in choice array")
+    if mode != "raise":
+        index = index % (last + 1) if mode == "wrap" else np.clip(index, 0, last)
+    result = np.broadcast_to(strong(choices[0]), np.broadcast_shapes(np.shape(choices[0]), index.shape))
+    for k in range(1, last + 1):
+        result = np.where(index == k, choices[k], result)
+    return unwrapped(result if last else np.copy(result))
+
+
+@composite(np.piecewise)
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **keywords: Any) -> Any:
+    x, functions = strong(x), list(funclist)
+    if not isinstance(condlist, (list, tuple)):
+        several = np.ndim(condlist) > x.ndim
+        given = [condlist[k] for k in range(len(condlist))] if several else [condlist]
+    else:
+        alone = len(condlist) and not np.ndim(condlist[0]) and x.ndim
+        given = [np.asarray(condlist)] if alone else list(condlist)
+    conditions: list[Any] = [strong(condition).astype(bool) for condition in given]
+    if len(functions) == len(conditions) + 1:
+        any_of_them = conditions[0]
+        for condition in conditions[1:]:
+            any_of_them = np.logical_or(any_of_them, condition)
+        conditions.append(np.logical_not(any_of_them))
+    if len(functions) != len(conditions):
+        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} "
+                         "functions are expected")  # fmt: skip
+    result = np.zeros_like(x)
+    traced = [isinstance(condition, Tracer) for condition in conditions]
+    for condition, function, differs in zip(conditions, functions, traced, strict=True):
+        if not callable(function):
+            result = np.where(condition, converted(function, x.dtype), result)
+        elif differs or not x.ndim:
+            # Which elements it is given differs from example to example, or from run to run: all of them.
+            if differs or condition:
+                result = np.where(condition, converted(function(x, *args, **keywords), x.dtype), result)
+        elif np.any(condition):
+            result[condition] = function(x[condition], *args, **keywords)
     return result
 
 

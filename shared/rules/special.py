@@ -2,7 +2,7 @@
 
 They take arrays and tracers alike.  Also `stop_gradient`; everything else that can be differentiated is NumPy itself.
 Capitals are the primitives, small letters the functions that users call.  Formulas: Goodfellow, Bengio & Courville
-2016, sections 3.10 and 4.1; Abramowitz & Stegun 1964, section 10.1 (spherical Bessel functions).
+2016, sections 3.10 and 4.1; Abramowitz & Stegun 1964, sections 9.6 and 10.1 (modified and spherical Bessel functions).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.core.facets import FREE, FUNCTION, Count, align, each_read, later, of_array, size_of
 from shared.core.primitive import Primitive
-from shared.core.registry import elementwise, internal_constant, rule
+from shared.core.registry import composite, elementwise, internal_constant, rule
 from shared.rules.reductions import reduced
 
 
@@ -175,6 +175,49 @@ SPHERICAL_BESSEL: Primitive = rule(
 )
 # sinc(x) = j_0(pi x), whose derivatives (cos(pi x) - sinc(x)) / x, ... are 0 / 0 at 0, while those of j_n are not.
 elementwise(np.sinc, lambda x: -math.pi * SPHERICAL_BESSEL(math.pi * x, order=1), memory="fresh")
+
+
+# --- i0 and its derivatives -------------------------------------------------------------------------------------------
+
+
+def _modified_bessel(x: Any, *, order: int) -> Any:
+    """I_n(x) by its power series, whose terms have one sign, so that nothing cancels; I_0 is NumPy's."""
+    if order == 0:
+        return np.i0(x)
+    x = np.asarray(x)
+    half = 0.5 * x.astype(np.float64)
+    term = half**order / math.factorial(order)
+    total, k = term, 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        while np.any(np.abs(term) > 1e-17 * np.abs(total)):
+            k += 1
+            term = term * (half * half) / (k * (k + order))
+            total = total + term
+    return total.astype(x.dtype)
+
+
+def _modified_slope(v: Any, x: Any, *, order: int) -> Any:
+    if not order:
+        return v * MODIFIED_BESSEL(x, order=1)
+    return v * (0.5 * (MODIFIED_BESSEL(x, order=order - 1) + MODIFIED_BESSEL(x, order=order + 1)))
+
+
+MODIFIED_BESSEL: Primitive = rule(
+    _modified_bessel,
+    vjps=(_modified_slope,),
+    jvps=(_modified_slope,),
+    because="its partial depends on a keyword, the order",
+    count=FUNCTION,
+    batch=align,
+    dependence="elementwise",
+)
+
+
+@composite(np.i0)
+def _i0(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise TypeError("i0 not supported for complex values")
+    return MODIFIED_BESSEL(x, order=0)
 
 
 def _evaluation(x: Any) -> Any:

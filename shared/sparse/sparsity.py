@@ -387,7 +387,8 @@ def point_value(level: Detection, value: Any) -> Any:
 
 def _has_empty(values: Any) -> bool:
     """Whether there is an array without an element among some values."""
-    return any(0 in getattr(leaf, "shape", ()) for leaf in flatten(values)[0])
+    # A class of numbers has a shape, too, which is none.
+    return any(0 in getattr(leaf, "shape", ()) for leaf in flatten(values)[0] if not isinstance(leaf, type))
 
 
 def _is_decided(value: Any, level: Detection) -> bool:

@@ -23,7 +23,10 @@ EXAMPLES = 3
 EVERY = joined(EACH_RANK, ONE_SHAPE_CONSTANTS, ONE_SHAPE_COMPLEX)
 
 #: Calls whose result has another shape in each example, or that ask for plain values: refused, with the reason.
-REFUSED = ("x > 0]", "max(x) - min(x)", "np.nonzero(", "flatnonzero(", "argwhere(", "np.extract(x > 0")
+REFUSED = (
+    "x > 0]", "max(x) - min(x)", "np.nonzero(", "flatnonzero(", "argwhere(", "np.extract(x > 0", "np.unique(",
+    "np.unique_", "union1d(x", "setdiff1d(x", "setxor1d(x", "intersect1d(x",
+)  # fmt: skip
 
 
 def examples(sample: Sample, position: int) -> np.ndarray:

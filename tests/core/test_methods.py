@@ -28,6 +28,7 @@ MATRIX = np.array([[0.52, -1.41, 2.03], [1.21, -0.73, 0.32]])
 
 #: Calls of every method, by name: each is called on a traced array, and on a plain one by NumPy itself.
 CALLS = {
+    "flat": ["x.flat[1]", "x.flat[1:4]", "np.stack(list(x.flat))", "len(x.flat) * x"],
     "sum": ["x.sum()", "x.sum(0)", "x.sum(axis=(0, 1))", "x.sum(axis=1, keepdims=True)"],
     "mean": ["x.mean()", "x.mean(-1)", "x.mean(axis=0, keepdims=True)"],
     "prod": ["x.prod()", "x.prod(1)", "x.prod(axis=0, keepdims=True)"],
@@ -127,6 +128,7 @@ def in_place(statement):
 
 
 IN_PLACE = {
+    "flat": ["y.flat[1] = x[0, 0]", "y.flat[1:4] = 2.0", "y.flat = x[0] * x[0]"],
     "fill": ["y.fill(2.0)", "y.fill(x[0, 1])"],
     "sort": ["y.sort()", "y.sort(0)", "y.sort(axis=-1)"],
     "__setitem__": ["y[0] = x[1] * 2", "y[:, 1] = 3.0", "y[y > 0] = x[0, 0]"],
@@ -165,6 +167,9 @@ OWN = {
     "View",
     "ptp",
     "operands",
+    "made_of",
+    "ufunc_method",
+    "ufunc_with_keywords",
 }
 REFUSED = {"__index__", "__idivmod__"}
 #: of truth values and integers, which only vmap traces: see tests/batching/test_batching.py

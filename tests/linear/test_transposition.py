@@ -37,7 +37,8 @@ in_chunks = pytest.mark.parametrize(
 #: Linear as they are called here, but not declared to be: a product of one factor, or of a zero, or a test for NaN;
 #: cofactors of small matrices; a solution that residuals come with.
 NOT_DECLARED = ("axis=()", "prod(x * ", "np.multiply.reduce(x * ", "np.multiply.accumulate(x * ", "np.nan_to_num",
-                "np.nansum", "np.nanmean", "COFACTORS(x", "lstsq(")  # fmt: skip
+                "np.nansum", "np.nanmean", "np.nanmedian", "np.nancumsum", "np.real_if_close", "np.polydiv",
+                "mode='minimum', stat_length=1", "COFACTORS(x", "lstsq(")  # fmt: skip
 
 
 def of_argument(sample: Sample, k: int) -> tuple[Callable[[Any], Any], Any]:

@@ -20,9 +20,9 @@ from shared.programs import trace
 from shared.programs.equations import AS_KIND, PART, WRITES, ValueType
 from shared.rules import elementwise as tables
 from shared.rules import shapes, special
+from shared.rules.keywords import RUNNING_EXTREMA
 from shared.rules.linear_algebra import SIGN_OF_DETERMINANT
 from shared.rules.operators import ARITHMETIC
-from shared.rules.reductions import RUNNING_EXTREMA
 from shared.rules.shapes import CONVERT
 from shared.rules.special import VALUE_ONLY
 

@@ -11,6 +11,7 @@ from registry_samples.fourier import FOURIER, FOURIER_COMPLEX
 from registry_samples.grids import GRIDS
 from registry_samples.indexing import INDEXING
 from registry_samples.linear_algebra import LINEAR_ALGEBRA, LINEAR_ALGEBRA_COMPLEX
+from registry_samples.placing import PLACING
 from registry_samples.products import CONVOLUTIONS, CONVOLUTIONS_COMPLEX, EINSUM, PRODUCTS
 from registry_samples.reductions import REDUCTIONS_AND_SCANS
 from registry_samples.sample import Sample
@@ -25,6 +26,7 @@ SAMPLES: list[Sample] = joined(
     REDUCTIONS_AND_SCANS,
     SHAPES,
     INDEXING,
+    PLACING,
     PRODUCTS,
     EINSUM,
     CONVOLUTIONS,

@@ -70,6 +70,7 @@ FUNCTIONS = [
         [(4,)]),
     *over(["np.compress([True, False, True], x, axis=1)", "np.compress([False, True], x, 0)",
         "np.compress([1, 0, 1], x)"], [(2, 3)]),
+    *over(["np.take(x, [])", "np.take(x, [], axis=1)", "np.take(x, [[]], 0, mode='clip')"], [(2, 3)]),
     *over([f"np.extract({MASK}, x)", "np.extract(x > 0, x)"], [(2, 3)]),
 ]  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Samples of products of vectors and matrices, and every form of einsum."""
 
+import numpy as np
+
 from registry_samples.sample import Sample, over
 
 MATMUL_SHAPES = [
@@ -40,6 +42,10 @@ PRODUCTS = [
     *(Sample("np.vecdot(x, y)", x=x, y=y)
       for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 3)), ((2, 1, 3), (2, 3))]),
     Sample("np.vecdot(x, y, axis=0)", x=(3, 2), y=(3, 2)),
+    *([] if not hasattr(np, "matvec") else [
+        Sample("np.matvec(x, y)", x=(2, 3), y=(3,)), Sample("np.matvec(x, y)", x=(2, 2, 3), y=(2, 3)),
+        Sample("np.vecmat(x, y)", x=(2,), y=(2, 3)), Sample("np.vecmat(x, y)", x=(2, 2), y=(2, 3)),
+    ]),
     Sample("np.matmul(np.arange(6.0).reshape(2, 3), x)", x=(3, 2)),
     Sample("x @ np.arange(3)", x=(2, 3)),
     Sample("np.arange(6.0).reshape(2, 3) @ x", x=(3,)),
@@ -119,6 +125,10 @@ EINSUM = [
           "', x, y, z, optimize='greedy'", "->', x, y, z, optimize=False")),
     Sample("np.einsum('ij,jk,kl->il', x, y, z, optimize=['einsum_path', (0, 1), (0, 1)])", x=(2, 3), y=(3, 2),
         z=(2, 2)),
+    *(Sample(f"np.einsum(x, [0, 1], y, [1, 2]{rest})", x=(2, 3), y=(3, 2)) for rest in ("", ", [2, 0]",
+        ", [0, 2], optimize=True")),
+    Sample("np.einsum(x, [Ellipsis, 0], y, [0, Ellipsis], [Ellipsis])", x=(2, 3), y=(3, 2)),
+    Sample("np.einsum('ij,j->i', x, y, dtype=np.float64)", x=(2, 3), y=(3,)),
     Sample("np.einsum('i,ij,j', x, y, z)", x=(2,), y=(2, 3), z=(3,)),
     Sample("np.einsum('i,i,i->i', x, y, z, optimize=True)", x=(3,), y=(3,), z=(3,)),
     Sample("np.einsum('ii,ij,...j->...i', x, y, z, optimize=True)", x=(2, 2), y=(2, 3), z=(2, 3)),

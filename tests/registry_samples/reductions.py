@@ -56,7 +56,62 @@ def _outers(name: str) -> list[Sample]:
     return [Sample(f"np.{name}.outer(x, y)", x=x, y=y, domain="positive") for x, y in shapes]
 
 
+_MASKS = ("np.array([True, False, True])", "np.array([[True, False, True], [False, True, True]])")
+
+
+def _keywords() -> list[Sample]:
+    """`dtype=`, `where=`, `initial=` and `out=None` of everything that takes them."""
+    masked = [
+        f"np.{name}(x, {axis}where={mask}{rest})"
+        for name in ("sum", "mean", "prod", "var", "std")
+        for mask in _MASKS
+        for axis, rest in (("", ""), ("axis=1, ", ""), ("axis=1, ", ", keepdims=True"))
+    ]
+    started = [
+        f"np.{name}(x{rest}, initial={initial})"
+        for name in ("sum", "prod", "max", "min")
+        for rest in ("", ", axis=0", ", axis=(0, 1), keepdims=True", f", where={_MASKS[1]}", f", 1, where={_MASKS[0]}")
+        for initial in ("0.7", "np.float64(-0.9)")
+    ]
+    typed = [f"np.{name}(x, dtype=np.float64)" for name in
+             ("sum", "mean", "prod", "var", "std", "cumsum", "cumprod", "add.reduce", "add.accumulate",
+              "multiply.reduce", "multiply.accumulate", "maximum.reduce")]  # fmt: skip
+    methods = [
+        f"np.{name}.reduce(x, 1, initial=0.7{rest})"
+        for name in ("add", "multiply", "maximum", "minimum", "logaddexp", "hypot")
+        for rest in ("", f", where={_MASKS[0]}", ", keepdims=True")
+    ]
+    others = ["np.sum(x, None, None, None)", "np.max(x, out=None)", "np.var(x, mean=0.2)", "np.sum(x, 0, np.float64)",
+              "np.prod(x, initial=np.float64(2))", "np.clip(x, -0.5, 0.5, out=None)"]  # fmt: skip
+    traced = [
+        Sample(f"np.{name}(x + 0 * y, axis=1, initial=y)", x=(2, 3), y=()) for name in ("sum", "prod", "max", "min")
+    ]
+    return (
+        over([*masked, *started, *typed, *methods, *others], [(2, 3)])
+        + traced
+        + over(["np.max(x, initial=0.7)", "np.min(x, axis=0, initial=0.7)"], [(0,), (0, 2)])
+    )
+
+
+def _other_ufuncs() -> list[Sample]:
+    """The methods of ufuncs that are applied as often as NumPy would, and calls with a mask or a dtype."""
+    calls = [
+        "np.logaddexp.reduce(x)", "np.logaddexp.reduce(x, None)", "np.logaddexp.reduce(x, (0, 1), keepdims=True)",
+        "np.subtract.reduce(x, 1)", "np.subtract.accumulate(x)", "np.hypot.reduce(x, axis=1)", "np.fmax.reduce(x)",
+        "np.divide.accumulate(x, axis=1)", "np.logaddexp.accumulate(x, 1)", "np.add.reduceat(x, [0, 2, 1], axis=1)",
+        "np.multiply.reduceat(x, [1, 0])", "np.maximum.reduceat(x, [0, 1], 1)", "np.logaddexp.outer(x, x)",
+        "np.add(x, 1.0, dtype=np.float64)", "np.exp(x, dtype=np.float64)", "np.matmul(x, x.T, dtype=np.float64)",
+        f"np.multiply(x, x, where={_MASKS[0]}, out=None) * {_MASKS[0]}",
+        f"np.sum(np.exp(x, where={_MASKS[1]}, out=None)[{_MASKS[1]}])",
+        "np.where(x > 0, np.log(x, where=x > 0, out=None), 0)", "np.sqrt(x * x, casting='safe')",
+        "np.divmod(x, 0.7, dtype=np.float64)[1]",
+    ]  # fmt: skip
+    return over(calls, [(2, 3)])
+
+
 REDUCTIONS_AND_SCANS = [
+    *_keywords(),
+    *_other_ufuncs(),
     *(sample for name in REDUCTIONS for sample in _calls(name)),
     *over(["np.sum(x)", "np.prod(x)"], [(0,), (0, 3), (2, 0)]),
     *over(

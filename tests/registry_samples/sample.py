@@ -18,11 +18,19 @@ from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinv
 
 _LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
-_NAMES = (
-    {"np": np, "special": special}
-    | {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
-    | {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
-)
+
+def changed(array: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of an array, after a function that changes arrays in place."""
+    array = array * 1
+    change(array)
+    return array
+
+
+_NAMES: dict[str, Any] = {
+    "np": np, "special": special, "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
+}  # fmt: skip
+_NAMES |= {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
+_NAMES |= {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
 
 #: What an argument is: the shape of an array, or `float`, or a NumPy scalar type.
 Kind = Any

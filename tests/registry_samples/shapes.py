@@ -134,7 +134,7 @@ CUTTING = [
     *over(["np.split(x, 2, axis=1)", "np.split(x, [1], -1)", "np.array_split(x, 2, axis=1)",
         "np.hsplit(x, 2)"], [(2, 4)]),
     *over(["np.hsplit(x, 2)", "np.hsplit(x, [1])", "np.array_split(x, 3)", "np.split(x, [2, 9])"], [(4,)]),
-    *over(["np.split(x, [-1])", "np.split(x, np.array([1, 2]))"], [(4,)]),
+    *over(["np.split(x, [-1])", "np.split(x, np.array([1, 2]))", "np.array_split(x, np.array(3))"], [(4,)]),
     *over(["np.dsplit(x, 2)", "np.dsplit(x, [1])"], [(2, 1, 2)]),
     *([] if not hasattr(np, "unstack") else over(["np.unstack(x)", "np.unstack(x, axis=1)",
         "np.unstack(x, axis=-1)"], [(2, 3)])),
@@ -152,4 +152,33 @@ LIKE = [
     )], [(3,)]),
 ]  # fmt: skip
 
-SHAPES = ONE_ARRAY + TRIANGLES + JOINING + CUTTING + LIKE
+ALONG_AXES = [
+    *over(["np.squeeze(x, axis=0)", "np.squeeze(x, -1)", "np.repeat(x, 3, axis=0)"], [(), float]),
+    *over(["np.transpose(x, 0)", "np.transpose(x, (0,))"], [(3,)]),
+    *over(["np.sort_complex(x).real"], [(3,), (2, 3)]),
+    *over(["np.partition(x, 1)", "np.partition(x, 1, axis=0)", "np.partition(x, (0, 2), axis=None)",
+        "np.partition(x, kth=2, axis=-1)"], [(3, 4)]),
+    *over(["np.matrix_transpose(x)"], [(2, 3), (2, 3, 2)]),
+    *over(["np.astype(x, np.float64)", "np.astype(x, np.float64, copy=False)"], [(2, 3)]),
+    *over(["np.apply_along_axis(lambda v: v * np.sum(v), 0, x)", "np.apply_along_axis(np.sum, 1, x)",
+        "np.apply_along_axis(lambda v, k: np.outer(v, v) * k, -1, x, 2.0)"], [(2, 3)]),
+    *over(["np.apply_over_axes(np.sum, x, (0, 2))", "np.apply_over_axes(np.max, x, [1])"], [(2, 3, 2)]),
+    Sample("np.broadcast_arrays(x, y)", x=(3,), y=(2, 1)), Sample("np.broadcast_arrays(x, 1.0)", x=(3,)),
+    *([] if not hasattr(np, "cumulative_sum") else over([f"np.cumulative_{name}(x{rest})" for name in ("sum", "prod")
+        for rest in (", axis=1", ", axis=0, include_initial=True", ", axis=-1, dtype=np.float64")], [(2, 3)])),
+    *([] if not hasattr(np, "cumulative_sum") else over(["np.cumulative_sum(x)", "np.cumulative_prod(x)"], [(3,), ()])),
+    *over(["np.trace(x, dtype=np.float64)"], [(3, 3)]),
+]  # fmt: skip
+
+CHOOSING = [
+    Sample("np.choose([0, 1, 0], [x, y])", x=(3,), y=(3,)), Sample("np.choose([[0], [1]], [x, y])", x=(3,), y=()),
+    *over(["np.choose([0, 1, 1], x)", "np.choose([3, -1, 1], x, mode='wrap')", "np.choose([3, -1, 1], x, mode='clip')"],
+        [(2, 3)]),
+    *over([
+        "np.piecewise(x, [x < 0, x >= 0], [lambda v: v * v, lambda v: 3.0 * v])",
+        "np.piecewise(x, [x > 0.0], [np.sin, 0.5])",
+        "np.piecewise(x, [x > 1.0, x < -1.0], [2.0, lambda v, k: k * v, lambda v, k: v * v], 3.0)",
+    ], [(2, 3), (4,), ()]),
+]  # fmt: skip
+
+SHAPES = ALONG_AXES + CHOOSING + ONE_ARRAY + TRIANGLES + JOINING + CUTTING + LIKE

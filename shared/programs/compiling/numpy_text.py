@@ -21,7 +21,7 @@ import numpy as np
 from shared.core.primitive import Primitive
 from shared.programs.compiling.literals import Definition, Namespace
 from shared.programs.equations import ValueType
-from shared.rules import indexing, linear_algebra, reductions, shapes, singular_values, special
+from shared.rules import indexing, keywords, linear_algebra, shapes, singular_values, special
 from shared.rules.shapes import CONVERT
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
@@ -169,7 +169,7 @@ _CALLS: dict[Any, Callable[..., str]] = {
     linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
     **{
         primitive.function: lambda x, name=primitive.name: f"np.{name}({x}, axis=0)"
-        for primitive in reductions.RUNNING_EXTREMA
+        for primitive in keywords.RUNNING_EXTREMA
     },
 }
 #: The parts of a singular value decomposition, by the names of their primitives.
@@ -186,15 +186,15 @@ _OWN_NAMES: dict[Any, str] = {
 def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], namespace: Namespace) -> str:
     """The text of a call; what it needs to be defined or assigned first is added to `namespace`."""
     function = primitive.function
-    keywords = {name: namespace.text(value) for name, value in static.items()}
+    given = {name: namespace.text(value) for name, value in static.items()}
     written = _CALLS.get(function)
     if written is not None:
-        return written(*operands, **keywords)
+        return written(*operands, **given)
     ufunc = ufunc_of(primitive)
     if primitive.name in _SINGULAR_VALUES and primitive.raw.__module__ == singular_values.__name__:
         return f"np.linalg.svd({operands[0]}, full_matrices=False)[{_SINGULAR_VALUES[primitive.name]}]"
-    if all(name.isidentifier() and name.isascii() for name in keywords):
-        arguments = ", ".join([*operands, *[f"{name}={text}" for name, text in keywords.items()]])
+    if all(name.isidentifier() and name.isascii() for name in given):
+        arguments = ", ".join([*operands, *[f"{name}={text}" for name, text in given.items()]])
     else:
         arguments = ", ".join([*operands, f"**{namespace.object(static, 'keywords')}"])
     if ufunc is not None:
