@@ -81,11 +81,7 @@ CANNOT_DISPATCH: dict[str, str] = {
 
 #: What could have a rule and has none
 MISSING = """
-    numpy.roots numpy.linalg.cond numpy.linalg.cross numpy.linalg.diagonal numpy.linalg.eig numpy.linalg.eigh
-    numpy.linalg.eigvals numpy.linalg.eigvalsh numpy.linalg.lstsq numpy.linalg.matmul numpy.linalg.matrix_norm
-    numpy.linalg.matrix_transpose numpy.linalg.outer numpy.linalg.pinv numpy.linalg.qr numpy.linalg.svdvals
-    numpy.linalg.tensordot numpy.linalg.tensorinv numpy.linalg.tensorsolve numpy.linalg.trace numpy.linalg.vecdot
-    numpy.linalg.vector_norm
+    numpy.roots
 """
 
 

@@ -70,6 +70,8 @@ def test_a_forward_gradient_by_two_numbers_is_that_by_each(name: str) -> None:
     with np.errstate(all="ignore"):
         for x, y in zip(*map(np.ndarray.tolist, columns), strict=True):
             try:
+                if isinstance(f(x, y), complex):
+                    continue  # as Python has it, for a root of a negative float; it has no gradient
                 both = dualad.grad(f, (0, 1))(x, y)
             except ArithmeticError:
                 continue  # as Python's own operators, and as the table says
