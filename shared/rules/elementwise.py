@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.duck_array import DuckArray
 from shared.core.errors import NoRuleError, user_line
 from shared.core.facets import (
     ADDITION,
@@ -450,7 +451,8 @@ def _fix(x: Any, out: None = None) -> Any:
 def _real_if_close(a: Any, tol: float = 100) -> Any:
     a = strong(a)
     if a.dtype.kind != "c":
-        return a
+        # NumPy makes an array of a number.
+        return a.conformed(a, np.zeros(())) if isinstance(a, DuckArray) and not a.is_array else a
     limit = np.finfo(a.dtype).eps * tol if tol > 1 else tol
     return a.real if np.all(np.abs(a.imag) < limit) else a
 

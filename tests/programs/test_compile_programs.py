@@ -22,6 +22,7 @@ from registry_samples import COMPLEX, CONSTANTS, SAMPLES
 import dualad
 import reversead
 from shared import ProgramGuardError, StaleViewError, compile, source, trace
+from shared.calling.results import has_nan
 from shared.calling.tree import flatten, tree_map
 from shared.programs.compiling import plan
 from shared.programs.compiling.compiled import Variant
@@ -144,6 +145,9 @@ def check(what, function, arguments, special=False):
         for name, point in special_points(arguments):
             try:
                 expected = record(*copied(point))
+                if compiled._differentiates and has_nan(flatten(expected)[0]):
+                    # A derivative with a NaN is computed with care for exact zeros, by the function itself.
+                    expected = function(*copied(point))
             except (ProgramGuardError, ArithmeticError, ValueError):
                 continue  # another branch, or numbers that NumPy refuses, too
             assert_same(compiled(*point), expected, f"{what}, {name}", scale)

@@ -211,14 +211,10 @@ def test_a_single_value_beside_equal_ones_has_all_its_derivatives(outer: Any, in
         return 3 * np.trace(np.linalg.matrix_power(x, 128)) ** (1 / 128)
 
     found = second_derivative(outer, inner, largest, x, t, u)
-    if (outer, inner) == (reversead, dualad):
-        # Backwards through vectors: what comes back for those of equal values may be zero by chance.
-        assert np.isnan(found)
-    else:
-        np.testing.assert_allclose(found, second_derivative(dualad, reversead, power, x, t, u), rtol=1e-9)
+    np.testing.assert_allclose(found, second_derivative(dualad, reversead, power, x, t, u), rtol=1e-9)
 
 
-def test_a_vector_to_a_single_value_beside_equal_ones_has_its_derivative_forwards() -> None:
+def test_a_vector_to_a_single_value_beside_equal_ones_has_its_derivative() -> None:
     x = made([1.0, 1.0, 3.0])
 
     def projector(x: Any) -> Any:
@@ -230,7 +226,7 @@ def test_a_vector_to_a_single_value_beside_equal_ones_has_its_derivative_forward
         return np.sum(W * np.linalg.matrix_power(x, 64)) / np.trace(np.linalg.matrix_power(x, 64))
 
     np.testing.assert_allclose(dualad.grad(projector)(x), dualad.grad(by_powers)(x), rtol=1e-9, atol=1e-12)
-    assert np.isnan(reversead.grad(projector)(x)).any()
+    np.testing.assert_allclose(reversead.grad(projector)(x), dualad.grad(by_powers)(x), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("x", [np.zeros((3, 3)), np.diag([0.0, 0.0, 2.0]), np.eye(3)], ids=["zero", "rank 1", "one"])
@@ -343,10 +339,7 @@ def test_the_largest_singular_value_beside_equal_or_zero_ones(outer: Any, inner:
         def power(x: Any) -> Any:
             return np.trace(np.linalg.matrix_power(x @ x.T / 9, 64)) ** (1 / 128) * 3
 
-        if (outer, inner) == (reversead, dualad):
-            assert np.isnan(found)
-        else:
-            np.testing.assert_allclose(found, second_derivative(dualad, reversead, power, x, t, u), rtol=1e-8)
+        np.testing.assert_allclose(found, second_derivative(dualad, reversead, power, x, t, u), rtol=1e-8)
 
 
 @each_pair

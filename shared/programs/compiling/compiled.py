@@ -21,9 +21,9 @@ import numpy as np
 
 from shared.calling.arguments import argument_paths
 from shared.calling.careful import without_care
-from shared.calling.results import has_nan
+from shared.calling.results import has_nan, independent
 from shared.calling.transformed import own_name, readable_name
-from shared.calling.tree import flatten
+from shared.calling.tree import flatten, tree_map
 from shared.core.errors import (
     CaughtExceptionError,
     CompilationError,
@@ -32,7 +32,7 @@ from shared.core.errors import (
     StaleProgramError,
     user_line,
 )
-from shared.core.levels import Tracer
+from shared.core.levels import Level, Tracer
 from shared.core.visible import kind_of, one_line, shown
 from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
@@ -152,9 +152,10 @@ _compile = compile
 
 def _has_nan(result: Any) -> bool:
     """Whether a result has a NaN, which a derivative computed with care may not have."""
-    if result.__class__ in (tuple, list, dict):
-        return has_nan(flatten(result)[0])
-    return has_nan((result,))
+    kind = result.__class__
+    if kind is tuple:
+        return any([_has_nan(part) for part in result])
+    return has_nan(flatten(result)[0] if kind in (list, dict) else (result,))
 
 
 class Compiled:
@@ -180,6 +181,8 @@ class Compiled:
             #: variants made so far, and whether it was given up to make more of them
             self._made = 0
             self._uncompiled = False
+            #: whether it takes derivatives, of which one with a NaN may have to be computed with care
+            self._differentiates = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for variant in self._variants:
@@ -188,8 +191,9 @@ class Compiled:
                 continue  # of other arguments, or a branch went another way
             self._calls = variant.used = self._calls + 1
             variant.calls += 1
-            if _has_nan(result):
-                return self.__wrapped__(*args, **kwargs)
+            if self._differentiates and _has_nan(result):
+                # Nothing that a compiled function returns is anybody else's.
+                return tree_map(independent, self.__wrapped__(*args, **kwargs))
             if variant.calls >= variant.next_check:
                 self._check(variant, result, args, kwargs)
             return result
@@ -213,7 +217,11 @@ class Compiled:
             raise
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-        return record(self.__wrapped__, args, kwargs, "compile", LOWERED, LONGEST)
+        before = Level("compile").number
+        program = record(self.__wrapped__, args, kwargs, "compile", LOWERED, LONGEST)
+        # Levels are numbered; beside the record's own there are others if something is differentiated within.
+        self._differentiates = self._differentiates or Level("compile").number > before + 2
+        return program
 
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compile for arguments that no variant takes, and call that."""
