@@ -21,9 +21,10 @@ from shared.batching.directions import along_directions
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
-from shared.calling.results import CAREFUL, has_nan, independent
+from shared.calling.results import CAREFUL, handed_out, has_nan, independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
+from shared.calling.tree import LEAF
 from shared.core.edges import Like
 from shared.core.levels import Tracer
 
@@ -224,7 +225,7 @@ def _value_and_grad(
         selection = Selection(name, f, args, kwargs, argnums)
         first, columns = columns_of(name, selection, has_aux, chunk_size, executor, scalar=True)
         gradient = selection.pack(gradient_of(columns[0], selection.leaves))
-        value = first.outputs[0]
+        value = handed_out(LEAF, first.outputs)
         return ((value, first.aux) if has_aux else value), gradient
 
     return value_and_gradient

@@ -10,10 +10,10 @@ from typing import Any
 
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
+from shared.calling.arguments import Selection, as_leaf, as_leaves, handed_out, refuse_iterators
 from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import flatten
 
 
 class TapedRun:
@@ -55,7 +55,7 @@ class TapedRun:
             self._again.release()
 
     def output(self) -> Any:
-        return unflatten(self.structure, self.outputs)
+        return handed_out(self.structure, self.outputs)
 
     def pull(self, seeds: list[Any], once: bool = True) -> list[Any]:
         """The leaves' cotangents, for a cotangent of each output: a sweep backwards.

@@ -27,9 +27,9 @@ from shared.calling.arguments import (
     sequence_of_primals,
 )
 from shared.calling.options import checked_options
-from shared.calling.results import CAREFUL, has_nan, primal_of, split_aux, strip
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
-from shared.calling.tree import unflatten
+from shared.calling.tree import LEAF
 from shared.core.duck_array import DuckArray, seed_of
 from shared.core.levels import attempt
 
@@ -83,6 +83,8 @@ def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> 
                 # The tape is used up, so the function is called again.
                 found = _with_care(found, name, f, argnums, has_aux, args, kwargs)
         value, aux, leaves, selection = found
+        if isinstance(value, DuckArray):
+            value = handed_out(LEAF, [value])
         return ((value, aux) if has_aux else value), selection.pack(leaves)
 
     return value_and_gradient
@@ -229,7 +231,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return unflatten(run.structure, run.push(selection.unpack("linearize", given), once=False))
+        return handed_out(run.structure, run.push(selection.unpack("linearize", given), once=False))
 
     try:
         return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)
@@ -275,7 +277,7 @@ def jvp(
     selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     run = TapedRun("jvp", selection, has_aux)
     try:
-        tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
+        tangent = handed_out(run.structure, run.push(selection.unpack("jvp", tangents)))
         return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
     except BaseException:
         run.release()
@@ -306,7 +308,7 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
         try:
             for output in run.outputs:
                 scalar_output("hvp", output)
-            tangent = unflatten(run.structure, run.push(run.selection.unpack("hvp", v)))
+            tangent = handed_out(run.structure, run.push(run.selection.unpack("hvp", v)))
             return (tangent, run.aux) if has_aux else tangent
         except BaseException:
             run.release()

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from shared.calling.results import handed_out
 from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
-from shared.core.duck_array import DuckArray
+from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library
 from shared.core.edges import Like
 from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
@@ -51,8 +52,9 @@ def _checked_leaf(leaf: Any, name: str, position: int | None) -> Any:
         raise _not_differentiable(name, position, f"has dtype {leaf.dtype}", "convert it with .astype(float)")  # type: ignore[union-attr]
     if kind is int or (isinstance(leaf, (int, float)) and kind is not bool):
         return float(leaf)
-    if hasattr(leaf, "__array_ufunc__") and getattr(getattr(leaf, "dtype", None), "kind", "") in "fc":
-        return leaf
+    traced = of_any_library(leaf)
+    if traced is not leaf:
+        return _checked_leaf(traced, name, position)
     raise _not_differentiable(
         name, position, f"is a {kind.__name__}", "pass a number, an array of numbers, or nested containers of them"
     )
@@ -176,19 +178,19 @@ class Selection:
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
-        values = unflatten(self.structure, leaves)
+        values = (handed_out if LIBRARIES else unflatten)(self.structure, leaves)
         return values if self.single else tuple(values)
 
     def pack_square(self, blocks: list[list[Any]]) -> Any:
         """Blocks [leaf][leaf] of a Hessian in nested containers: of several arguments, `[i][j]` is that of two."""
         if self.single:
-            return unflatten(self.structure, [unflatten(self.structure, row) for row in blocks])
+            return unflatten(self.structure, [handed_out(self.structure, row) for row in blocks])
         ends = list(accumulate(child.size for child in self.structure.children))
         parts = [
             (child, slice(end - child.size, end)) for child, end in zip(self.structure.children, ends, strict=True)
         ]
         return tuple(
-            tuple(unflatten(outer, [unflatten(inner, row[k]) for row in blocks[i]]) for inner, k in parts)
+            tuple(unflatten(outer, [handed_out(inner, row[k]) for row in blocks[i]]) for inner, k in parts)
             for outer, i in parts
         )
 
@@ -331,8 +333,13 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
     return results
 
 
+_OURS = (np.ndarray, float, Tracer, np.generic, complex, int)
+
+
 def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
+    if not isinstance(leaf, _OURS):
+        leaf = of_any_library(leaf)
     if isinstance(value, Tracer):
         value = value.twin() if isinstance(value, DuckArray) else value
         found = in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
@@ -364,6 +371,7 @@ def scalar_output(name: str, out: Any) -> Any:
             f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
             "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
         )
+    out = out if isinstance(out, _OURS) else of_any_library(out)
     like = Like(out)
     if like.size != 1 and like.shape:
         raise ShapeError(

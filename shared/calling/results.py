@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.calling.tree import flatten, unflatten
-from shared.core.duck_array import DuckArray
+from shared.calling.tree import Structure, flatten, unflatten
+from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library, operand
 from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
@@ -43,9 +43,12 @@ def has_nan(values: Iterable[Any]) -> bool:
             # The value alone, of no level: nothing is recorded, and no count is taken.
             if has_nan((value.primal, getattr(value, "tangent", None))):
                 return True
-        elif value is not None and value != value:
+        elif isinstance(value, _NUMBERS) and value != value:
             return True
     return False
+
+
+_NUMBERS = (float, complex, np.inexact)
 
 
 def strip(tree: Any, level: Any) -> Any:
@@ -54,7 +57,7 @@ def strip(tree: Any, level: Any) -> Any:
     for leaf in leaves:
         if not isinstance(leaf, _PLAIN):
             _require_no_traced_parts(leaf, level)
-    return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
+    return handed_out(structure, [primal_of(leaf, level) for leaf in leaves])
 
 
 _PLAIN = (int, float, complex, str, bytes, np.ndarray, np.generic, Tracer)
@@ -82,7 +85,7 @@ def _require_no_traced_parts(value: Any, level: Any) -> None:
 def require_numbers(name: str, leaves: Sequence[Any]) -> None:
     """Refuse an output that is no number, array or container of them: a derivative inside it would be lost."""
     for leaf in leaves:
-        dtype = getattr(leaf, "dtype", None)
+        dtype = getattr(leaf if isinstance(leaf, _PLAIN) else of_any_library(leaf), "dtype", None)
         if not isinstance(leaf, (bool, int, float, complex)) and (dtype is None or dtype.kind not in "biufc"):
             kind = type(leaf).__name__ if dtype is None else f"array of {dtype}"
             raise ShapeError(
@@ -91,10 +94,17 @@ def require_numbers(name: str, leaves: Sequence[Any]) -> None:
             )
 
 
+def handed_out(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """Results in their containers, as the user has them: those that are arrays of other libraries as such arrays."""
+    if LIBRARIES:
+        leaves = [leaf.whole() if isinstance(leaf, LIBRARIES[0]) else leaf for leaf in leaves]
+    return unflatten(structure, leaves)
+
+
 def primal_of(leaf: Any, level: Any) -> Any:
     if isinstance(leaf, Tracer) and leaf.level is level:
         return independent(leaf.primal)  # type: ignore[attr-defined]
-    return leaf
+    return leaf if isinstance(leaf, _PLAIN) else of_any_library(leaf)
 
 
 def independent(value: Any) -> Any:
@@ -138,7 +148,7 @@ def require_elementwise(name: str, response: Any, derivative: Any, direction: An
     For an elementwise function the two are equal to the last bit, since such factors go through it without rounding;
     only subnormal numbers may lose some.
     """
-    response, expected = stop_gradient(response), stop_gradient(derivative * direction)
+    response, expected = stop_gradient(operand(response)), stop_gradient(operand(derivative * direction))
     limits = np.finfo(Like(expected).dtype or np.float64)
     if not np.allclose(response, expected, rtol=2 * limits.eps, atol=1024 * limits.smallest_subnormal, equal_nan=True):
         raise ShapeError(

@@ -35,6 +35,9 @@ OF_VALUES = frozenset((
     "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
 ))  # fmt: skip
 
+#: the tracer of other libraries' arrays, once there is one (`shared.core.foreign`)
+LIBRARIES: list[Any] = []
+
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())
 _PLAIN = (*_NUMBERS, np.ndarray)
@@ -88,6 +91,9 @@ class DuckArray(Described):
     ufunc_method: Callable[..., Any]
     #: `ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)`: a call of a ufunc with these keywords.
     ufunc_with_keywords: Callable[..., Any]
+
+    #: `of_library(value)`: an array of another library as a tracer; another value as it is (`shared.core.foreign`).
+    of_library: Callable[[Any], Any]
 
     #: `like.made_of(function, values, ...)`: what `np.array(values, like=like)` and its kin make of traced values.
     made_of: Callable[..., Any]
@@ -271,13 +277,23 @@ def operand(value: Any) -> Any:
         )
     if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
         return value
-    if hasattr(value, "__array_ufunc__"):
+    if isinstance(value, Tracer):
+        return value
+    value = of_any_library(value)
+    if isinstance(value, DuckArray):
         return value
     if isinstance(value, (list, tuple)):
         value = np.asarray(value)
         if value.dtype.kind in "biufc":
             return value
     raise TypeError(f"{shown(value)} cannot be an operand of a differentiated operation: expected a number or an array")
+
+
+def of_any_library(value: Any) -> Any:
+    """An array of another library as a tracer, which computes with that; any other value as it is."""
+    if hasattr(value, "__array_function__") or hasattr(value, "__array_namespace__"):
+        return DuckArray.of_library(value)
+    return value
 
 
 def captured(value: Any, by: Any) -> Any:
