@@ -42,6 +42,7 @@ if typing.TYPE_CHECKING:
     from shared.batching.batched import report_loops
     from shared.batching.parallel import ExecutorError, sum_over_shards
     from shared.batching.vmap import vmap
+    from shared.calling.containers import register_container
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
     from shared.counting.counter import count_operations
@@ -76,6 +77,7 @@ _LATER = {
     "shared.batching.batched": ("report_loops",),
     "shared.batching.parallel": ("ExecutorError", "sum_over_shards"),
     "shared.batching.vmap": ("vmap",),
+    "shared.calling.containers": ("register_container",),
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
     "shared.counting.counter": ("count_operations",),
@@ -162,6 +164,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "multilinear",
+    "register_container",
     "relu",
     "report_loops",
     "rounding_error",
