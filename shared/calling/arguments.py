@@ -17,7 +17,7 @@ import numpy as np
 from shared.calling.tree import LEAF, Structure, flatten, leaf_paths, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.edges import Like
-from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, is_users, user_line
+from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, TracerConversionError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
@@ -162,7 +162,13 @@ class Selection:
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float."""
+        """Raise what an error of the function means, if that is that an integer became a float, or arrays objects."""
+        if "loop of ufunc does not support argument" in str(error):
+            raise TracerConversionError(
+                f"an array of objects holds values that are being differentiated{user_line()}, as pandas makes of a "
+                f"list of them: {error}. Build the array with np.stack([...]), or compute with .to_numpy() of what is "
+                "passed as an argument"
+            ) from error
         given = self.arguments()
         found = flatten(given[0] if self.single else given)[0]
         names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]

@@ -46,11 +46,18 @@ class _Fields(Shell):
     __slots__ = ()
 
     def make(self, parts: Sequence[Any]) -> Any:
-        made = object.__new__(self.kind)
+        made = _new(self.kind)
         # Past `__setattr__`, which a frozen class refuses and an attrs class validates in.
         for name, value in (*self.static.items(), *zip(self.names, parts, strict=True)):
             object.__setattr__(made, name, value)
         return made
+
+
+def _new(kind: Any) -> Any:
+    try:
+        return object.__new__(kind)
+    except TypeError:  # what is written in C, or derives from that, as an exception does
+        return kind.__new__(kind)
 
 
 class _Items(Shell):
@@ -71,7 +78,9 @@ class _Items(Shell):
         return f"{self.kind.__name__}({factory}{{{items}}})"
 
     def entries(self, given: Any) -> list[Any] | None:
-        return [given[key] for key in self.names] if isinstance(given, dict) and given.keys() == set(self.names) else None
+        return (
+            [given[key] for key in self.names] if isinstance(given, dict) and given.keys() == set(self.names) else None
+        )
 
 
 class _Registered(Shell):

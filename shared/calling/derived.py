@@ -105,7 +105,8 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
                 require_same_shape(name, [leaf], point.value.outputs)
                 direction = scattered_powers(shape, dtype)
                 require_elementwise(name, point.push(_along(selection, k, direction))[0], tangents[0], direction)
-                found.append(derivatives[0])
+                structure = selection.structure if selection.single else selection.structure.children[k]
+                found.append(unflatten(structure, derivatives) if structure.is_one_array else derivatives[0])
             return _packed(selection, found, point.value, has_aux)
         except BaseException:
             point.release()

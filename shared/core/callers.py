@@ -32,6 +32,8 @@ _REMEDIES = {
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "
     "that.",
+    "xarray": "xarray keeps a traced array where it computes by NumPy's functions: write it with xarray's arithmetic, "
+    "reductions and indexing (xr.where for np.where), or with NumPy's functions of the array, da.data.",
 }
 
 
@@ -46,8 +48,13 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
     if frame is None:
         return None
     node = _executing(frame)
-    if isinstance(node, ast.Call):
+    if isinstance(node, ast.Attribute):
+        written, owner = ast.unparse(node), _owner(node.value, frame)
+    elif isinstance(node, ast.Call):
         written, owner = ast.unparse(node.func), _owner(node.func, frame)
+        if _is_in(owner, "numpy"):
+            # NumPy takes what has labels for a plain array.
+            owner = next((found for arg in node.args if (found := _owner(arg, frame)).startswith("xarray.")), owner)
     elif isinstance(node, ast.BinOp):
         written = ast.unparse(node)
         owners = [_owner(side, frame) for side in (node.left, node.right)]
