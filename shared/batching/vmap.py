@@ -101,12 +101,12 @@ def _within_shell(name: str, axes: Any, tree: Any) -> list[int | None] | None:
 
 def _refuse_labels(structure: Structure, axes: Sequence[int | None]) -> None:
     """Refuse a mapped array with labels: an example has an axis less than the labels say."""
-    if structure.names is not None and structure.kind is not dict and not structure.names.may_be_mapped:
-        if any(axis is not None for axis in axes):
-            raise ShapeError(
-                f"vmap: in_axes maps over an axis of a {structure.kind.__name__}{user_line()}, whose labels do not fit "
-                "one example: pass its array, x.to_numpy(), or give it in_axes=None, for all examples to share it"
-            )
+    labelled = structure.names is not None and structure.kind is not dict and not structure.names.may_be_mapped
+    if labelled and any(axis is not None for axis in axes):
+        raise ShapeError(
+            f"vmap: in_axes maps over an axis of a {structure.kind.__name__}{user_line()}, whose labels do not fit "
+            "one example: pass its array, x.to_numpy(), or give it in_axes=None, for all examples to share it"
+        )
     start = 0
     for child in structure.children:
         _refuse_labels(child, axes[start : start + child.size])

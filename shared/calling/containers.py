@@ -296,7 +296,7 @@ def _has_leaves(value: Any, integers: bool) -> bool:
 
 
 def holds_arrays(value: Any) -> bool:
-    """Whether an object that is no container has arrays or traced values for attributes, which would have derivatives."""
+    """Whether an object that is no container has arrays for attributes, which would have derivatives."""
     found = getattr(value, "__dict__", None)
     if not isinstance(found, dict) or isinstance(value, (type, ModuleType, FunctionType, MethodType)):
         return False

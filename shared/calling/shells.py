@@ -54,7 +54,7 @@ class Shell:
         return f"{one_line(self.kind.__name__)}({', '.join(shown_parts)})"
 
     def entries(self, given: Any) -> list[Any] | None:
-        """What `given`, of the same form as the container, or a dict by name, says for each child; None if it does not fit."""
+        """What `given`, such an object or a dict by name, says for each child; None if it does not fit."""
         if given.__class__ is dict:
             return [given[name] for name in self.names] if given.keys() == set(self.names) else None
         if given.__class__ is self.kind and all(hasattr(given, str(name)) for name in self.names):
@@ -63,7 +63,7 @@ class Shell:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two static values are: identical, or equal by `==`; arrays and labels, and containers of them, by content.
+    """Whether two static values are one object, or equal by `==`; arrays and labels by content, also in containers.
 
     >>> same({"a": np.arange(3)}, {"a": np.arange(3)}), same(1, 1.0), same("tanh", "relu")
     (True, False, False)
@@ -89,7 +89,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def where_different(found: Any, wanted: Any, place: str = "") -> str:
-    """Where a structure first differs from another one, as the end of a message; empty where both show it themselves."""
+    """Where a structure first differs from another one, as the end of a message; empty where both show it."""
     if found.kind is not wanted.kind:
         return f"; they differ at {place}" if place else ""
     one, other = found.names, wanted.names
@@ -99,7 +99,8 @@ def where_different(found: Any, wanted: Any, place: str = "") -> str:
             return f"; they differ at {place}" if place else ""
     else:
         if one.names != other.names:
-            missing = [str(name) for name in (*one.names, *other.names) if (name in one.names) != (name in other.names)]
+            every = dict.fromkeys((*one.names, *other.names))
+            missing = [str(name) for name in every if (name in one.names) != (name in other.names)]
             return f"; of {place or one_line(one.kind.__name__)}, they do not both have {', '.join(missing) or 'the same order'}"
         for name in {**one.static, **other.static}:
             here, there = one.static.get(name, _ABSENT), other.static.get(name, _ABSENT)

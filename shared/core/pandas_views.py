@@ -328,8 +328,9 @@ def _of_columns(name: str) -> Callable[..., Any]:
     return refuse
 
 
+_OPERATORS = ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv")
 for _name in (
-    *[f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv") for side in "r i".split(" ") + [""]],
+    *[f"__{side}{name}__" for name in _OPERATORS for side in ("", "r", "i")],
     "__neg__", "__abs__", "__lt__", "__gt__", "__le__", "__ge__", "__eq__", "__ne__",
 ):  # fmt: skip
     setattr(TracedFrame, _name, _of_columns(_name))

@@ -472,8 +472,8 @@ def _parts(structure: Structure, given: Any) -> list[Any] | None:
         return [given] if flatten(given)[1] is LEAF else None
     names = structure.names
     if names is not None and structure.kind is not dict:
-        leaves, found_structure = flatten(given)
-        return leaves if found_structure == structure else None
+        parts, its_structure = flatten(given)
+        return parts if its_structure == structure else None
     if given.__class__ is not structure.kind or len(given) != len(structure.children):
         return None
     if names is not None:
