@@ -36,7 +36,7 @@ def differentiable(leaf: Any, name: str = "variable", position: int | None = Non
 
 def _checked_leaf(leaf: Any, name: str, position: int | None) -> Any:
     kind = leaf.__class__
-    if kind is float or kind is complex or (kind is np.ndarray and leaf.dtype in _FLOATING):
+    if kind is float or kind is complex or (kind is _ndarray and leaf.dtype in _FLOATING):
         return leaf
     if isinstance(leaf, (np.ndarray, np.generic, Tracer)):
         letter = leaf.dtype.kind  # type: ignore[union-attr]
@@ -66,6 +66,7 @@ def _how_to_be_one(leaf: Any) -> str:
     return f" (an object of a class of yours is one after shared.register_container({kind_of(leaf)}, ...))"
 
 
+_ndarray = np.ndarray
 _FLOATING = frozenset((np.dtype(np.float64), np.dtype(np.float32)))
 
 
@@ -118,7 +119,12 @@ class Selection:
                 self.by_keyword = any(isinstance(place, str) for place in self.places)
             chosen = self.arguments()
             found, self.structure = flatten(chosen[0] if self.single else chosen)
-        self.leaves = [differentiable(leaf, name, k) for k, leaf in enumerate(found)]
+        leaves = [
+            leaf if leaf.__class__ is _ndarray and leaf.dtype in _FLOATING else _checked_leaf(leaf, name, k)
+            for k, leaf in enumerate(found)
+        ]
+        recording = current_recording()
+        self.leaves = leaves if recording is None else [recording.lifted(leaf) for leaf in leaves]
 
     def arguments(self) -> list[Any]:
         """The arguments that vary, as they were passed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
+import os
 import sys
 from collections.abc import Callable, Sequence
 from types import CodeType, FrameType, ModuleType
@@ -34,6 +35,29 @@ _REMEDIES = {
     "that.",
     "xarray": "xarray keeps a traced array where it computes by NumPy's functions: write it with xarray's arithmetic, "
     "reductions and indexing (xr.where for np.where), or with NumPy's functions of the array, da.data.",
+}
+
+#: The functions of SciPy that compute with arrays of every kind, traced values too, once that is switched on.
+OF_EVERY_ARRAY = {
+    "scipy.cluster.vq": "whiten",
+    "scipy.constants": "convert_temperature lambda2nu nu2lambda",
+    "scipy.fft": (
+        "fft fft2 fftn fftshift fht hfft ifft ifft2 ifftn ifftshift ifht ihfft irfft irfft2 irfftn rfft rfft2 rfftn"
+    ),
+    "scipy.integrate": "cumulative_simpson cumulative_trapezoid romb trapezoid",
+    "scipy.linalg": "block_diag fiedler orthogonal_procrustes",
+    "scipy.optimize": "rosen rosen_der rosen_hess rosen_hess_prod",
+    "scipy.signal": (
+        "bilinear_zpk envelope fftconvolve freqz freqz_zpk gauss_spline gausspulse hilbert hilbert2 lp2bp "
+        "lp2bs lp2hp lp2lp lp2lp_zpk normalize oaconvolve resample sos2tf vectorstrength zpk2tf"
+    ),
+    "scipy.spatial.transform.Rotation": "__mul__ apply as_matrix as_quat as_rotvec magnitude",
+    "scipy.special": "log_softmax logsumexp softmax",
+    "scipy.stats": (
+        "boxcox_llf circmean circstd circvar describe differential_entropy directional_stats gmean gzscore "
+        "hmean iqr kstat kstatvar kurtosis median_abs_deviation moment pmean quantile sem skew tmax tmin "
+        "trim_mean zmap zscore"
+    ),
 }
 
 
@@ -71,8 +95,21 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
         return one_line(written), "NumPy's functions have derivatives, math's none: write it with those."
     for name, remedy in _REMEDIES.items():
         if _is_in(owner, name):
-            return one_line(written), remedy
+            return one_line(written), _switched_off(owner, written) or remedy
     return None
+
+
+def _switched_off(owner: str, written: str) -> str:
+    """How to let a function of SciPy's compute with traced values, if it would and was not told to."""
+    name = written.rpartition(".")[2]
+    if os.environ.get("SCIPY_ARRAY_API") or not any(
+        _is_in(owner, module) and name in names.split() for module, names in OF_EVERY_ARRAY.items()
+    ):
+        return ""
+    return (
+        "SciPy computes it with arrays of every kind, and so with its derivative, if the environment variable "
+        'SCIPY_ARRAY_API is "1" when it is imported: os.environ["SCIPY_ARRAY_API"] = "1" at the top of the program.'
+    )
 
 
 def integer_needed(error: Exception, paths: Sequence[str], is_users: Callable[[CodeType], bool]) -> str | None:
