@@ -77,9 +77,9 @@ def _require_no_traced_parts(value: Any, level: Any) -> None:
         if any(isinstance(one, Tracer) and one.level is level for one in held):
             raise ShapeError(
                 f"the auxiliary value is a {type(value).__name__}{user_line()}, and {where} is a traced value, which "
-                "would have no meaning outside: values are taken out of lists, tuples, dicts, named tuples, dataclasses"
-                " and what shared.register_container makes a container. Return one of those, or put stop_gradient(x) in "
-                "the object"
+                "would have no meaning outside: values are taken out of lists, tuples, dicts, named tuples, "
+                "dataclasses and what shared.register_container makes a container. Return one of those, or put "
+                "stop_gradient(x) in the object"
             )
 
 

@@ -101,7 +101,8 @@ def where_different(found: Any, wanted: Any, place: str = "") -> str:
         if one.names != other.names:
             every = dict.fromkeys((*one.names, *other.names))
             missing = [str(name) for name in every if (name in one.names) != (name in other.names)]
-            return f"; of {place or one_line(one.kind.__name__)}, they do not both have {', '.join(missing) or 'the same order'}"
+            what = ", ".join(missing) or "the same order"
+            return f"; of {place or one_line(one.kind.__name__)}, they do not both have {what}"
         for name in {**one.static, **other.static}:
             here, there = one.static.get(name, _ABSENT), other.static.get(name, _ABSENT)
             if not same(here, there):

@@ -67,10 +67,18 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
     None if it cannot be told, or if it is no other package's.  `is_users` tells the user's code.
     """
     frame: Any = sys._getframe(1)
-    while frame is not None and not is_users(frame.f_code):
+    while frame is not None:
+        if is_users(frame.f_code):
+            told = _told_of(frame)
+            # A line of an installed package, such as pandas, tells less than the line that called it.
+            if told is not None or f"-packages{os.sep}" not in frame.f_code.co_filename:
+                return told
         frame = frame.f_back
-    if frame is None:
-        return None
+    return None
+
+
+def _told_of(frame: FrameType) -> tuple[str, str] | None:
+    """What the line tells that a frame is executing."""
     node = _executing(frame)
     if isinstance(node, ast.Attribute):
         written, owner = ast.unparse(node), _owner(node.value, frame)
