@@ -66,15 +66,16 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
 
     None if it cannot be told, or if it is no other package's.  `is_users` tells the user's code.
     """
+    frames: list[FrameType] = []
     frame: Any = sys._getframe(1)
     while frame is not None:
         if is_users(frame.f_code):
-            told = _told_of(frame)
-            # A line of an installed package, such as pandas, tells less than the line that called it.
-            if told is not None or f"-packages{os.sep}" not in frame.f_code.co_filename:
-                return told
+            frames.append(frame)
+            if f"-packages{os.sep}" not in frame.f_code.co_filename:
+                break
         frame = frame.f_back
-    return None
+    # The line that called a package, such as pandas, tells more than the line within.
+    return next((told for told in map(_told_of, [*frames[-1:], *frames[:1]]) if told is not None), None)
 
 
 def _told_of(frame: FrameType) -> tuple[str, str] | None:
