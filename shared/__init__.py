@@ -11,6 +11,7 @@ This package never imports an engine; what needs one takes it as an argument.
 import typing
 
 from shared import rules
+from shared.calling.results import stop_gradient
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core import lazy
 from shared.core.errors import (
@@ -36,7 +37,7 @@ from shared.core.errors import (
 )
 from shared.core.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.rules import operators
-from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign
 
 if typing.TYPE_CHECKING:
     from shared.batching.batched import report_loops

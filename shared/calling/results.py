@@ -19,12 +19,26 @@ from shared.core.duck_array import DuckArray
 from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
-from shared.rules.special import stop_gradient
+from shared.rules.special import STOP_GRADIENT
 
 #: Whether derivatives are computed with care for zeros that are exact (`shared.calling.careful`): True from the start,
 #: since one around this one is; None if there is a NaN; False not at all, while a program is recorded that runs for
 #: other numbers as well.
 CAREFUL: ContextVar[bool | None] = ContextVar("careful", default=None)
+
+
+def stop_gradient(x: Any) -> Any:
+    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
+
+    Of a container, the same with the value of each number and array in it.
+
+    >>> stop_gradient(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+    if isinstance(x, Tracer):
+        return STOP_GRADIENT(x)
+    leaves, structure = flatten(x)
+    return unflatten(structure, [STOP_GRADIENT(leaf) for leaf in leaves])
 
 
 def has_nan(values: Iterable[Any]) -> bool:

@@ -290,12 +290,3 @@ def softmax(x: Any, axis: int = -1) -> Any:
     array([0.5, 0.5])
     """
     return np.exp(log_softmax(x, axis))
-
-
-def stop_gradient(x: Any) -> Any:
-    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
-
-    >>> stop_gradient(np.array([1.0, 2.0]))
-    array([1., 2.])
-    """
-    return STOP_GRADIENT(x)
