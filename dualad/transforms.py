@@ -21,10 +21,9 @@ from shared.batching.directions import along_directions
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
-from shared.calling.results import CAREFUL, handed_out, has_nan, independent
+from shared.calling.results import CAREFUL, copied, has_nan, independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
-from shared.calling.tree import LEAF
 from shared.core.edges import Like
 from shared.core.levels import Tracer
 
@@ -118,21 +117,8 @@ def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums |
     selection = Selection(name, f, primals, {}, argnums)
     selection.leaves = [independent(leaf) for leaf in selection.leaves]
     if argnums is not None:
-        selection.args = tuple([a if k in selection.places else _copy(a) for k, a in enumerate(primals)])
+        selection.args = tuple([a if k in selection.places else copied(a) for k, a in enumerate(primals)])
     return selection
-
-
-def _copy(value: Any) -> Any:
-    """A primal that does not vary, with copies of the arrays in it: the next pass must see what the first one saw."""
-    kind = value.__class__
-    if kind is list or kind is tuple:
-        return kind([_copy(part) for part in value])
-    if kind is dict:
-        return {key: _copy(part) for key, part in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*[_copy(part) for part in value])
-    # A masked array or a matrix stays one.
-    return value.copy("K") if isinstance(value, np.ndarray) else independent(value)
 
 
 @overload
@@ -225,7 +211,7 @@ def _value_and_grad(
         selection = Selection(name, f, args, kwargs, argnums)
         first, columns = columns_of(name, selection, has_aux, chunk_size, executor, scalar=True)
         gradient = selection.pack(gradient_of(columns[0], selection.leaves))
-        value = handed_out(LEAF, first.outputs)
+        value = first.output()
         return ((value, first.aux) if has_aux else value), gradient
 
     return value_and_gradient

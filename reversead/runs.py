@@ -10,8 +10,8 @@ from typing import Any
 
 from reversead.tape import Tape
 from reversead.variable import Variable
-from shared.calling.arguments import Selection, as_leaf, as_leaves, handed_out, refuse_iterators
-from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
+from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded
 from shared.calling.tree import flatten
 

@@ -118,18 +118,17 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
         # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
         variables = tape.inputs(selection.leaves, copy=False)
         out, aux = split_aux(name, selection.call(variables), has_aux)
-        number, traced = out, isinstance(out, Variable) and out.level is tape
-        if not (traced and out.primal.__class__ in _REAL):
-            number = scalar_output(name, out)
-        seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
-        if traced and isinstance(out.primal, DuckArray):
+        number = out if isinstance(out, Variable) and out.primal.__class__ in _REAL else scalar_output(name, out)
+        traced = isinstance(number, Variable) and number.level is tape
+        seed: Any = 1.0 if not traced or number.dtype == np.float64 else number.dtype.type(1)
+        if traced and isinstance(number.primal, DuckArray):
             seed = seed_of(number.primal, seed)
         if has_aux:
             aux = strip(aux, tape)
         tape.end()
         nodes = [number.index if traced else -1]
         found = swept(tape, nodes, [seed], False) if careful else tape.sweep(nodes, [seed], keep=False)
-        value = primal_of(out, tape)
+        value = primal_of(out, tape) if number is out else strip(out, tape)
         leaves = as_leaves(found, selection.leaves)
         tape.release()
     except BaseException:

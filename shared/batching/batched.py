@@ -21,7 +21,7 @@ from shared.batching.example_by_example import FLOATING_ONLY, one_by_one
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, highest
 from shared.core.errors import (
     DifferentiationError,
     NoRuleError,
@@ -123,7 +123,7 @@ class Batched(DuckArray):
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         if not primitive.broadcasts:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if isinstance(x, Batched):
             level, first = x.level, x.primal
             if y.__class__ in CONSTANT_TYPES:
@@ -132,11 +132,11 @@ class Batched(DuckArray):
                 elif y.ndim < first.ndim:
                     second = y
                 else:
-                    return bind(primitive, (x, y), {})
+                    return bind_two(primitive, x, y)
             elif isinstance(y, Batched) and y.level is level and y.primal.ndim == first.ndim:
                 second = y.primal
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             level, second = y.level, y.primal
             if x.__class__ is not _ndarray:
@@ -144,15 +144,15 @@ class Batched(DuckArray):
             elif x.ndim < second.ndim:
                 first = x
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         else:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if level.closed:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         try:
             out = primitive.evaluate(first, second)
         except Exception:
-            return bind(primitive, (x, y), {})  # which tells the examples apart
+            return bind_two(primitive, x, y)  # which tells the examples apart
         return new_batched(level, out)
 
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from shared.calling.results import handed_out
-from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
+from shared.calling.tree import LEAF, Structure, flatten, leaf_paths, unflatten
 from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library
 from shared.core.edges import Like
-from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, is_users, user_line
+from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, TracerConversionError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
@@ -56,8 +56,16 @@ def _checked_leaf(leaf: Any, name: str, position: int | None) -> Any:
     if traced is not leaf:
         return _checked_leaf(traced, name, position)
     raise _not_differentiable(
-        name, position, f"is a {kind.__name__}", "pass a number, an array of numbers, or nested containers of them"
-    )
+        name, position, f"is a {kind_of(leaf)}", "pass a number, an array of numbers, or nested containers of them"
+        f"{_how_to_be_one(leaf)}",
+    )  # fmt: skip
+
+
+def _how_to_be_one(leaf: Any) -> str:
+    """What makes an object of a user's class a container, if it can be one."""
+    if getattr(leaf, "__dict__", None) is None or callable(leaf):
+        return ""
+    return f" (an object of a class of yours is one after shared.register_container({kind_of(leaf)}, ...))"
 
 
 _ndarray = np.ndarray
@@ -162,7 +170,13 @@ class Selection:
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float."""
+        """Raise what an error of the function means, if that is that an integer became a float, or arrays objects."""
+        if "loop of ufunc does not support argument" in str(error):
+            raise TracerConversionError(
+                f"an array of objects holds values that are being differentiated{user_line()}, as pandas makes of a "
+                f"list of them: {error}. Build the array with np.stack([...]), or compute with .to_numpy() of what is "
+                "passed as an argument"
+            ) from error
         given = self.arguments()
         found = flatten(given[0] if self.single else given)[0]
         names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]
@@ -359,6 +373,9 @@ def as_leaf(value: Any, leaf: Any) -> Any:
     return np.array(value, dtype=leaf.dtype)
 
 
+_ONE_VALUE = (Tracer, float, np.ndarray, np.generic)
+
+
 def _is_real(leaf: Any) -> bool:
     dtype = getattr(leaf, "dtype", None)
     return not isinstance(leaf, complex) if dtype is None else dtype.kind != "c"
@@ -366,12 +383,17 @@ def _is_real(leaf: Any) -> bool:
 
 def scalar_output(name: str, out: Any) -> Any:
     """The number that an output is or, as an array of one element, holds; refuse what has no gradient: all else."""
-    if isinstance(out, (list, tuple, dict)) or out is None:
-        raise ShapeError(
-            f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
-            "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
-        )
-    out = out if isinstance(out, _OURS) else of_any_library(out)
+    if not isinstance(out, _ONE_VALUE):
+        leaves, structure = flatten(out)
+        if structure is not LEAF:
+            if not structure.is_one_array:
+                raise ShapeError(
+                    f"{name}: the function returned {'None' if out is None else f'a {kind_of(out)}'}{user_line()}, but "
+                    "a gradient is of one number; return it alone, or with extra values as (value, aux) and "
+                    "has_aux=True"
+                )
+            (out,) = leaves
+        out = of_any_library(out)
     like = Like(out)
     if like.size != 1 and like.shape:
         raise ShapeError(
@@ -389,7 +411,12 @@ def same_structure(name: str, what: str, given: Any, structure: Structure, likes
     """The leaves of a tangent or cotangent, checked against what it belongs to."""
     leaves, found = flatten(given)
     if found != structure:
-        raise ShapeError(f"{name}: the {what} has the structure {found}, not the shape of {structure}{user_line()}")
+        from shared.calling.shells import where_different
+
+        raise ShapeError(
+            f"{name}: the {what} has the structure {found}, not the shape of {structure}{user_line()}"
+            f"{where_different(found, structure)}"
+        )
     result = []
     for leaf, like in zip(leaves, likes, strict=True):
         value = differentiable(leaf, f"{name}: the {what}")
@@ -430,8 +457,9 @@ def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:
 
 def scalar_input(name: str, x: Any) -> None:
     """Refuse an argument of `derivative` that is not one number."""
-    shape = Like(x).shape
-    if shape != () or isinstance(x, (list, tuple, dict)):
+    is_leaf = flatten(x)[1] is LEAF
+    shape = Like(x).shape if is_leaf else None
+    if shape != ():
         what = f"shape {shape}" if shape else f"type {type(x).__name__}"
         raise ShapeError(
             f"{name}: the argument has {what}{user_line()}, but a derivative is with respect to one number; use "

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from shared.calling.arguments import Argnums, Selection, handed_out, scalar_input
+from shared.calling.arguments import Argnums, Selection, scalar_input
 from shared.calling.jacobians import complex_derivative, nest
-from shared.calling.results import require_elementwise, require_same_shape, scattered_powers
+from shared.calling.results import handed_out, require_elementwise, require_same_shape, scattered_powers
 from shared.calling.seeds import is_complex, one_of
 from shared.calling.transformed import transformed
 from shared.calling.tree import Structure
@@ -105,7 +105,8 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
                 require_same_shape(name, [leaf], point.value.outputs)
                 direction = scattered_powers(shape, dtype)
                 require_elementwise(name, point.push(_along(selection, k, direction))[0], tangents[0], direction)
-                found.append(derivatives[0])
+                structure = selection.structure if selection.single else selection.structure.children[k]
+                found.append(handed_out(structure, derivatives) if structure.is_one_array else derivatives[0])
             return _packed(selection, found, point.value, has_aux)
         except BaseException:
             point.release()

@@ -33,6 +33,8 @@ _REMEDIES = {
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "
     "that.",
+    "xarray": "xarray keeps a traced array where it computes by NumPy's functions: write it with xarray's arithmetic, "
+    "reductions and indexing (xr.where for np.where), or with NumPy's functions of the array, da.data.",
 }
 
 #: The functions of SciPy that compute with arrays of every kind, traced values too, once that is switched on.
@@ -64,14 +66,28 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
 
     None if it cannot be told, or if it is no other package's.  `is_users` tells the user's code.
     """
+    frames: list[FrameType] = []
     frame: Any = sys._getframe(1)
-    while frame is not None and not is_users(frame.f_code):
+    while frame is not None:
+        if is_users(frame.f_code):
+            frames.append(frame)
+            if f"-packages{os.sep}" not in frame.f_code.co_filename:
+                break
         frame = frame.f_back
-    if frame is None:
-        return None
+    # The line that called a package, such as pandas, tells more than the line within.
+    return next((told for told in map(_told_of, [*frames[-1:], *frames[:1]]) if told is not None), None)
+
+
+def _told_of(frame: FrameType) -> tuple[str, str] | None:
+    """What the line tells that a frame is executing."""
     node = _executing(frame)
-    if isinstance(node, ast.Call):
+    if isinstance(node, ast.Attribute):
+        written, owner = ast.unparse(node), _owner(node.value, frame)
+    elif isinstance(node, ast.Call):
         written, owner = ast.unparse(node.func), _owner(node.func, frame)
+        if _is_in(owner, "numpy"):
+            # NumPy takes what has labels for a plain array.
+            owner = next((found for arg in node.args if (found := _owner(arg, frame)).startswith("xarray.")), owner)
     elif isinstance(node, ast.BinOp):
         written = ast.unparse(node)
         owners = [_owner(side, frame) for side in (node.left, node.right)]

@@ -41,6 +41,7 @@ LIBRARIES: list[Any] = []
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())
 _PLAIN = (*_NUMBERS, np.ndarray)
+_TAKEN = (Tracer, *_PLAIN)
 
 #: The types that the hot paths accept as constants without asking further.
 CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
@@ -53,6 +54,8 @@ class DuckArray(Described):
     #: the array that a level holds which does without views of its own, so that NumPy's tell what is a view of what
     plain_memory: Any = None
     __array_priority__ = 1000.0
+    #: larger than that of pandas' own classes, which leave operators to this one
+    __pandas_priority__ = 4500
     __hash__ = None  # type: ignore[assignment]
     primal: Any
 
@@ -101,7 +104,7 @@ class DuckArray(Described):
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
-        return bind(primitive, (x, y), {})
+        return bind_two(primitive, x, y)
 
     def operands(self, primitive: Primitive, args: tuple[Any, ...]) -> tuple[list[Any], list[bool]]:
         """The arguments of a primitive that this level processes, as it finds them one level below.
@@ -279,9 +282,12 @@ def operand(value: Any) -> Any:
         return value
     if isinstance(value, Tracer):
         return value
-    value = of_any_library(value)
-    if isinstance(value, DuckArray):
-        return value
+    if hasattr(value, "__array_ufunc__"):
+        from shared.core.pandas_views import has_labels, without_labels
+
+        return without_labels(value) if has_labels(value.__class__) else of_any_library(value)
+    if hasattr(value, "__array_namespace__"):
+        return of_any_library(value)
     if isinstance(value, (list, tuple)):
         value = np.asarray(value)
         if value.dtype.kind in "biufc":
@@ -294,6 +300,17 @@ def of_any_library(value: Any) -> Any:
     if hasattr(value, "__array_function__") or hasattr(value, "__array_namespace__"):
         return DuckArray.of_library(value)
     return value
+
+
+def bind_two(primitive: Primitive, x: Any, y: Any) -> Any:
+    """`bind` for two arguments, unless one has labels (xarray, pandas): what that makes of the operation."""
+    other = y if isinstance(x, Tracer) else x
+    if not isinstance(other, _TAKEN) and hasattr(other, "__array_ufunc__"):
+        from shared.core.pandas_views import beside_labels, has_labels
+
+        if has_labels(other.__class__):
+            return beside_labels(primitive.function, (x, y))
+    return bind(primitive, (x, y), {})
 
 
 def captured(value: Any, by: Any) -> Any:

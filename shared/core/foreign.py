@@ -12,6 +12,7 @@ derivative.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -81,6 +82,7 @@ class Foreign(DuckArray):
             return primitive.raw(*[a.outline() if isinstance(a, Foreign) else a for a in args], **static)
         if primitive.name == "broadcast_to":
             return Foreign(self.primal, tuple(static["shape"]))
+        _refuse_several(args)
         stretches = primitive.elementwise or primitive.broadcasts or primitive.name in _STRETCHING
         values = [self._argument(a, stretches) for a in args]
         out = _asked(primitive, values, static, self.primal)
@@ -106,6 +108,10 @@ class Foreign(DuckArray):
         if tuple(self.primal.shape) == self.full:
             return self.primal
         return _function(np.broadcast_to, self.primal)(self.primal, self.full)
+
+    def named(self) -> str:
+        """What people call it, as in: a dask array."""
+        return _named(self.primal)
 
     def outline(self) -> np.ndarray:
         """An array of NumPy's of this shape and dtype, without memory: all that questions about them need."""
@@ -165,11 +171,22 @@ _STRETCHING = frozenset(("where", "lt", "le", "gt", "ge", "eq", "ne", "logical_a
 
 def _named(array: Any) -> str:
     """An array by its library, as in: a dask array."""
-    return f"a {type(array).__module__.partition('.')[0]} array"
+    library = type(array).__module__.partition(".")[0]
+    return f"{'an' if library[:1] in 'aeiou' else 'a'} {library} array"
 
 
 def _is_lazy(array: Any) -> bool:
     return hasattr(array, "__dask_graph__")
+
+
+def _refuse_several(args: Sequence[Any]) -> None:
+    """Refuse an operation on arrays of several libraries, which only the user can convert."""
+    found = {_named(a.primal): a.primal for a in args if isinstance(a, Foreign)}
+    if len(found) > 1:
+        kinds = [f"{name} ({'lazy' if _is_lazy(array) else 'not lazy'})" for name, array in found.items()]
+        raise TypeError(
+            f"an operation was given {' and '.join(kinds)}{user_line()}: convert one to the other's library"
+        )
 
 
 def _taken(out: Any, full: tuple[int, ...] | None) -> Any:
@@ -193,9 +210,10 @@ def _made_like(value: Any, like: Any) -> Any:
 
 def _numpy_dtype(array: Any) -> np.dtype[Any]:
     try:
-        return np.dtype(array.dtype)
+        found: np.dtype[Any] = np.dtype(array.dtype)
     except TypeError:
-        return np.dtype(str(array.dtype).rpartition(".")[2])
+        found = np.dtype(str(array.dtype).rpartition(".")[2])
+    return found
 
 
 def _function(function: Any, array: Any) -> Any:
@@ -240,9 +258,14 @@ def _asked(primitive: Primitive, values: list[Any], static: dict[str, Any], arra
     if not hasattr(array, "__array_function__"):
         values = _promoted(name, values, array)
     try:
-        return _function(function, array)(*values, **static)
-    except TypeError as error:
-        if "__array_" in str(error):
+        if not _is_lazy(array) or isinstance(function, np.ufunc):
+            return _function(function, array)(*values, **static)
+        with warnings.catch_warnings():
+            # dask warns of what it has no lazy way for, and computes.
+            warnings.simplefilter("error", FutureWarning)
+            return function(*values, **static)
+    except (TypeError, FutureWarning) as error:
+        if "__array_" in str(error) or isinstance(error, FutureWarning):
             raise NoRuleError(
                 f"{name} is not known of {_named(array)}{user_line()}: {error}. Write it with functions that "
                 "its library has, or convert the array to NumPy's"

@@ -48,7 +48,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    top = np.maximum.reduce(x, axis=axis, keepdims=True)
+    top: Any = np.maximum.reduce(x, axis=axis, keepdims=True)
     if isinstance(top, DuckArray) or not np.isfinite(top).all():
         # inf - inf has no value, but the result has: it is that infinity.
         top = np.where(np.isfinite(top), top, 0)
@@ -291,12 +291,3 @@ def softmax(x: Any, axis: int = -1) -> Any:
     array([0.5, 0.5])
     """
     return np.exp(log_softmax(x, axis))
-
-
-def stop_gradient(x: Any) -> Any:
-    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
-
-    >>> stop_gradient(np.array([1.0, 2.0]))
-    array([1., 2.])
-    """
-    return STOP_GRADIENT(x)
