@@ -83,11 +83,12 @@ class Selection:
     that argument however it was passed, a sequence means several in its order, and None all the positional ones.
     """
 
-    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "places", "single", "structure")
+    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "name", "places", "single", "structure")
 
     def __init__(
         self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums | None
     ):
+        self.name = name
         self.f = f
         self.args = args
         self.kwargs = kwargs
@@ -138,7 +139,7 @@ class Selection:
                     args[place] = value  # type: ignore[index]
             try:
                 return self.f(*args, **kwargs)
-            except (IndexError, TypeError) as error:
+            except (IndexError, TypeError, ValueError) as error:
                 self._explain(error)
                 raise
         kwargs = dict(kwargs)
@@ -149,12 +150,23 @@ class Selection:
                 args[place] = value
         try:
             return self.f(*args, **kwargs)
-        except (IndexError, TypeError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             self._explain(error)
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float."""
+        """Say what an error of the function means: an integer became a float, or an array is locked for a derivative.
+
+        The first is another error; the second is a note on that of NumPy.
+        """
+        if isinstance(error, ValueError):
+            if "read-only" in str(error) and not getattr(error, "__notes__", None):
+                from shared.core.callers import who_locked
+
+                locked = who_locked(error, self.name, is_users)
+                if locked is not None:
+                    error.add_note(locked)
+            return
         given = self.arguments()
         found = flatten(given[0] if self.single else given)[0]
         names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from shared.core.errors import not_a_number
+from shared.core.errors import not_a_number, not_hashable
 from shared.core.levels import Tracer
 
 _NUMBERS = (int, float, complex, np.generic)
@@ -77,6 +77,9 @@ class Described(Tracer):
         )
 
     __int__ = __index__
+
+    def __hash__(self) -> NoReturn:
+        raise not_hashable()
 
     def __round__(self, digits: int | None = None) -> NoReturn:
         raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")

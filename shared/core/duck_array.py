@@ -16,7 +16,15 @@ import numpy as np
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
-from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.errors import (
+    closed,
+    float_as_integer,
+    no_rule,
+    output_refused,
+    stopped_halfway,
+    unsupported_keyword,
+    user_line,
+)  # fmt: skip
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -50,7 +58,6 @@ class DuckArray(Described):
     #: the array that a level holds which does without views of its own, so that NumPy's tell what is a view of what
     plain_memory: Any = None
     __array_priority__ = 1000.0
-    __hash__ = None  # type: ignore[assignment]
     primal: Any
 
     # --- what an engine provides ---
@@ -125,7 +132,7 @@ class DuckArray(Described):
                 raise no_rule(_named(ufunc))
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise _output_refused(f"np.{ufunc.__name__}")
+            raise output_refused(f"np.{ufunc.__name__}")
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
@@ -148,7 +155,7 @@ class DuckArray(Described):
                 return self._created(func, args, kwargs)
             raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
-            raise _output_refused(f"np.{func.__name__}")
+            raise output_refused(f"np.{func.__name__}")
         return entry.call(args, kwargs)
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -254,12 +261,6 @@ def _named(ufunc: np.ufunc) -> str:
     """A ufunc as a user writes it; not all are NumPy's."""
     name = ufunc.__name__
     return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
-
-
-def _output_refused(name: str) -> Exception:
-    error = unsupported_keyword(name, "out")
-    error.add_note("For `plain_array += traced`, write `plain_array = plain_array + traced`.")
-    return error
 
 
 def operand(value: Any) -> Any:
