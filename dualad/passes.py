@@ -18,7 +18,6 @@ from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers,
 from shared.calling.seeds import floating, seeded, zero_like
 from shared.calling.tree import flatten, unflatten
 from shared.core.edges import Like
-from shared.core.errors import ImpureFunctionError, user_line
 from shared.core.levels import attempt
 
 if TYPE_CHECKING:
@@ -106,31 +105,6 @@ class ForwardPass:
         return unflatten(self.structure, self.tangents)
 
 
-class FirstValue:
-    """The value that a function gave at first: what runs it again has to find it again."""
-
-    __slots__ = ("name", "remembered")
-
-    def __init__(self, name: str, first: ForwardPass):
-        from shared.linear.purity import Remembered
-
-        self.name = name
-        self.remembered = [Remembered(output) for output in first.outputs]
-
-    def of(self, done: ForwardPass) -> ForwardPass:
-        """A later pass, if it gave that value."""
-        found = [known.difference(output) for known, output in zip(self.remembered, done.outputs, strict=False)]
-        different = next(filter(None, found), None)
-        if different is not None or len(done.outputs) != len(self.remembered):
-            raise ImpureFunctionError(
-                f"{self.name}: run again for its derivative, the function gave {different or 'other outputs'}"
-                f"{user_line()}. Something that it uses has changed since: an array or a variable from outside, or "
-                "random numbers. Make that an argument, or let the function have a copy of its own; "
-                f"reversead.{self.name} runs it once, and keeps what it needs."
-            )
-        return done
-
-
 class Passes:
     """A function at a point: evaluated again for each direction, of which the first also gives the value."""
 
@@ -195,17 +169,15 @@ def _span_of_columns(
 ) -> tuple[Any, list[Any]]:
     passes: list[ForwardPass] = []
 
-    value: list[FirstValue] = []
-
     def tangents(seeds: list[Any]) -> list[Any]:
         done = ForwardPass(name, selection, seeds, has_aux, scalar)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
         else:
-            if not value:
-                value.append(FirstValue(name, passes[0]))
-            value[0].of(done)
+            from shared.linear.purity import FirstValue
+
+            FirstValue(name, passes[0].outputs).of(done)
         return found
 
     columns = along_directions(name, selection.leaves, tangents, chunk_size, span)

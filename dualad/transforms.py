@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from dualad.passes import FirstValue, ForwardPass, columns_of
+from dualad.passes import ForwardPass, columns_of
 from shared.batching.directions import along_directions
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
@@ -104,7 +104,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     """
     selection = _copied("linearize", f, primals, argnums)
     first = ForwardPass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
-    value = FirstValue("linearize", first)
+    value = _value_of("linearize", first)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
@@ -112,6 +112,13 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
         return value.of(ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux)).tangent()
 
     return (first.output(), f_jvp, first.aux) if has_aux else (first.output(), f_jvp)
+
+
+def _value_of(name: str, first: ForwardPass) -> Any:
+    """The value of a function, which it has to give again: the arrays themselves are the user's from now on."""
+    from shared.linear.purity import FirstValue
+
+    return FirstValue(name, first.outputs)
 
 
 def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums | None) -> Selection:
@@ -163,7 +170,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     """
     selection = _copied("vjp", f, primals, argnums)
     first = ForwardPass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
-    value = FirstValue("vjp", first)
+    value = _value_of("vjp", first)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""

@@ -16,15 +16,7 @@ import numpy as np
 from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
-from shared.core.errors import (
-    closed,
-    float_as_integer,
-    no_rule,
-    output_refused,
-    stopped_halfway,
-    unsupported_keyword,
-    user_line,
-)  # fmt: skip
+from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -132,7 +124,7 @@ class DuckArray(Described):
                 raise no_rule(_named(ufunc))
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise output_refused(f"np.{ufunc.__name__}")
+            raise unsupported_keyword(f"np.{ufunc.__name__}", "out")
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
@@ -155,7 +147,7 @@ class DuckArray(Described):
                 return self._created(func, args, kwargs)
             raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
-            raise output_refused(f"np.{func.__name__}")
+            raise unsupported_keyword(f"np.{func.__name__}", "out")
         return entry.call(args, kwargs)
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

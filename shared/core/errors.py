@@ -151,6 +151,12 @@ def no_rule(name: str) -> NoRuleError:
 
 
 def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
+    if keyword == "out":
+        from shared.core.callers import written_in_place
+
+        instead = written_in_place(is_users, user_line())
+        if instead is not None:
+            return NoRuleError(instead)
     hints = {
         "out": "an output array, or a work buffer that is used again, cannot carry a derivative; use the returned "
         "value: y = f(x)",
@@ -158,21 +164,12 @@ def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
         "dtype": "convert first: x.astype(dtype)",
     }
     hint = hints.get(keyword, "leave it out, or rewrite the call without it")
-    return NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
-
-
-def output_refused(name: str) -> NoRuleError:
-    """The error of an array that a result is to be written to, as `out=` or in place."""
-    from shared.core.callers import written_in_place
-
-    instead = written_in_place(is_users, user_line())
-    if instead is not None:
-        return NoRuleError(instead)
-    error = unsupported_keyword(name, "out")
-    error.add_note(
-        "For `plain_array += traced`, write `plain_array = plain_array + traced`; where only some elements are written "
-        "to, make the array with np.zeros_like(x, shape=plain_array.shape)."
-    )
+    error = NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
+    if keyword == "out":
+        error.add_note(
+            "For `plain_array += traced`, write `plain_array = plain_array + traced`; where only some elements are "
+            "written to, make the array with np.zeros_like(x, shape=plain_array.shape)."
+        )
     return error
 
 
