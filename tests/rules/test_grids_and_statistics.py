@@ -302,3 +302,19 @@ def test_the_characteristic_polynomial_is_smooth_at_equal_eigenvalues(ad: Any) -
         second = ad.hessian(lambda x: np.poly(x)[2])(x)
         np.testing.assert_array_equal(second[0, 0], [[0, 0], [0, 1]])
         np.testing.assert_array_equal(second[0, 1], [[0, 0], [-1, 0]])
+
+
+# --- contractions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_contraction_that_is_to_be_optimised_is_a_product_of_matrices_both_ways() -> None:
+    windows = np.lib.stride_tricks.sliding_window_view(RANDOM.normal(size=(2, 3, 6, 6)), (3, 3), axis=(2, 3))
+    weights = RANDOM.normal(size=(4, 3, 3, 3))
+
+    def loss(weights: Any, optimize: bool) -> Any:
+        return np.sum(np.tanh(np.einsum("bcijkl,ockl->boij", windows, weights, optimize=optimize)))
+
+    gradient = reversead.grad(loss)
+    np.testing.assert_allclose(gradient(weights, True), gradient(weights, False), rtol=1e-12, atol=1e-12)
+    names = [step.primitive.name for step in trace(gradient, weights, True).steps]
+    assert names.count("matmul") == 2 and not any("einsum" in name for name in names)
