@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 import numpy as np
 
 from dualad.passes import ForwardPass, columns_of
-from shared.batching.directions import along_directions
+from shared.batching.directions import along_directions, require_within_limit
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
@@ -177,7 +177,9 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
         seeds = same_structure("vjp", "cotangent", cotangent, first.structure, first.outputs)
 
         def paired(direction: list[Any]) -> list[Any]:
-            return [_inner(seeds, value.of(ForwardPass("vjp", selection, direction, has_aux)).tangents)]
+            done = ForwardPass("vjp", selection, direction, has_aux)
+            require_within_limit(direction)
+            return [_inner(seeds, value.of(done).tangents)]
 
         entries = along_directions("vjp", selection.leaves, paired)
         return selection.pack(gradient_of(entries[0] if entries else np.zeros(0), selection.leaves))

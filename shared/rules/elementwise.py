@@ -474,15 +474,27 @@ def _modf(x: Any) -> Any:
 @composite(np.clip)
 def _clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *,
-    min: Any = None, max: Any = None, dtype: None = None, where: None = None,
+    min: Any = None, max: Any = None, **keywords: Any,
 ) -> Any:  # fmt: skip
     a = strong(a)
     low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if keywords:
+        return _clip_with(a, low, high, **keywords)
     if low is None and high is None:
         return np.positive(a)  # a new array, as NumPy's
     if low is not None:
         a = np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
+
+
+def _clip_with(a: Any, low: Any, high: Any, *, dtype: Any = None, where: Any = True, **keywords: Any) -> Any:
+    """`np.clip` with the keywords of a ufunc: of the dtype in which it computes, and zero beside what `where` tells."""
+    keywords["dtype"] = dtype
+    if low is None and high is None:
+        return np.positive(a, where=where, **keywords)
+    if low is not None:
+        a = np.maximum(a, low, where=where if high is None else True, **keywords)
+    return a if high is None else np.minimum(a, high, where=where, **keywords)
 
 
 @composite(np.nan_to_num)
