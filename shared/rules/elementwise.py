@@ -157,7 +157,8 @@ elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
 exp = elementwise(np.exp, lambda out: out)
 elementwise(np.exp2, lambda out: out * _LOG_2)
-elementwise(np.expm1, lambda out: out + 1)
+# Not out + 1, which is 0 from -37 on.
+elementwise(np.expm1, np.exp)
 log = elementwise(np.log, lambda x: np.divide(1, x + 0.0))
 elementwise(np.log2, lambda x: np.divide(1 / _LOG_2, x + 0.0))
 elementwise(np.log10, lambda x: np.divide(1 / _LOG_10, x + 0.0))
