@@ -170,6 +170,18 @@ def integer_needed(error: Exception, paths: Sequence[str], is_users: Callable[[C
     )
 
 
+def calls_with_text(frame: FrameType, text: str) -> bool:
+    """Whether a frame is executing a call with this text as its last argument or the last but one."""
+    before = [
+        one for one in dis.get_instructions(frame.f_code) if one.offset <= frame.f_lasti and one.opname != "CACHE"
+    ]
+    # An interpreter that has seen the call before may have made it at PRECALL.
+    if not before or not before.pop().opname.startswith(("CALL", "PRECALL")):
+        return False
+    arguments = [one for one in before if one.opname != "PRECALL"][-2:]
+    return any(one.opname.startswith("LOAD_CONST") and one.argval == text for one in arguments)
+
+
 def _is_in(owner: str, module: str) -> bool:
     return owner == module or owner.startswith(module + ".")
 
