@@ -402,7 +402,8 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
-        return value if dtype is None or value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
+        kept = dtype is None or (value.dtype == dtype and not _is_weak(value))  # type: ignore[attr-defined]
+        return value if kept else value.astype(dtype)  # type: ignore[attr-defined]
     if np.iscomplexobj(value) and _is_real(like):
         raise LeafTypeError(
             f"a complex tangent or cotangent was given for a real value{user_line()}; give its real part"
@@ -411,9 +412,16 @@ def in_dtype_of(value: Any, like: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.item() if isinstance(like, complex) else float(value)
         return value
-    if getattr(value, "dtype", None) == dtype:
+    if getattr(value, "dtype", bool) == dtype:  # not None, which equals float64 to NumPy
         return value
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)
+
+
+def _is_weak(value: Any) -> bool:
+    """Whether a traced value stands for a Python number, which takes the precision of what it meets."""
+    while isinstance(value, Tracer):
+        value = value.primal  # type: ignore[attr-defined]
+    return value.__class__ is float or value.__class__ is complex
 
 
 def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:

@@ -99,13 +99,17 @@ def _is_weak(x: Any) -> bool:
 
 
 def _is_complex_power(x: Any, y: Any) -> bool:
-    """Whether x**y is complex of two Python floats: NumPy's meaning, which all other numbers have, is NaN."""
+    """Whether x**y is complex of two Python floats: np.power, and the operator of all other numbers, make NaN."""
     return _is_weak(y) and _is_weak(x) and bool(x < 0) and bool(y % 1 != 0)
 
 
-def _power_partial(x: Any, y: Any) -> Any:
+def _operator_partial(x: Any, y: Any) -> Any:
     if x.__class__ is not np.ndarray and y.__class__ is not np.ndarray and _is_complex_power(x, y):
         return y * x ** (y - 1.0)
+    return _power_partial(x, y)
+
+
+def _power_partial(x: Any, y: Any) -> Any:
     # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
@@ -127,6 +131,14 @@ def _exponent_partial(out: Any, x: Any) -> Any:
     if kind.kind == "c":
         return out * np.log(x + strong(x == 0).astype(kind))
     return out * np.log(np.where(x == 0, kind.type(1), x))
+
+
+def _operator_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    if tangents[1] is None:
+        return tangents[0] * _operator_partial(*values)
+    if np.iscomplexobj(out) and tangents[0] is not None:
+        return tangents[0] * _operator_partial(*values) + tangents[1] * _exponent_partial(out, values[0])
+    return _power_tangent(out, values, tangents, static)
 
 
 def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -526,7 +538,8 @@ ADD = infix(add, operator.add)
 SUBTRACT = infix(subtract, operator.sub)
 MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
-POWER = infix(power, operator.pow)  # which leaves the reals for (-8.0) ** (1 / 3), as Python does
+# Leaves the reals for (-8.0) ** (1 / 3), as Python does
+POWER = infix(power, operator.pow, _operator_partial, _exponent_partial, joint_push=_operator_tangent)
 NEGATIVE = infix(negative, operator.neg)
 POSITIVE = infix(positive, operator.pos)
 ABSOLUTE = infix(absolute, operator.abs)

@@ -847,3 +847,23 @@ def test_chunks_of_directions_see_one_function() -> None:
         dualad.grad(lambda x: np.sum(x * random.normal(size=4)), chunk_size=2)(np.ones(4))
     noise = random.normal(size=4)
     np.testing.assert_array_equal(dualad.grad(lambda x: np.sum(x * noise), chunk_size=2)(np.ones(4)), noise)
+
+
+# --- precision of a direction -----------------------------------------------------------------------------------------
+
+
+def test_a_python_float_as_a_direction_of_a_double_keeps_its_digits(ad: Any) -> None:
+    single = np.array([1.1, 1.3], np.float32)
+    wanted = single.astype(float) / 3
+    for x, f in (
+        (np.float64(0.1), lambda z: z * single),
+        (0.1, lambda z: np.add(z, 1.0) * single),
+        (0.1, lambda z: np.copy(np.negative(z)) * -single),
+    ):
+        for found in (ad.jvp(f, (x,), (1 / 3,))[1], ad.linearize(f, x)[1](1 / 3)):
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, wanted, rtol=1e-15)
+    # within another differentiation, where the direction is a traced number
+    nested = ad.jacobian(lambda t: ad.jvp(lambda z: z * single, (np.float64(0.1),), (t,))[1])(1 / 3)
+    np.testing.assert_array_equal(nested, single.astype(float))
+    assert ad.jvp(lambda z: z * single, (0.1,), (1 / 3,))[1].dtype == np.float32

@@ -403,3 +403,7 @@ def test_the_derivative_of_a_complex_root(engine):
     for x in (-2.0, -3.0, -2.0):
         same(compiled(x), gradient(x))
         assert gradient(x) == pytest.approx(-0.5 / np.sqrt(-x))
+    with np.errstate(all="ignore"):
+        for root in (lambda x: np.power(x, 0.5), lambda x: np.float_power(x, 0.5)):
+            assert np.isnan(engine.grad(root)(-2.0))
+        assert np.isnan(engine.grad(lambda x: x**0.5)(np.float64(-2.0)))
