@@ -239,7 +239,7 @@ def like_output(tangent: Any, out: Any) -> Any:
     if getattr(tangent, "shape", ()) != shape:
         tangent = np.broadcast_to(tangent, shape)
     dtype = out.dtype
-    if getattr(tangent, "dtype", None) != dtype:
+    if getattr(tangent, "dtype", bool) != dtype:
         tangent = tangent.astype(dtype) if hasattr(tangent, "astype") else np.asarray(tangent, dtype)[()]
     return tangent
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualad.dual import Dual, ForwardLevel, new_dual
-from shared.batching.directions import along_directions, number_of_directions
+from shared.batching.directions import along_directions, number_of_directions, require_within_limit
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
 from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
@@ -171,9 +171,14 @@ def _span_of_columns(
 
     def tangents(seeds: list[Any]) -> list[Any]:
         done = ForwardPass(name, selection, seeds, has_aux, scalar)
+        require_within_limit(seeds)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
+        else:
+            from shared.linear.purity import FirstValue
+
+            FirstValue(name, passes[0].outputs).of(done)
         return found
 
     columns = along_directions(name, selection.leaves, tangents, chunk_size, span)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 import numpy as np
 
 from dualad.passes import ForwardPass, columns_of
-from shared.batching.directions import along_directions
+from shared.batching.directions import along_directions, require_within_limit
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
@@ -95,7 +95,8 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     of these) picks, in that order.  With `has_aux` the result is `(out, f_jvp, aux)`.
 
     Cost: one evaluation, and one pass for each call of the linear function.  `f` runs again each time, so it must be
-    pure; the primals are copied.  Raises ShapeError for a tangent that does not fit its primal.
+    pure: ImpureFunctionError if it gives another value then.  The primals are copied.  Raises ShapeError for a tangent
+    that does not fit its primal.
 
     >>> out, f_jvp = linearize(lambda x: x**3, 2.0)
     >>> out, f_jvp(1.0), f_jvp(10.0)
@@ -103,13 +104,21 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     """
     selection = _copied("linearize", f, primals, argnums)
     first = ForwardPass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    value = _value_of("linearize", first)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
+        return value.of(ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux)).tangent()
 
     return (first.output(), f_jvp, first.aux) if has_aux else (first.output(), f_jvp)
+
+
+def _value_of(name: str, first: ForwardPass) -> Any:
+    """The value of a function, which it has to give again: the arrays themselves are the user's from now on."""
+    from shared.linear.purity import FirstValue
+
+    return FirstValue(name, first.outputs)
 
 
 def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums | None) -> Selection:
@@ -139,7 +148,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     sequence).  With `has_aux` the result is `(out, pullback, aux)`.
 
     Cost: one evaluation, and n directions for each call of the pullback, which stores no matrix.  `f` runs again each
-    time, so it must be pure; the primals are copied.  Raises ShapeError for a cotangent that does not fit the output.
+    time, so it must be pure: ImpureFunctionError if it gives another value then.  The primals are copied.  Raises
+    ShapeError for a cotangent that does not fit the output.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> out, pullback(1.0)
@@ -147,13 +157,16 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     """
     selection = _copied("vjp", f, primals, argnums)
     first = ForwardPass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    value = _value_of("vjp", first)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
         seeds = same_structure("vjp", "cotangent", cotangent, first.structure, first.outputs)
 
         def paired(direction: list[Any]) -> list[Any]:
-            return [_inner(seeds, ForwardPass("vjp", selection, direction, has_aux).tangents)]
+            done = ForwardPass("vjp", selection, direction, has_aux)
+            require_within_limit(direction)
+            return [_inner(seeds, value.of(done).tangents)]
 
         entries = along_directions("vjp", selection.leaves, paired)
         return selection.pack(gradient_of(entries[0] if entries else np.zeros(0), selection.leaves))

@@ -161,7 +161,11 @@ class Batched(DuckArray):
         if out.__class__ is not _ndarray:
             return self.process(primitive, (self, *rest), static)
         # An array made of a number, such as s[None], is no view of it.
-        return made if out.base is None else standing_for(made, primitive, (self, *rest))
+        if out.base is None:
+            return made
+        if _is_number(primitive, out, rest):
+            return new_batched(self.level, out.copy())
+        return standing_for(made, primitive, (self, *rest))
 
     def pushed(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Batched:
         """A primitive that is linear in this array, applied to it as to a tangent: the result is no view of it."""
@@ -191,6 +195,8 @@ class Batched(DuckArray):
             raise raised_by_some(level, primitive.name.lstrip("_"), error, alone) from error
         if out.__class__ is Alike:
             return out.value
+        if _is_number(primitive, out, args[1:]):
+            return new_batched(level, np.copy(out))
         return standing_for(new_batched(level, out), primitive, args)
 
     # --- assignment ---
@@ -284,6 +290,11 @@ class Batched(DuckArray):
 
     def __repr__(self) -> str:
         return f"Batched({self.level.size} of shape {self.shape}: {self.primal!r}, level {self.level.number})"
+
+
+def _is_number(primitive: Primitive, out: Any, index: tuple[Any, ...]) -> bool:
+    """Whether what is read of each example is a number, which NumPy copies; of x[0, ...] it makes a view."""
+    return primitive.is_index and out.ndim == 1 and not any(part is Ellipsis for part in index)
 
 
 def _many(wanted: str, instead: str) -> TracerConversionError:

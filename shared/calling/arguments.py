@@ -94,11 +94,12 @@ class Selection:
     that argument however it was passed, a sequence means several in its order, and None all the positional ones.
     """
 
-    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "places", "single", "structure")
+    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "name", "places", "single", "structure")
 
     def __init__(
         self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums | None
     ):
+        self.name = name
         self.f = f
         self.args = args
         self.kwargs = kwargs
@@ -154,7 +155,7 @@ class Selection:
                     args[place] = value  # type: ignore[index]
             try:
                 return self.f(*args, **kwargs)
-            except (IndexError, TypeError) as error:
+            except (IndexError, TypeError, ValueError) as error:
                 self._explain(error)
                 raise
         kwargs = dict(kwargs)
@@ -165,12 +166,23 @@ class Selection:
                 args[place] = value
         try:
             return self.f(*args, **kwargs)
-        except (IndexError, TypeError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             self._explain(error)
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float, or arrays objects."""
+        """Say what an error of the function means: integers became floats, arrays objects, or one is locked.
+
+        The first two are other errors; the third is a note on that of NumPy.
+        """
+        if isinstance(error, ValueError):
+            if "read-only" in str(error) and not getattr(error, "__notes__", None):
+                from shared.core.callers import who_locked
+
+                locked = who_locked(error, self.name, is_users)
+                if locked is not None:
+                    error.add_note(locked)
+            return
         if "loop of ufunc does not support argument" in str(error):
             raise TracerConversionError(
                 f"an array of objects holds values that are being differentiated{user_line()}, as pandas makes of a "
@@ -431,7 +443,8 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
-        return value if dtype is None or value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
+        kept = dtype is None or (value.dtype == dtype and not _is_weak(value))  # type: ignore[attr-defined]
+        return value if kept else value.astype(dtype)  # type: ignore[attr-defined]
     if np.iscomplexobj(value) and _is_real(like):
         raise LeafTypeError(
             f"a complex tangent or cotangent was given for a real value{user_line()}; give its real part"
@@ -440,9 +453,16 @@ def in_dtype_of(value: Any, like: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.item() if isinstance(like, complex) else float(value)
         return value
-    if getattr(value, "dtype", None) == dtype:
+    if getattr(value, "dtype", bool) == dtype:  # not None, which equals float64 to NumPy
         return value
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)
+
+
+def _is_weak(value: Any) -> bool:
+    """Whether a traced value stands for a Python number, which takes the precision of what it meets."""
+    while isinstance(value, Tracer):
+        value = value.primal  # type: ignore[attr-defined]
+    return value.__class__ is float or value.__class__ is complex
 
 
 def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:

@@ -56,7 +56,6 @@ class DuckArray(Described):
     __array_priority__ = 1000.0
     #: larger than that of pandas' own classes, which leave operators to this one
     __pandas_priority__ = 4500
-    __hash__ = None  # type: ignore[assignment]
     primal: Any
 
     # --- what an engine provides ---
@@ -134,7 +133,7 @@ class DuckArray(Described):
                 raise no_rule(_named(ufunc))
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise _output_refused(f"np.{ufunc.__name__}")
+            raise unsupported_keyword(f"np.{ufunc.__name__}", "out")
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
@@ -157,7 +156,7 @@ class DuckArray(Described):
                 return self._created(func, args, kwargs)
             raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
-            raise _output_refused(f"np.{func.__name__}")
+            raise unsupported_keyword(f"np.{func.__name__}", "out")
         return entry.call(args, kwargs)
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -263,12 +262,6 @@ def _named(ufunc: np.ufunc) -> str:
     """A ufunc as a user writes it; not all are NumPy's."""
     name = ufunc.__name__
     return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
-
-
-def _output_refused(name: str) -> Exception:
-    error = unsupported_keyword(name, "out")
-    error.add_note("For `plain_array += traced`, write `plain_array = plain_array + traced`.")
-    return error
 
 
 def operand(value: Any) -> Any:
