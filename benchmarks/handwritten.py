@@ -41,6 +41,8 @@ class Problem:
     operations: int | None = None
     #: Where `by_hand` is a second derivative: the gradient by hand, of which the tests take differences.
     gradient: Callable[..., Any] | None = None
+    #: The data that `function` computes with besides its arguments, as `benchmarks.peers.functions` takes it.
+    constants: tuple[Any, ...] = ()
 
 
 # ----------------------------------------------------------------------------------- multilayer perceptrons
@@ -62,7 +64,7 @@ def perceptron(sizes: tuple[int, ...], batch: int, dtype: DTypeLike = np.float64
     def by_hand(parameters: Any) -> tuple[Any, Any]:
         return backprop(network, parameters, images, labels, loss="softmax_cross_entropy")
 
-    return Problem(loss, (parameters,), by_hand)
+    return Problem(loss, (parameters,), by_hand, constants=(images, np.eye(sizes[-1])[labels]))
 
 
 # -------------------------------------------------------------------------------------------- long chains
@@ -157,6 +159,7 @@ def vector_chain(length: int, rounds: int) -> Problem:
         (x,),
         lambda x: chain_gradient(x, constant, rounds),
         OPERATIONS_A_ROUND * rounds,
+        constants=(constant,),
     )
 
 
@@ -168,6 +171,7 @@ def float_chain(rounds: int) -> Problem:
         (0.7,),
         lambda x: chain_derivative(x, constant, rounds),
         OPERATIONS_A_ROUND * rounds,
+        constants=(constant,),
     )
 
 
@@ -259,6 +263,7 @@ def helmholtz(components: int) -> Problem:
         lambda x: helmholtz_energy(x, covolumes, attraction),
         (x,),
         lambda x: helmholtz_gradient(x, covolumes, attraction),
+        constants=(covolumes, attraction),
     )
 
 
@@ -294,4 +299,4 @@ def multiply_add(length: int, rounds: int) -> Problem:
         gradient += cotangent
         return value, gradient
 
-    return Problem(function, (x,), by_hand)
+    return Problem(function, (x,), by_hand, constants=(constant,))

@@ -32,7 +32,9 @@ def two_tanh_layers(length: int) -> Problem:
         outer: FloatArray = (1.0 - out * out)[:, None] * matrix
         return outer @ ((1.0 - hidden * hidden)[:, None] * matrix)
 
-    return Problem(lambda x: np.tanh(matrix @ np.tanh(matrix @ x)), (random.normal(size=length),), by_hand)
+    return Problem(
+        lambda x: np.tanh(matrix @ np.tanh(matrix @ x)), (random.normal(size=length),), by_hand, constants=(matrix,)
+    )
 
 
 # ------------------------------------------------------------------------------------ logistic regression
@@ -76,7 +78,7 @@ def logistic_regression(examples: int, features: int) -> Problem:
         gradient: FloatArray = data.T @ (probabilities - labels) / examples
         return value, gradient
 
-    return Problem(lambda weights: _logistic_loss(data, labels, weights), (weights,), by_hand)
+    return Problem(lambda weights: _logistic_loss(data, labels, weights), (weights,), by_hand, constants=(data, labels))
 
 
 def logistic_hessian_product(examples: int, features: int) -> Problem:
