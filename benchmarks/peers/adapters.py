@@ -327,6 +327,8 @@ class Tangent(Peer):
     package, module, label, form = "tangent-ad", "tangent", "tangent", "compiled"
 
     def gradient(self, f: Function, arguments: Arrays, constants: Arrays) -> Call:
+        # It keeps what it made of a function in an earlier race, which would make the first call look cheap.
+        self.library.clear_cache()
         derivative = self.library.grad(f, wrt=tuple(range(len(arguments))), preserve_result=True)
 
         def gradient() -> Any:
