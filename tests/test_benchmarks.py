@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from benchmarks import digits, measure, picture, report, scaling, suite, workloads
+from benchmarks.peers.adapters import OWN, PEERS
 from shared.calling.tree import flatten
 
 BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
 BENCHMARKS_DIRECTORY = Path(suite.__file__).parent
+MODULES = sorted(path.relative_to(BENCHMARKS_DIRECTORY) for path in BENCHMARKS_DIRECTORY.rglob("*.py"))
 FORWARD_MODES = ("forward", "batched forward")
 
 
@@ -84,24 +86,25 @@ def test_every_class_has_a_version_and_sizes_before_modes(candidate: type) -> No
         assert len(candidate.params) == 1 or candidate.param_names[0].startswith("log2_")
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
-def test_no_module_imports_at_its_top_what_the_asv_environment_lacks(path: Path) -> None:
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_module_imports_at_its_top_what_the_asv_environment_lacks(module: Path) -> None:
     """asv imports every module of the directory, in an environment that has NumPy and the three packages."""
     imported = set()
-    for statement in ast.parse(path.read_text()).body:
+    for statement in ast.parse((BENCHMARKS_DIRECTORY / module).read_text()).body:
         if isinstance(statement, ast.Import):
             imported |= {name.name.partition(".")[0] for name in statement.names}
         elif isinstance(statement, ast.ImportFrom):
             imported.add((statement.module or "").partition(".")[0])
-    assert imported.isdisjoint({"asv", "asv_runner", "matplotlib", "pytest", "rich", "scipy", "sklearn"})
+    others = {peer.module or peer.package for peer in PEERS if peer.package not in OWN}
+    assert imported.isdisjoint({"asv", "asv_runner", "matplotlib", "pytest", "rich", "scipy", "sklearn"} | others)
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
-def test_only_the_suite_has_names_that_asv_takes_for_benchmarks(path: Path) -> None:
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_only_the_suite_has_names_that_asv_takes_for_benchmarks(module: Path) -> None:
     """asv looks for them in every module of the directory: a function `time_table` would be run and timed."""
-    if path.name == "suite.py":
+    if module.name == "suite.py":
         return
-    statements = ast.parse(path.read_text()).body
+    statements = ast.parse((BENCHMARKS_DIRECTORY / module).read_text()).body
     functions = [statement.name for statement in statements if isinstance(statement, ast.FunctionDef)]
     assert [name for name in functions if BENCHMARK_NAME.fullmatch(name)] == []
 

@@ -1,7 +1,7 @@
 """GradBench's `saddle`: the saddle point of a function by gradient descent within gradient descent.
 
 Wanted is min over x of max over y of f(x, y) = |x|^2 - |y|^2, for x and y in the plane.  The outer gradient goes
-through the whole inner descent, with its gradients: derivatives within derivatives.  Each may be forward or reverse mode.
+through the whole inner descent, with its gradients: derivatives within derivatives.  Each may be either mode.
 Siskind & Pearlmutter 2008.
 """
 
