@@ -183,6 +183,15 @@ def test_the_picture_names_every_library_that_has_a_figure(tmp_path: Path) -> No
     assert all(f">{text}<" in drawn for text in ("one", "two", "reversead", "other", "eager", "compiled", "made up"))
 
 
+def test_the_page_has_every_race_and_every_library() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "peers.md").read_text(encoding="utf-8")
+    for form in tables.FORMS:
+        rows = page.partition(f"### CPU time, {form}")[2].partition("###")[0]
+        assert [race.name for race in functions.RACES if f"| {race.name} |" not in rows] == []
+        labels = {peer.label for peer in adapters.PEERS if peer.form == form}
+        assert labels <= {cell.strip() for cell in rows.strip().splitlines()[2].split("|")} | {"derivative"}
+
+
 # ---------------------------------------------------------------------------------------------- command line
 
 

@@ -26,8 +26,8 @@ METHOD = (
     "One process on one core, one thread. Each library first gives its answer, which has to equal the derivative "
     "written by hand to 1e-6. Then they take turns, the hand-written one among them; the least CPU time of one call "
     "counts. Python's cyclic collector is on. Arrays are in each library's own form before the clock starts. "
-    "The first call includes recording and compiling, not importing. Memory is what the kernel says that the process "
-    "holds, so that every allocator counts. Float64 throughout."
+    "The first call is elapsed time, taken once; it includes recording and compiling, not importing. "
+    "Memory is what the kernel says that the process holds, so that every allocator counts. Float64 throughout."
 )
 NOISE = "The machine is shared: figures that differ by less than a tenth are equal, and one run says no more."
 

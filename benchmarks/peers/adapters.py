@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
@@ -301,9 +302,11 @@ class CompiledTorch(Torch):
     form = "compiled"
 
     def __init__(self) -> None:
-        # What it compiled in an earlier run would make the first call look cheap.
-        os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+        # What it compiled in an earlier run, and kept on disk, would make the first call look cheap.
+        self.cache = tempfile.TemporaryDirectory()
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = self.cache.name
+        os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+        os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
         super().__init__()
 
     def _function(self, f: Function) -> Function:
