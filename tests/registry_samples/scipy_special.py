@@ -1,0 +1,82 @@
+"""Samples of scipy.special: a call of every ufunc that has a rule, away from poles and edges.
+
+They are not among `SAMPLES`, which many tests run: what elementwise functions have in common is tested on NumPy's.
+"""
+
+from registry_samples.sample import Sample
+
+from shared.scipy import special
+
+assert special.__all__  # which declares the rules
+
+#: Calls of x, y, z, w, which are positive: 0.3 to 2
+_POSITIVE = """
+exp2(x) exp10(x) expm1(x) log1p(x) cbrt(x) exprel(x) exprel(-30*x) cosm1(x) sindg(9*x) cosdg(9*x) tandg(9*x) cotdg(9*x)
+radian(x,y,z) expit(3*x) logit(0.4*x) log_expit(-3*x) log_expit(30*x)
+xlogy(x,y) xlog1py(x,y) entr(x) rel_entr(x,y) kl_div(x,y)
+huber(0.5*x,3+y) huber(3+x,-y) pseudo_huber(x,y) pseudo_huber(x,-9*y) powm1(x,y)
+boxcox(x,0.4*y) boxcox(x,-3*y) boxcox(4+x,y) boxcox1p(x,0.4*y) boxcox1p(x,-3*y)
+inv_boxcox(x,0.1*y) inv_boxcox(x,y) inv_boxcox1p(x,0.1*y) inv_boxcox1p(x,-0.1*y)
+erf(x) erfc(x) erfi(x) erfcx(x) erfcx(-x) erfcx(9*x) erfinv(0.4*x) erfcinv(0.6*x) dawsn(x) ndtr(x) ndtri(0.4*x)
+log_ndtr(x) log_ndtr(-9*x) log_ndtr(9*x) ndtri_exp(-x) ndtri_exp(-99*x) fresnel(x) voigt_profile(x,y,z) owens_t(x,y)
+gamma(x) gamma(-0.2*x) gammaln(x) gammaln(-0.4*x) loggamma(x) rgamma(x) rgamma(-0.2*x) psi(x) psi(-0.2*x)
+poch(x,y) beta(x,y) betaln(x,y) betaln(x,0.01*y) binom(4+x,y) zeta(1+x,y) zeta(1+x) zetac(1+x)
+gammainc(x,y) gammainc(9*x,y) gammainc(x,9*y) gammaincc(x,y) gammaincinv(x,0.4*y) gammainccinv(x,0.4*y)
+chdtr(x,y) chdtrc(x,y) chdtri(x,0.4*y) chdtriv(0.4*x,y) gdtr(x,y,z) gdtrc(x,y,z) gdtrix(x,y,0.4*z)
+gdtria(0.4*x,y,z) gdtrib(x,0.4*y,z) pdtr(2,x) pdtrc(2,x) pdtri(2,0.4*x) pdtrik(0.4*x,4+y)
+betainc(x,y,0.4*z) betainc(9*x,y,0.4*z) betaincc(x,y,0.4*z) betaincinv(x,y,0.4*z) betainccinv(x,y,0.4*z)
+btdtria(0.4*x,y,0.4*z) btdtrib(x,0.4*y,0.4*z) bdtr(2,5,0.4*x) bdtrc(2,5,0.4*x) bdtri(2,5,0.4*x)
+nbdtr(2,5,0.4*x) nbdtrc(2,5,0.4*x) nbdtri(2,5,0.4*x) fdtr(x,y,z) fdtrc(x,y,z) fdtri(x,y,0.4*z)
+fdtridfd(1+x,0.2+0.05*y,0.2+0.05*z) stdtr(x,y) stdtr(x,-y) stdtrit(x,0.4*y) stdtridf(0.85+0.01*x,1.4+0.1*y)
+nrdtrimn(0.3*x,y,z) nrdtrisd(x,0.1*y,3+z) tklmbda(0.3*x,y)
+jv(2.5,x) yv(2.5,x) iv(2.5,x) ive(2.5,x) kv(x,y) kve(x,y) jve(2.5,x) yve(2.5,x) kn(2,x) yn(2,x) hankel1(2.5,x)
+hankel2(2.5,x) hankel1e(2.5,x) hankel2e(2.5,x)
+j0(x) j1(x) y0(x) y1(x) i0(x) i1(x) k0(x) k1(x) i0e(x) i1e(x) k0e(x) k1e(x) i0e(-x) i1e(-x) ive(2,-x)
+spherical_jn(2,x) spherical_yn(2,x) spherical_in(2,x) spherical_kn(2,x)
+spherical_jn(2,x,True) spherical_yn(2,x,True) spherical_in(2,x,True) spherical_kn(2,x,True)
+ber(x) bei(x) ker(x) kei(x) berp(x) beip(x) kerp(x) keip(x) struve(1.5,x) modstruve(1.5,x)
+airy(x) airy(-x) airye(x) itairy(x) itj0y0(x) iti0k0(x) it2j0y0(x) it2i0k0(x)
+itstruve0(x) it2struve0(x) itmodstruve0(x)
+expi(x) exp1(x) expn(3,x) expn(0,x) sici(x) shichi(x) spence(x) spence(3+x) wrightomega(x) wrightomega(-x)
+hyp0f1(1.5,x) hyp1f1(0.5,1.5,x) hyp1f1(0.5,1.5,-x) hyp2f1(0.5,0.7,1.5,0.4*x) hyp2f1(0.5,0.7,1.5,-3*x) hyperu(0.5,1.5,x)
+eval_jacobi(3,0.5,1.5,0.4*x) eval_legendre(4,0.4*x) eval_legendre(0,x) eval_sh_legendre(4,0.4*x)
+eval_gegenbauer(3,0.5,0.4*x) eval_chebyt(4,0.4*x) eval_chebyu(3,0.4*x) eval_chebyc(3,x) eval_chebys(3,x)
+eval_sh_chebyt(3,0.4*x) eval_sh_chebyu(3,0.4*x) eval_genlaguerre(3,0.5,x) eval_laguerre(3,x) eval_hermite(3,x)
+eval_hermitenorm(3,x) eval_sh_jacobi(3,2.5,1.5,0.4*x)
+ellipk(0.4*x) ellipk(-9*x) ellipkm1(0.4*x) ellipe(0.4*x) ellipkinc(x,0.2*y) ellipkinc(-4*x,0.4*y) ellipeinc(x,0.2*y)
+ellipj(x,0.4*y) agm(x,y) elliprc(x,y) elliprd(x,y,z) elliprf(x,y,z) elliprg(x,y,z) elliprj(x,y,z,w)
+"""
+
+#: Calls that have a first derivative alone: the second is refused
+_FIRST_ORDER = """
+chndtr(x,3,y) chndtrix(0.4*x,3,y) chndtrinc(3+x,3,0.1*y) kolmogorov(x) kolmogi(0.4*x) smirnov(3,0.4*x) smirnovi(3,0.4*x)
+"""
+
+
+def _samples(text: str, domain: str = "positive") -> list[Sample]:
+    return [
+        Sample(f"scipy_special.{call}", domain=domain, **{name: (3,) for name in "xyzw" if _has(call, name)})
+        for call in text.split()
+    ]
+
+
+def _has(call: str, name: str) -> bool:
+    arguments = call[call.index("(") :].replace("True", "")
+    return any(part.rstrip(")").endswith(name) for part in arguments.strip("()").split(","))
+
+
+SCIPY_SPECIAL = _samples(_POSITIVE)
+SCIPY_SPECIAL_FIRST_ORDER = _samples(_FIRST_ORDER)
+SCIPY_SPECIAL_CONSTANTS = _samples("gammasgn(x) round(x)")
+#: Holomorphic functions of complex arguments
+SCIPY_SPECIAL_COMPLEX = _samples(
+    """
+    expm1(x) log1p(x) xlogy(x,y) xlog1py(x,y) erf(x) erfc(x) erfi(x) erfcx(x) dawsn(x) wofz(x) ndtr(x) log_ndtr(x)
+    fresnel(x) gamma(x) loggamma(x) rgamma(x) jv(2.5,x) yv(2.5,x) iv(2.5,x) kv(2.5,x) kve(2.5,x) hankel1(2.5,x)
+    hankel2(2.5,x) hankel1e(2.5,x) hankel2e(2.5,x) airy(x) expi(x) exp1(x) sici(x) shichi(x) spence(x) lambertw(x)
+    wrightomega(x) hyp0f1(1.5,x) hyp1f1(0.5,1.5,x) hyp2f1(0.5,0.7,1.5,x) psi(x)
+    """,
+    "complex",
+)
+#: A real argument and a complex result
+SCIPY_SPECIAL_COMPLEX += _samples("lambertw(x) kelvin(x)")
