@@ -145,9 +145,9 @@ elementwise(
     refused(special.modstruve, 0, _WHY),
     lambda x, y: 0.5 * (special.modstruve(x - 1.0, y) + special.modstruve(x + 1.0, y) + _struve_term(x, y)),
 )
-elementwise(special.itstruve0, lambda x: special.struve(0.0, x))
-elementwise(special.it2struve0, lambda x: -special.struve(0.0, x) / x)
-elementwise(special.itmodstruve0, lambda x: special.modstruve(0.0, x))
+elementwise(special.itstruve0, lambda x: special.struve(0 * x, x))
+elementwise(special.it2struve0, lambda x: -special.struve(0 * x, x) / x)
+elementwise(special.itmodstruve0, lambda x: special.modstruve(0 * x, x))
 
 # --- Airy, and integrals ----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from scipy.special import _ufuncs
 from shared.core.registry import elementwise
 from shared.scipy.elementary import RATIO, box_cox_slope
 from shared.scipy.incomplete import BETA_SLOPE, BETA_WEIGHT, GAMMA_SLOPE, beta_density, gamma_density
+from shared.scipy.masks import whole
 from shared.scipy.refused import refused
 
 # --- the derivatives of P(a, x) and I_x(a, b) -------------------------------------------------------------------------
@@ -99,9 +100,9 @@ elementwise(
     lambda out, x, z: -x * gamma_density(out, x * z) / _in_a(out, x * z),
 )
 # Poisson, of at most x events where y are expected: 1 - P(floor(x) + 1, y)
-elementwise(special.pdtr, None, lambda x, y: -gamma_density(np.floor(x) + 1.0, y))
-elementwise(special.pdtrc, None, lambda x, y: gamma_density(np.floor(x) + 1.0, y))
-elementwise(special.pdtri, None, lambda out, x: -1 / gamma_density(np.floor(x) + 1.0, out))
+elementwise(special.pdtr, None, lambda x, y: -gamma_density(whole(x) + 1.0, y))
+elementwise(special.pdtrc, None, lambda x, y: gamma_density(whole(x) + 1.0, y))
+elementwise(special.pdtri, None, lambda out, x: -1 / gamma_density(whole(x) + 1.0, out))
 elementwise(
     special.pdtrik,
     lambda out, y: -1 / _in_a(out + 1, y),
@@ -148,13 +149,13 @@ elementwise(
     lambda out, x, z: -beta_density(x, out, z) / _second(x, out, z),
 )
 # Binomial, of at most x successes of y: I of 1 - z, where a = y - floor(x) and b = floor(x) + 1
-elementwise(special.bdtr, None, None, lambda x, y, z: -beta_density(np.floor(x) + 1.0, y - np.floor(x), z))
-elementwise(special.bdtrc, None, None, lambda x, y, z: beta_density(np.floor(x) + 1.0, y - np.floor(x), z))
-elementwise(special.bdtri, None, None, lambda out, x, y: -1 / beta_density(np.floor(x) + 1.0, y - np.floor(x), out))
+elementwise(special.bdtr, None, None, lambda x, y, z: -beta_density(whole(x) + 1.0, y - whole(x), z))
+elementwise(special.bdtrc, None, None, lambda x, y, z: beta_density(whole(x) + 1.0, y - whole(x), z))
+elementwise(special.bdtri, None, None, lambda out, x, y: -1 / beta_density(whole(x) + 1.0, y - whole(x), out))
 # Negative binomial, of at most x failures before y successes: I of z, where a = y and b = x + 1
-elementwise(special.nbdtr, None, None, lambda x, y, z: beta_density(y, np.floor(x) + 1.0, z))
-elementwise(special.nbdtrc, None, None, lambda x, y, z: -beta_density(y, np.floor(x) + 1.0, z))
-elementwise(special.nbdtri, None, None, lambda out, x, y: 1 / beta_density(y, np.floor(x) + 1.0, out))
+elementwise(special.nbdtr, None, None, lambda x, y, z: beta_density(y, whole(x) + 1.0, z))
+elementwise(special.nbdtrc, None, None, lambda x, y, z: -beta_density(y, whole(x) + 1.0, z))
+elementwise(special.nbdtri, None, None, lambda out, x, y: 1 / beta_density(y, whole(x) + 1.0, out))
 
 
 # --- F and t ----------------------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def _t_by_freedom(x: Any, y: Any) -> Any:
 
 
 def _t_density(x: Any, y: Any) -> Any:
-    return np.exp(-0.5 * (x + 1) * np.log1p(y * y / x) - special.betaln(0.5 * x, 0.5)) / np.sqrt(x)
+    return np.exp(-0.5 * (x + 1) * np.log1p(y * y / x) - special.betaln(0.5 * x, 0.5 + 0 * x)) / np.sqrt(x)
 
 
 elementwise(special.stdtr, _t_by_freedom, _t_density)

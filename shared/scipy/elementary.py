@@ -17,7 +17,7 @@ from scipy import special
 from shared.core.facets import COMPARISON, DIVISION, MULTIPLICATION, Jointly
 from shared.core.primitive import Primitive
 from shared.core.registry import constant, elementwise
-from shared.scipy.masks import dtype_of, masked
+from shared.scipy.masks import dtype_of, masked, numbers_like
 
 _LOG_2, _LOG_10, _DEGREE = math.log(2), math.log(10), math.pi / 180
 
@@ -121,7 +121,8 @@ def _inverse_box_cox_slope(out: Any, x: Any, y: Any) -> Any:
     far = np.logical_not(near)
     u, v = masked(near, x, 0, out), masked(far, y, 1, out)
     direct = (x / (1 + t) - np.log1p(masked(far, t, 0, out)) / v) / v
-    return out * np.where(near, -0.5 * u * u * special.hyp2f1(2.0, 2.0, 3.0, -masked(near, t, 0, out)), direct)
+    w = -masked(near, t, 0, out)
+    return out * np.where(near, -0.5 * u * u * special.hyp2f1(*numbers_like(w, 2, 2, 3), w), direct)
 
 
 elementwise(special.boxcox, lambda x, y: np.power(x, y - 1), lambda out, x, y: box_cox_slope(out, np.log(x), y))

@@ -13,7 +13,7 @@ from scipy import special
 from scipy.special import _ufuncs
 
 from shared.core.registry import elementwise
-from shared.scipy.masks import masked
+from shared.scipy.masks import masked, numbers_like
 from shared.scipy.refused import refused
 from shared.scipy.several import parts_of
 
@@ -58,7 +58,7 @@ def _spence_slope(out: Any, x: Any) -> Any:
     near = np.less(np.abs(x - 1), 0.5)
     far = np.logical_not(near)
     y, z = masked(near, x, 1, out), masked(far, x, 2, out)
-    return np.where(near, -special.hyp2f1(1.0, 1.0, 2.0, 1 - y), np.log(z) / (1 - z))
+    return np.where(near, -special.hyp2f1(*numbers_like(y, 1, 1, 2), 1 - y), np.log(z) / (1 - z))
 
 
 elementwise(special.spence, _spence_slope)
@@ -81,14 +81,14 @@ elementwise(
     special.hyp1f1,
     refused(special.hyp1f1, 0, _PARAMETER),
     refused(special.hyp1f1, 1, _PARAMETER),
-    lambda x, y, z: np.divide(x, y) * special.hyp1f1(x + 1.0, y + 1.0, z),
+    lambda x, y, z: x / y * special.hyp1f1(x + 1.0, y + 1.0, z),
 )
 elementwise(
     special.hyp2f1,
     refused(special.hyp2f1, 0, _PARAMETER),
     refused(special.hyp2f1, 1, _PARAMETER),
     refused(special.hyp2f1, 2, _PARAMETER),
-    lambda x, y, z, w: np.divide(x * y, z) * special.hyp2f1(x + 1.0, y + 1.0, z + 1.0, w),
+    lambda x, y, z, w: x * y / z * special.hyp2f1(x + 1.0, y + 1.0, z + 1.0, w),
 )
 elementwise(
     special.hyperu,

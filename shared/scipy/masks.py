@@ -6,6 +6,7 @@ module knows no function of SciPy.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,24 @@ def dtype_of(*values: Any) -> np.dtype[Any]:
         return np.dtype(np.float64)
     found = np.result_type(*values)
     return found if found.kind in "fc" else np.dtype(np.float64)
+
+
+def numbers_like(like: Any, *numbers: float) -> list[Any]:
+    """Numbers in the dtype of an array: beside Python's, many ufuncs of SciPy compute in float64.
+
+    >>> numbers_like(np.ones(2, np.float32), 1, 2)
+    [np.float32(1.0), np.float32(2.0)]
+    """
+    return [like.dtype.type(number) for number in numbers]
+
+
+def whole(x: Any) -> Any:
+    """`x` rounded down; a Python number stays one, so that it makes nothing wider.
+
+    >>> whole(2.5), whole(np.float32(2.5))
+    (2, np.float32(2.0))
+    """
+    return math.floor(x) if x.__class__ in (int, float) else np.floor(x)
 
 
 def masked(mask: Any, x: Any, other: float, like: Any) -> Any:
