@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "linear": {"core", "rules", "calling", "batching"},
     "sparse": {"core", "rules", "calling", "batching", "linear"},
     "counting": {"core", "rules", "calling"},
+    "scipy": {"core", "rules"},
     "checking": {"core", "calling"},
     "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},

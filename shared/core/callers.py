@@ -28,6 +28,9 @@ _REMEDIES = {
     "rng.standard_normal(n).",
     "scipy.sparse": "A sparse matrix computes with plain arrays alone: use A.toarray(), or declare the product as a "
     "function of your own with shared.custom_derivative.",
+    "scipy.special": "It takes plain arrays alone, as the ufuncs of scipy.special do not, which have derivatives. "
+    "shared.scipy.special has functions of the same name for polygamma, multigammaln, comb, perm, factorial and the "
+    "spherical Bessel functions; of the others docs/scipy.md says more.",
     "scipy": "SciPy computes it in code that no derivative is known of: write it with NumPy's functions, or declare a "
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "

@@ -17,9 +17,10 @@ from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
 from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.lazy import load_rules_of
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
-from shared.core.registry import REGISTRY, found_later
+from shared.core.registry import REGISTRY
 from shared.core.visible import kind_of, shown
 
 #: Entries for ufunc methods: UFUNC_METHODS[np.add, "reduce"]
@@ -255,7 +256,8 @@ def _named(ufunc: np.ufunc) -> str:
 
 def _entry_of(ufunc: np.ufunc) -> Any:
     """The entry of a ufunc whose rules are loaded when it is first met; it is an error if there is none."""
-    entry = found_later(ufunc)
+    load_rules_of(ufunc)
+    entry = REGISTRY.get(ufunc)
     if entry is None:
         raise no_rule(_named(ufunc))
     return entry

@@ -248,24 +248,6 @@ def composite_later(module: str, *functions: Function) -> None:
         _register(Composite(function, loading(function), module))
 
 
-#: Modules with rules of other packages' ufuncs, by the package that defines them
-_OF_OTHERS: dict[str, str] = {}
-
-
-def ufuncs_later(package: str, module: str) -> None:
-    """Declare that `module` has rules of the ufuncs of a package: it is loaded if that is, when one is first called."""
-    _OF_OTHERS[package] = module
-
-
-def found_later(ufunc: np.ufunc) -> Primitive | Composite | None:
-    """The entry of a ufunc that is not in the registry yet; None if no module that is loaded later has a rule."""
-    if getattr(np, ufunc.__name__, None) is not ufunc:
-        for package, module in _OF_OTHERS.items():
-            if package in sys.modules:
-                import_module(module)
-    return REGISTRY.get(ufunc)
-
-
 def with_keywords(function: Function) -> Callable[[Function], Function]:
     """Declare what a primitive does where `dtype=`, `where=` or `initial=` is given: a decorator for that call.
 

@@ -14,7 +14,8 @@ Public, as names of `shared`: the functions of `special`.
 
 import numpy as np
 
-from shared.core.registry import composite_later, ufuncs_later
+from shared.core.lazy import rules_later
+from shared.core.registry import composite_later
 from shared.rules import (
     elementwise,
     fourier,
@@ -68,4 +69,4 @@ LATER = {
 for _module, _functions in LATER.items():
     composite_later(_module, *_functions)
 
-ufuncs_later("scipy.special", "shared.scipy.special")
+rules_later("scipy.special", "shared.scipy.special")

@@ -17,6 +17,7 @@ from scipy import special
 from scipy.special import _ufuncs
 
 from shared.core.registry import composite, elementwise
+from shared.scipy.masks import dtype_of
 from shared.scipy.orders import MACDONALD
 from shared.scipy.refused import real_only, refused
 from shared.scipy.several import parts_of
@@ -98,9 +99,11 @@ elementwise(special.k1e, lambda out, x: out - special.k0e(x) - out / x)
 def _spherical(kind: str, sign: int) -> None:
     value, slope = getattr(_ufuncs, f"_spherical_{kind}"), getattr(_ufuncs, f"_spherical_{kind}_d")
     elementwise(value, None, lambda x, y: slope(x, y))
-    elementwise(
-        slope, None, lambda out, x, y: -2 * out / y + (sign + (x * (x + 1)) / (y * y)) * value(x, y)
-    )
+
+    def curvature(out: Any, x: Any, y: Any) -> Any:
+        return -2 * out / y + (sign + np.multiply(x, x + 1, dtype=out.dtype) / (y * y)) * value(x, y)
+
+    elementwise(slope, None, curvature)
 
 
 for _name, _sign in (("jn", -1), ("yn", -1), ("in", 1), ("kn", 1)):
@@ -145,9 +148,9 @@ elementwise(
     refused(special.modstruve, 0, _WHY),
     lambda x, y: 0.5 * (special.modstruve(x - 1.0, y) + special.modstruve(x + 1.0, y) + _struve_term(x, y)),
 )
-elementwise(special.itstruve0, lambda x: special.struve(0 * x, x))
-elementwise(special.it2struve0, lambda x: -special.struve(0 * x, x) / x)
-elementwise(special.itmodstruve0, lambda x: special.modstruve(0 * x, x))
+elementwise(special.itstruve0, lambda x: special.struve(dtype_of(x).type(0), x))
+elementwise(special.it2struve0, lambda x: -special.struve(dtype_of(x).type(0), x) / x)
+elementwise(special.itmodstruve0, lambda x: special.modstruve(dtype_of(x).type(0), x))
 
 # --- Airy, and integrals ----------------------------------------------------------------------------------------------
 

@@ -102,7 +102,7 @@ def _power_slope(out: Any, x: Any, y: Any) -> Any:
     return y * np.power(masked(np.logical_or(x != 0, y != 0), x, 1, out), y - 1)
 
 
-elementwise(special.powm1, _power_slope, lambda out, x: special.xlogy(out + 1, x))
+elementwise(special.powm1, _power_slope, lambda out, x: (out + 1) * np.log(masked(np.not_equal(x, 0), x, 1, out)))
 
 
 def box_cox_slope(out: Any, log_x: Any, y: Any) -> Any:
@@ -126,9 +126,7 @@ def _inverse_box_cox_slope(out: Any, x: Any, y: Any) -> Any:
 
 
 elementwise(special.boxcox, lambda x, y: np.power(x, y - 1), lambda out, x, y: box_cox_slope(out, np.log(x), y))
-elementwise(
-    special.boxcox1p, lambda x, y: np.power(1 + x, y - 1), lambda out, x, y: box_cox_slope(out, np.log1p(x), y)
-)
+elementwise(special.boxcox1p, lambda x, y: np.power(1 + x, y - 1), lambda out, x, y: box_cox_slope(out, np.log1p(x), y))
 elementwise(
     special.inv_boxcox, lambda out, x, y: out / (1 + x * y), lambda out, x, y: _inverse_box_cox_slope(out, x, y)
 )

@@ -96,12 +96,8 @@ elementwise(
     lambda x, y: -0.25 * SYMMETRIC(x, y, 1.0, 1.0, exponents=(1.5, 1.0, 0.0, 0.0)),
     lambda x, y: -0.5 * SYMMETRIC(x, y, 1.0, 1.0, exponents=(0.5, 2.0, 0.0, 0.0)),
 )
-elementwise(
-    special.elliprf, _slope(-0.25, 1.5, 0.5, 0.5), _slope(-0.25, 0.5, 1.5, 0.5), _slope(-0.25, 0.5, 0.5, 1.5)
-)
-elementwise(
-    special.elliprd, _slope(-0.75, 1.5, 0.5, 1.5), _slope(-0.75, 0.5, 1.5, 1.5), _slope(-2.25, 0.5, 0.5, 2.5)
-)
+elementwise(special.elliprf, _slope(-0.25, 1.5, 0.5, 0.5), _slope(-0.25, 0.5, 1.5, 0.5), _slope(-0.25, 0.5, 0.5, 1.5))
+elementwise(special.elliprd, _slope(-0.75, 1.5, 0.5, 1.5), _slope(-0.75, 0.5, 1.5, 1.5), _slope(-2.25, 0.5, 0.5, 2.5))
 elementwise(
     special.elliprg,
     lambda x, y, z: _second_kind_slope(x, y, z),

@@ -77,20 +77,19 @@ def _normal(x: Any) -> Any:
     return np.exp(-0.5 * x * x) / _ROOT_2_PI
 
 
-def _hazard(x: Any) -> Any:
-    """The density over the distribution function, the derivative of log_ndtr."""
+def _hazard(x: Any, like: Any) -> Any:
+    """The density over the distribution function, the derivative of log_ndtr; in the dtype of `like`."""
     if np.iscomplexobj(x):
         return 2 / _ROOT_2_PI / special.erfcx(-x / _ROOT_2)
-    like = np.real(x * 1.0)
     left = np.less(x, 0)
     y, z = masked(left, x, -1, like), masked(np.logical_not(left), x, 1, like)
     return np.where(left, 2 / _ROOT_2_PI / special.erfcx(-y / _ROOT_2), _normal(z) / special.ndtr(z))
 
 
 elementwise(special.ndtr, _normal)
-elementwise(special.log_ndtr, _hazard)
+elementwise(special.log_ndtr, lambda out, x: _hazard(x, out))
 elementwise(special.ndtri, lambda out: _ROOT_2_PI * np.exp(0.5 * out * out))
-elementwise(special.ndtri_exp, lambda out: 1 / _hazard(out))
+elementwise(special.ndtri_exp, lambda out: 1 / _hazard(out, out))
 
 # --- Fresnel, Voigt, Owen ---------------------------------------------------------------------------------------------
 

@@ -24,12 +24,47 @@ HURWITZ_ZETA, RIEMANN_ZETA = _ufuncs._zeta, _ufuncs._riemann_zeta
 
 
 def polygamma(n: int, x: Any) -> Any:
-    """The n-th derivative of psi at real x (DLMF 5.15.1)."""
+    """The n-th derivative of psi (DLMF 5.15.1)."""
     if n == 0:
         return special.psi(x)
-    real_only("the derivative of scipy.special.psi", x)
+    if np.iscomplexobj(x):
+        return COMPLEX_POLYGAMMA(x, order=n)
     return (-1.0) ** (n + 1) * math.factorial(n) * HURWITZ_ZETA(n + 1.0, x)
 
+
+_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
+
+
+def _complex_polygamma(z: Any, *, order: int) -> Any:
+    """The order-th derivative of psi, of order at least 1: by recurrence, and 5.15.9 where the real part is large."""
+    kind = np.result_type(z)
+    z = np.asarray(z, np.complex128)
+    # A sum over all whole numbers between would take too long, and has no digits left.
+    far = z.real < -1000
+    z = np.where(far, 1, z)
+    shifts = max(0, math.ceil(16 - z.real.min(initial=16)))
+    total = sum((math.factorial(order) * (z + k) ** -(order + 1.0) for k in range(shifts)), np.zeros_like(z))
+    w = z + shifts
+    total = total + math.factorial(order - 1) * w**-order + 0.5 * math.factorial(order) * w ** -(order + 1)
+    for k, bernoulli in enumerate(_BERNOULLI):
+        m = 2 * k + 2
+        total = total + bernoulli * math.factorial(m + order - 1) / math.factorial(m) * w ** -(m + order)
+    return np.where(far, np.nan, (-1.0) ** (order + 1) * total).astype(kind)[()]
+
+
+def _complex_slope(v: Any, x: Any, *, order: int) -> Any:
+    return v * COMPLEX_POLYGAMMA(x, order=order + 1)
+
+
+COMPLEX_POLYGAMMA: Primitive = rule(
+    _complex_polygamma,
+    vjps=(_complex_slope,),
+    jvps=(_complex_slope,),
+    because="its partial depends on a keyword, the order",
+    count=20 * FUNCTION,
+    batch=align,
+    dependence="elementwise",
+)
 
 # --- gamma ------------------------------------------------------------------------------------------------------------
 
@@ -51,8 +86,6 @@ constant(special.gammasgn, count=COMPARISON)
 
 
 # --- zeta -------------------------------------------------------------------------------------------------------------
-
-_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330]
 
 
 def _zeta_slope(s: Any, q: Any, *, order: int) -> Any:
@@ -99,9 +132,7 @@ ZETA_SLOPE: Primitive = rule(
     batch=align,
     dependence="elementwise",
 )
-elementwise(
-    HURWITZ_ZETA, lambda x, y: ZETA_SLOPE(x, y, order=1), lambda x, y: -x * HURWITZ_ZETA(x + 1, y)
-)
+elementwise(HURWITZ_ZETA, lambda x, y: ZETA_SLOPE(x, y, order=1), lambda x, y: -x * HURWITZ_ZETA(x + 1, y))
 
 
 def _riemann_slope(x: Any) -> Any:

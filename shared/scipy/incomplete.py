@@ -180,9 +180,7 @@ def _beta_polynomial(order: tuple[int, int], a: Any, b: Any, log_t: Any, log_res
                     for p, q in pairs
                 )
             elif j:
-                found[i, j] = sum(
-                    math.comb(j - 1, q) * cumulant(0, q + 1) * found[0, j - 1 - q] for q in range(j)
-                )
+                found[i, j] = sum(math.comb(j - 1, q) * cumulant(0, q + 1) * found[0, j - 1 - q] for q in range(j))
     return found[order]
 
 

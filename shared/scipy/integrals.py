@@ -58,7 +58,7 @@ def _spence_slope(out: Any, x: Any) -> Any:
     near = np.less(np.abs(x - 1), 0.5)
     far = np.logical_not(near)
     y, z = masked(near, x, 1, out), masked(far, x, 2, out)
-    return np.where(near, -special.hyp2f1(*numbers_like(y, 1, 1, 2), 1 - y), np.log(z) / (1 - z))
+    return np.where(near, -special.hyp2f1(*numbers_like(np.real(y), 1, 1, 2), 1 - y), np.log(z) / (1 - z))
 
 
 elementwise(special.spence, _spence_slope)
@@ -74,9 +74,7 @@ elementwise(special.wrightomega, lambda out: out / (1 + out))
 
 _PARAMETER = "a hypergeometric function has no rule in its parameters here"
 
-elementwise(
-    special.hyp0f1, refused(special.hyp0f1, 0, _PARAMETER), lambda x, y: special.hyp0f1(x + 1.0, y) / x
-)
+elementwise(special.hyp0f1, refused(special.hyp0f1, 0, _PARAMETER), lambda x, y: special.hyp0f1(x + 1.0, y) / x)
 elementwise(
     special.hyp1f1,
     refused(special.hyp1f1, 0, _PARAMETER),
@@ -116,7 +114,8 @@ def _polynomial(ufunc: np.ufunc, slope: Any) -> None:
         below, varies = _lowered(n)
         return varies * slope(n, below, *rest)
 
-    parameters = [refused(ufunc, k, _SHAPE if k else _DEGREE) for k in range(ufunc.nin - 1)]
+    whole = all(types.startswith("l") for types in ufunc.types)
+    parameters = [None if whole else refused(ufunc, k, _SHAPE if k else _DEGREE) for k in range(ufunc.nin - 1)]
     last = {
         2: lambda x, y: partial(x, y),
         3: lambda x, y, z: partial(x, y, z),
@@ -141,6 +140,4 @@ _polynomial(_laguerre, lambda n, m, a, x: -_laguerre(m, a + 1.0, x))
 _polynomial(special.eval_laguerre, lambda n, m, x: -_laguerre(m, 1.0, x))
 _polynomial(special.eval_hermite, lambda n, m, x: 2 * n * special.eval_hermite(m, x))
 _polynomial(special.eval_hermitenorm, lambda n, m, x: n * special.eval_hermitenorm(m, x))
-_polynomial(
-    special.eval_sh_jacobi, lambda n, m, p, q, x: n * special.eval_sh_jacobi(m, p + 2.0, q + 1.0, x)
-)
+_polynomial(special.eval_sh_jacobi, lambda n, m, p, q, x: n * special.eval_sh_jacobi(m, p + 2.0, q + 1.0, x))

@@ -25,7 +25,7 @@ def arguments_of(ufunc: np.ufunc) -> list[str]:
     ['v', 'z']
     """
     # Of both lines with the arguments, SciPy's has no "/" in it.
-    found = re.search(r"^\w+\(([^/]*?),? *out=", ufunc.__doc__ or "", re.MULTILINE)
+    found = re.search(r"^ *\w+\(([^/\n]*?),? *out=", ufunc.__doc__ or "", re.MULTILINE)
     return re.findall(r"\w+", found[1])[: ufunc.nin] if found else [f"x{k}" for k in range(ufunc.nin)]
 
 

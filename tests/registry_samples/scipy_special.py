@@ -4,7 +4,6 @@ They are not among `SAMPLES`, which many tests run: what elementwise functions h
 """
 
 from registry_samples.sample import Sample
-
 from shared.scipy import special
 
 assert special.__all__  # which declares the rules
@@ -32,8 +31,6 @@ nrdtrimn(0.3*x,y,z) nrdtrisd(x,0.1*y,3+z) tklmbda(0.3*x,y)
 jv(2.5,x) yv(2.5,x) iv(2.5,x) ive(2.5,x) kv(x,y) kve(x,y) jve(2.5,x) yve(2.5,x) kn(2,x) yn(2,x) hankel1(2.5,x)
 hankel2(2.5,x) hankel1e(2.5,x) hankel2e(2.5,x)
 j0(x) j1(x) y0(x) y1(x) i0(x) i1(x) k0(x) k1(x) i0e(x) i1e(x) k0e(x) k1e(x) i0e(-x) i1e(-x) ive(2,-x)
-spherical_jn(2,x) spherical_yn(2,x) spherical_in(2,x) spherical_kn(2,x)
-spherical_jn(2,x,True) spherical_yn(2,x,True) spherical_in(2,x,True) spherical_kn(2,x,True)
 ber(x) bei(x) ker(x) kei(x) berp(x) beip(x) kerp(x) keip(x) struve(1.5,x) modstruve(1.5,x)
 airy(x) airy(-x) airye(x) itj0y0(x) iti0k0(x) it2j0y0(x) it2i0k0(x)
 itstruve0(x) it2struve0(x) itmodstruve0(x)
@@ -53,9 +50,9 @@ chndtr(x,3,y) chndtrix(0.4*x,3,y) chndtrinc(3+x,3,0.1*y) kolmogorov(x) kolmogi(0
 """
 
 
-def _samples(text: str, domain: str = "positive") -> list[Sample]:
+def _samples(text: str, domain: str = "positive", prefix: str = "scipy_special") -> list[Sample]:
     return [
-        Sample(f"scipy_special.{call}", domain=domain, **{name: (3,) for name in "xyzw" if _has(call, name)})
+        Sample(f"{prefix}.{call}", domain=domain, **{name: (3,) for name in "xyzw" if _has(call, name)})
         for call in text.split()
     ]
 
@@ -65,7 +62,16 @@ def _has(call: str, name: str) -> bool:
     return any(part.rstrip(")").endswith(name) for part in arguments.strip("()").split(","))
 
 
-SCIPY_SPECIAL = _samples(_POSITIVE)
+#: The functions that stand in place of SciPy's, and what their values are compared with
+REPLACED = """
+polygamma(0,x) polygamma(2,x) polygamma([0,1,2],x) multigammaln(2+x,3) comb(4+x,y) comb(x,2+y) comb(x,y,repetition=True)
+perm(4+x,y) factorial(x) factorial(-x) spherical_jn(2,x) spherical_yn(2,x) spherical_in(2,x) spherical_kn(2,x)
+spherical_jn(1,-x) spherical_yn(2,-x) spherical_in(1,-x) spherical_jn(2,x,True) spherical_yn(2,x,True)
+spherical_in(2,x,True) spherical_kn(2,x,True) spherical_jn(2,-x,True)
+"""
+
+
+SCIPY_SPECIAL = _samples(_POSITIVE) + _samples(REPLACED, prefix="own_special")
 SCIPY_SPECIAL_FIRST_ORDER = _samples(_FIRST_ORDER)
 SCIPY_SPECIAL_CONSTANTS = _samples("gammasgn(x) round(x)")
 #: Holomorphic functions of complex arguments
@@ -80,3 +86,8 @@ SCIPY_SPECIAL_COMPLEX = _samples(
 )
 #: A real argument and a complex result
 SCIPY_SPECIAL_COMPLEX += _samples("lambertw(x) kelvin(x)")
+#: What else has a rule: which are reached by derivatives alone, and those whose values SciPy gives to few digits
+_REACHED = _samples("itairy(x)") + _samples("_spherical_jn(2,x)", prefix="ufuncs")
+ALL = [
+    *SCIPY_SPECIAL, *SCIPY_SPECIAL_FIRST_ORDER, *SCIPY_SPECIAL_CONSTANTS, *SCIPY_SPECIAL_COMPLEX, *_REACHED,
+]  # fmt: skip

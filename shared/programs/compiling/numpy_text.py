@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -206,6 +207,12 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], n
 def _defined(primitive: Primitive, namespace: Namespace) -> str:
     """The name of a function that NumPy lacks: this library's own are defined by their source, others assigned."""
     raw = primitive.raw
+    special = sys.modules.get("scipy.special")
+    if isinstance(raw, np.ufunc) and special is not None and vars(special).get(raw.__name__) is raw:
+        # Under a name of its own: some functions have the names of NumPy's.
+        name = f"scipy_{raw.__name__}"
+        namespace.definitions[name] = Definition(f"from scipy.special import {raw.__name__} as {name}")
+        return name
     source = _own_source(raw)
     if source is None:
         return namespace.object(raw, "function", primitive.name)
