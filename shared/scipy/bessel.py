@@ -23,6 +23,7 @@ from shared.scipy.refused import real_only, refused
 from shared.scipy.several import parts_of
 
 _WHY = "the derivative of a Bessel function in its order has no rule here"
+_WRIGHT = "the derivative of Wright's function in its parameters has no rule here"
 
 # --- of any order -----------------------------------------------------------------------------------------------------
 
@@ -147,6 +148,13 @@ elementwise(
     special.modstruve,
     refused(special.modstruve, 0, _WHY),
     lambda x, y: 0.5 * (special.modstruve(x - 1.0, y) + special.modstruve(x + 1.0, y) + _struve_term(x, y)),
+)
+# Wright's function, in its argument (10.46.1)
+elementwise(
+    special.wright_bessel,
+    refused(special.wright_bessel, 0, _WRIGHT),
+    refused(special.wright_bessel, 1, _WRIGHT),
+    lambda x, y, z: special.wright_bessel(x, x + y, z),
 )
 elementwise(special.itstruve0, lambda x: special.struve(dtype_of(x).type(0), x))
 elementwise(special.it2struve0, lambda x: -special.struve(dtype_of(x).type(0), x) / x)

@@ -158,6 +158,37 @@ elementwise(special.nbdtrc, None, None, lambda x, y, z: -beta_density(y, whole(x
 elementwise(special.nbdtri, None, None, lambda out, x, y: 1 / beta_density(y, whole(x) + 1.0, out))
 
 
+# The numbers of successes, trials or failures, as of continuous ones, for which the function has a value
+def _binomial_by_successes(x: Any, y: Any, z: Any) -> Any:
+    return _second(x + 1, y - x, z) - _first(x + 1, y - x, z)
+
+
+elementwise(
+    special.bdtrik,
+    lambda out, y, z: 1 / _binomial_by_successes(out, y, z),
+    lambda out, y, z: _second(out + 1, y - out, z) / _binomial_by_successes(out, y, z),
+    lambda out, y, z: beta_density(out + 1, y - out, z) / _binomial_by_successes(out, y, z),
+)
+elementwise(
+    special.bdtrin,
+    lambda out, x, z: _binomial_by_successes(x, out, z) / _second(x + 1, out - x, z),
+    lambda out, x, z: -1 / _second(x + 1, out - x, z),
+    lambda out, x, z: -beta_density(x + 1, out - x, z) / _second(x + 1, out - x, z),
+)
+elementwise(
+    special.nbdtrik,
+    lambda out, y, z: 1 / _second(y, out + 1, z),
+    lambda out, y, z: -_first(y, out + 1, z) / _second(y, out + 1, z),
+    lambda out, y, z: -beta_density(y, out + 1, z) / _second(y, out + 1, z),
+)
+elementwise(
+    special.nbdtrin,
+    lambda out, x, z: -_second(out, x + 1, z) / _first(out, x + 1, z),
+    lambda out, x, z: 1 / _first(out, x + 1, z),
+    lambda out, x, z: -beta_density(out, x + 1, z) / _first(out, x + 1, z),
+)
+
+
 # --- F and t ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,9 @@
 """The table of the elliptic integrals and functions, and of the arithmetic-geometric mean.
 
-All their derivatives are symmetric integrals of the same kind with other exponents, a family that is closed:
-(t + x)**-p (t + y)**-q (t + z)**-r (t + w)**-s, over t > 0 (Carlson; DLMF 19.16, 19.18).  Legendre's forms are theirs at
-certain arguments (19.25), where nothing is 0 / 0 at m = 0.  Derivatives are for real arguments and positive ones.
+All their derivatives are symmetric integrals of the same kind with other exponents, a family that is closed: of
+(t + x)**-p (t + y)**-q (t + z)**-r (t + w)**-s over t > 0 (Carlson 1977; DLMF 19.16, 19.18).  Legendre's forms are such
+integrals at certain arguments (19.25), where nothing is 0 / 0 at m = 0.  Derivatives are for real arguments,
+and those of Carlson's integrals for positive ones.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from shared.core.facets import Count, align
+from shared.core.facets import FUNCTION, Count, align
 from shared.core.primitive import Primitive
 from shared.core.registry import composite, elementwise, rule
 from shared.scipy.masks import dtype_of, masked
@@ -68,7 +68,21 @@ elementwise(special.erfcx, lambda x: -2 * SCALED_REPEATED_INTEGRAL(x, order=1))
 elementwise(special.erfinv, lambda out: np.exp(out * out) / _TWO_OVER_ROOT_PI)
 elementwise(special.erfcinv, lambda out: -np.exp(out * out) / _TWO_OVER_ROOT_PI)
 elementwise(special.dawsn, lambda out, x: 1 - 2 * x * out)
-elementwise(special.wofz, lambda out, x: 1j * _TWO_OVER_ROOT_PI - 2 * x * out)
+
+
+def _faddeeva_slope(v: Any, out: Any, x: Any) -> Any:
+    return v * (1j * _TWO_OVER_ROOT_PI - 2 * x * out)
+
+
+rule(
+    special.wofz,
+    vjps=(_faddeeva_slope,),
+    jvps=(_faddeeva_slope,),
+    broadcasts=True,
+    because="it is complex of a real argument, which elementwise functions of one argument are taken not to be",
+    count=FUNCTION,
+    dependence="elementwise",
+)
 
 # --- the normal distribution ------------------------------------------------------------------------------------------
 

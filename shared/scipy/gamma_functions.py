@@ -119,7 +119,8 @@ def _zeta_by_s(v: Any, x: Any, y: Any, *, order: int) -> Any:
 
 def _zeta_by_q(v: Any, x: Any, y: Any, *, order: int) -> Any:
     # zeta_q(s, q) = -s zeta(s + 1, q)
-    return v * -(x * ZETA_SLOPE(x + 1, y, order=order) + order * ZETA_SLOPE(x + 1, y, order=order - 1))
+    found = x * ZETA_SLOPE(x + 1, y, order=order)
+    return v * -(found + order * ZETA_SLOPE(x + 1, y, order=order - 1) if order else found)
 
 
 ZETA_SLOPE: Primitive = rule(

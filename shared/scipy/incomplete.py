@@ -28,7 +28,7 @@ from shared.scipy.masks import dtype_of
 # --- the densities ----------------------------------------------------------------------------------------------------
 
 
-def _stirling(x: np.ndarray) -> np.ndarray:
+def _stirling(x: np.ndarray) -> Any:
     """log Gamma(x) less Stirling's (x - 1/2) log x - x + log(2 pi)/2 (DLMF 5.11.1)."""
     large = x >= 10
     z = np.where(large, x, 10)
@@ -39,7 +39,7 @@ def _stirling(x: np.ndarray) -> np.ndarray:
     return np.where(large, series / z, special.gammaln(y) - (y - 0.5) * np.log(y) + y - 0.5 * math.log(2 * math.pi))
 
 
-def _deviance(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _deviance(a: np.ndarray, x: np.ndarray) -> Any:
     """a log(a / x) - a + x, without cancellation where x is near a (Loader 2000)."""
     d = (x - a) / a
     near = np.abs(d) < 0.2
@@ -246,7 +246,7 @@ GAMMA_SLOPE: Primitive = rule(
 # --- betainc ----------------------------------------------------------------------------------------------------------
 
 
-def _log_mixture(p: np.ndarray, q: np.ndarray, s: np.ndarray) -> np.ndarray:
+def _log_mixture(p: np.ndarray, q: np.ndarray, s: np.ndarray) -> Any:
     """log(q + p exp(s)), where p + q = 1: near s = 0 and for any s without cancellation and overflow."""
     near = np.log1p(np.maximum(p * np.expm1(np.minimum(s, 30)), -1 + 1e-16))
     far = np.maximum(s, 0) + np.log(np.where(s > 0, p, q) + np.where(s > 0, q, p) * np.exp(-np.abs(s)))

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 from scipy.special import _ufuncs
 
+from shared.core.primitive import Primitive
 from shared.core.registry import elementwise
 from shared.scipy.masks import masked, numbers_like
 from shared.scipy.refused import refused
@@ -95,6 +96,23 @@ elementwise(
     lambda x, y, z: -x * special.hyperu(x + 1.0, y + 1.0, z),
 )
 
+
+# --- parabolic cylinder functions, by their differential equations (12.2.4, 12.14.1) ----------------------------------
+
+
+def _cylinder(ufunc: np.ufunc, parts: Any, curvature: Any) -> Any:
+    parameter = refused(ufunc, 0, "a parabolic cylinder function has no rule in its parameter here")
+
+    def by_argument(part: int, x: Any, y: Any) -> Any:
+        return curvature(x, y) * parts()(x, y, part=0) if part else parts()(x, y, part=1)
+
+    return parts_of(ufunc, lambda part, x, y: parameter(x), by_argument)
+
+
+CYLINDER_D: Primitive = _cylinder(special.pbdv, lambda: CYLINDER_D, lambda x, y: 0.25 * y * y - x - 0.5)
+CYLINDER_V: Primitive = _cylinder(special.pbvv, lambda: CYLINDER_V, lambda x, y: 0.25 * y * y - x - 0.5)
+CYLINDER_W: Primitive = _cylinder(special.pbwa, lambda: CYLINDER_W, lambda x, y: x - 0.25 * y * y)
+
 # --- orthogonal polynomials -------------------------------------------------------------------------------------------
 
 _DEGREE = "an orthogonal polynomial has no rule in its degree here"
@@ -126,6 +144,12 @@ def _polynomial(ufunc: np.ufunc, slope: Any) -> None:
 
 _jacobi, _gegenbauer, _laguerre = special.eval_jacobi, special.eval_gegenbauer, special.eval_genlaguerre
 
+elementwise(
+    special.lpmv,
+    None,
+    refused(special.lpmv, 1, _DEGREE),
+    lambda out, x, y, z: (y * z * out - (y + x) * special.lpmv(x, y - 1.0, z)) / (z * z - 1),
+)
 _polynomial(_jacobi, lambda n, m, a, b, x: 0.5 * (n + a + b + 1) * _jacobi(m, a + 1.0, b + 1.0, x))
 _polynomial(special.eval_legendre, lambda n, m, x: 0.5 * (n + 1) * _jacobi(m, 1.0, 1.0, x))
 _polynomial(special.eval_sh_legendre, lambda n, m, x: (n + 1) * _jacobi(m, 1.0, 1.0, 2 * x - 1))

@@ -51,7 +51,8 @@ def _macdonald(v: Any, x: Any, *, order: int, scaled: bool) -> Any:
 
 def _distance(exponent: Any) -> Any:
     """How far from its peak an exponent has fallen by 50, by bisection."""
-    low, high = math.log(1e-12), math.log(1e4)
+    low: Any = math.log(1e-12)
+    high: Any = math.log(1e4)
     for _ in range(13):
         middle = 0.5 * (low + high)
         fallen = exponent(np.exp(middle)) < -50

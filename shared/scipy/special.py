@@ -1,6 +1,6 @@
 """scipy.special: its rules, and functions in place of those that take plain arrays alone.
 
-The ufuncs of `scipy.special` are differentiated as they stand: `reversead.grad(lambda a: scipy.special.gammainc(a, x))`.
+The ufuncs of `scipy.special` are differentiated as they stand, as in `reversead.grad(scipy.special.erf)(0.5)`.
 Functions of it that turn their arguments into plain arrays before they call a ufunc cannot be; functions of the same
 name, signature and value are here, which take traced values and plain ones.  Loading this module declares every rule.
 It knows no engine.
@@ -40,8 +40,8 @@ def polygamma(n: Any, x: Any) -> Any:
 
     Both broadcast.  It costs one evaluation of zeta, as does each derivative in `x` (DLMF 5.15.1).
 
-    >>> float(polygamma(1, 1.0) - np.pi**2 / 6)
-    0.0
+    >>> print(f"{polygamma(1, 1.0):.12f} {np.pi**2 / 6:.12f}")
+    1.644934066848 1.644934066848
     """
     zero = np.equal(n, 0)
     if np.all(zero):

@@ -18,6 +18,7 @@ import shared.scipy.special
 
 # Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
 from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
+from shared.scipy import incomplete, orders
 
 _LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
@@ -33,6 +34,7 @@ _NAMES: dict[str, Any] = {
     "np": np, "special": special, "scipy_special": scipy.special, "own_special": shared.scipy.special,
     "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
 }  # fmt: skip
+_NAMES |= {m.__name__.rpartition(".")[2]: m for m in (*shared.scipy.special.RULES, incomplete, orders)}
 _NAMES |= {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
 _NAMES |= {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
 
