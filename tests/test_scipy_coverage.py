@@ -115,22 +115,21 @@ differentiated as they stand; the extra `scipy` of this package installs SciPy:
 ```
 
 A *rule* has derivatives of every order in the arguments that are named, in both engines, batched, recorded and
-compiled. An argument that is *refused* raises a `NoRuleError` that names it, and only if it is differentiated: a zero or a wrong
-number in its place would go unnoticed. A *constant* has derivative zero wherever it has one. Most functions that are no
-ufuncs turn their arguments into plain arrays; some have a function of the same name and value in
-[`shared.scipy.special`](../shared/scipy/special.py).
+compiled. An argument that is *refused* raises a `NoRuleError` that names it, and only if it is differentiated: a
+zero or a wrong number in its place would go unnoticed. A *constant* has derivative zero wherever it has one. Most
+functions that are no ufuncs turn their arguments into plain arrays; some have a function of the same name and value
+in [`shared.scipy.special`](../shared/scipy/special.py).
 
 Where the domain of a function ends, and at branch points, a partial derivative is the limit from within the domain:
-that of `entr` at 0 is infinite, those of `xlogy` at (0, 0) are minus infinity in `x` and 0 in `y`. Beyond the domain and at
-poles it is NaN or infinite, as NumPy computes it. Of distributions of counts the derivative in a number of successes,
-which SciPy rounds down, is zero.
+that of `entr` at 0 is infinite, those of `xlogy` at (0, 0) are minus infinity in `x` and 0 in `y`. Beyond the domain
+and at poles it is NaN or infinite, as NumPy computes it. Of distributions of counts the derivative in a number of
+successes, which SciPy rounds down, is zero.
 
 The incomplete gamma and beta functions, and the distributions that are made of them, are differentiated in their
 parameters by quadrature of one tail, which keeps the digits of far tails: the relative error is below 1e-11 for
 parameters from 1e-3 to 1e4, and one such derivative costs some hundred times as much as the function. So are `kv`
 and `kve` in their order. Degrees of freedom of `stdtr` beyond 1e4 lose digits, since the derivative in them is a
-difference.
-The second derivatives of `kolmogorov`, `smirnov` and their inverses are refused.
+difference. The second derivatives of `kolmogorov`, `smirnov` and their inverses are refused.
 """
 
 
