@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from shared.core.facets import COMPARISON, DIVISION, MULTIPLICATION, Jointly
+from shared.core.facets import COMPARISON, DIVISION, MULTIPLICATION, Count
 from shared.core.primitive import Primitive
 from shared.core.registry import constant, elementwise
 from shared.scipy.masks import dtype_of, masked, numbers_like
@@ -34,7 +34,7 @@ elementwise(special.sindg, lambda x: _DEGREE * special.cosdg(x))
 elementwise(special.cosdg, lambda x: -_DEGREE * special.sindg(x))
 elementwise(special.tandg, lambda out: _DEGREE * (1 + out * out))
 elementwise(special.cotdg, lambda out: -_DEGREE * (1 + out * out))
-elementwise(special.radian, _DEGREE, _DEGREE / 60, _DEGREE / 3600, count=MULTIPLICATION, linear=Jointly(0, 1, 2))
+elementwise(special.radian, _DEGREE, _DEGREE / 60, _DEGREE / 3600, count=Count(multiply=3, add=2))
 constant(special.round, count=COMPARISON)
 
 elementwise(special.expit, lambda out, x: out * special.expit(-x))
