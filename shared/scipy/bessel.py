@@ -13,8 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
-from scipy.special import _ufuncs
+from scipy.special import _ufuncs as special
 
 from shared.core.registry import composite, elementwise
 from shared.scipy.masks import dtype_of
@@ -98,7 +97,7 @@ elementwise(special.k1e, lambda out, x: out - special.k0e(x) - out / x)
 
 
 def _spherical(kind: str, sign: int) -> None:
-    value, slope = getattr(_ufuncs, f"_spherical_{kind}"), getattr(_ufuncs, f"_spherical_{kind}_d")
+    value, slope = getattr(special, f"_spherical_{kind}"), getattr(special, f"_spherical_{kind}_d")
     elementwise(value, None, lambda x, y: slope(x, y))
 
     def curvature(out: Any, x: Any, y: Any) -> Any:

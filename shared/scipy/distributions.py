@@ -13,8 +13,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
-from scipy.special import _ufuncs
+from scipy.special import _ufuncs as special
 
 from shared.core.registry import elementwise
 from shared.scipy.elementary import RATIO, box_cox_slope
@@ -317,7 +316,7 @@ elementwise(
     refused(special.chndtrinc, 1, _NONCENTRAL),
     lambda out, x, y: 1 / _noncentral_by_z(x, y, out),
 )
-elementwise(special.kolmogorov, lambda x: _ufuncs._kolmogp(x))
-elementwise(special.kolmogi, lambda out: 1 / _ufuncs._kolmogp(out))
-elementwise(special.smirnov, None, lambda x, y: _ufuncs._smirnovp(x, y))
-elementwise(special.smirnovi, None, lambda out, x: 1 / _ufuncs._smirnovp(x, out))
+elementwise(special.kolmogorov, lambda x: special._kolmogp(x))
+elementwise(special.kolmogi, lambda out: 1 / special._kolmogp(out))
+elementwise(special.smirnov, None, lambda x, y: special._smirnovp(x, y))
+elementwise(special.smirnovi, None, lambda out, x: 1 / special._smirnovp(x, out))

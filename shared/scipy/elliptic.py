@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy.special import _ufuncs as special
 
 from shared.core.facets import Count, align
 from shared.core.primitive import Primitive

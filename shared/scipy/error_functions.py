@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy.special import _ufuncs as special
 
 from shared.core.facets import FUNCTION, Count, align
 from shared.core.primitive import Primitive

@@ -10,8 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
-from scipy.special import _ufuncs
+from scipy.special import _ufuncs as special
 
 from shared.core.facets import COMPARISON, FUNCTION, align
 from shared.core.primitive import Primitive
@@ -20,7 +19,7 @@ from shared.scipy.masks import dtype_of, masked
 from shared.scipy.refused import real_only
 
 #: The two ufuncs that scipy.special.zeta calls: of s, and of s and q
-HURWITZ_ZETA, RIEMANN_ZETA = _ufuncs._zeta, _ufuncs._riemann_zeta
+HURWITZ_ZETA, RIEMANN_ZETA = special._zeta, special._riemann_zeta
 
 
 def polygamma(n: int, x: Any) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy.special import _ufuncs as special
 
 from shared.core.facets import Count, align
 from shared.core.primitive import Primitive

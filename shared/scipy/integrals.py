@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
-from scipy.special import _ufuncs
+from scipy.special import _ufuncs as special
 
 from shared.core.primitive import Primitive
 from shared.core.registry import elementwise
@@ -67,7 +66,7 @@ elementwise(special.spence, _spence_slope)
 # --- inverses of x exp(x) and x + log(x) ------------------------------------------------------------------------------
 
 #: What scipy.special.lambertw calls: of z, the branch and a tolerance
-LAMBERT_W = _ufuncs._lambertw
+LAMBERT_W = special._lambertw
 elementwise(LAMBERT_W, lambda out: np.exp(-out) / (1 + out), None, None)
 elementwise(special.wrightomega, lambda out: out / (1 + out))
 

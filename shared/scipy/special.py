@@ -12,8 +12,8 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
-from scipy.special import _ufuncs
+import scipy.special
+from scipy.special import _ufuncs as special
 
 from shared.core.errors import NoRuleError, user_line
 from shared.scipy import bessel, distributions, elementary, elliptic, error_functions, gamma_functions, integrals
@@ -47,7 +47,7 @@ def polygamma(n: Any, x: Any) -> Any:
     if np.all(zero):
         return special.psi(x + 0 * np.asarray(n))
     m = np.where(zero, 1, n)
-    found = np.where(m % 2 == 0, -1.0, 1.0) * special.gamma(m + 1.0) * special.zeta(m + 1.0, x)
+    found = np.where(m % 2 == 0, -1.0, 1.0) * special.gamma(m + 1.0) * special._zeta(m + 1.0, x)
     return np.where(zero, special.psi(x), found) if np.any(zero) else found
 
 
@@ -77,7 +77,7 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> An
     10.0
     """
     if exact:
-        return special.comb(N, k, exact=True, repetition=repetition)
+        return scipy.special.comb(N, k, exact=True, repetition=repetition)
     if repetition:
         found = special.binom(N + k - 1, k)
         none = np.logical_and(np.equal(k, 0), np.greater_equal(N, 0))
@@ -96,7 +96,7 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
     20.0
     """
     if exact:
-        return special.perm(N, k, exact=True)
+        return scipy.special.perm(N, k, exact=True)
     inside = (np.less_equal(k, N)) & np.greater_equal(N, 0) & np.greater_equal(k, 0)
     found = special.poch(N - k + 1, k)
     return found if np.all(inside) else np.where(inside, found, 0)
@@ -111,7 +111,7 @@ def factorial(n: Any, exact: bool = False) -> Any:
     24.0
     """
     if exact:
-        return special.factorial(n, exact=True)
+        return scipy.special.factorial(n, exact=True)
     negative = np.less(n, 0)
     if not np.any(negative):
         return special.gamma(n + 1)
@@ -120,7 +120,7 @@ def factorial(n: Any, exact: bool = False) -> Any:
 
 def _spherical(kind: str, n: Any, z: Any, derivative: bool, sign: int) -> Any:
     """A spherical Bessel function, of negative real arguments by reflection (DLMF 10.47.14)."""
-    function = getattr(_ufuncs, f"_spherical_{kind}_d" if derivative else f"_spherical_{kind}")
+    function = getattr(special, f"_spherical_{kind}_d" if derivative else f"_spherical_{kind}")
     n = np.asarray(n, np.dtype("long"))[()]
     negative = False if np.iscomplexobj(z) else np.less(z, 0)
     if not np.any(negative):
