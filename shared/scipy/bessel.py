@@ -135,7 +135,7 @@ def _kelvin(x: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def _struve_term(x: Any, y: Any) -> Any:
-    return np.power(0.5 * y, x) * special.rgamma(x + 1.5) / math.sqrt(math.pi)
+    return np.power(0.5 * y, x) * special.rgamma(x + 1.5 + 0 * y) / math.sqrt(math.pi)
 
 
 elementwise(

@@ -101,6 +101,9 @@ def test_functions_in_place_of_scipys_have_their_values() -> None:
     for call in REPLACED.split():
         expected, found = (eval(call, vars(module) | numbers) for module in (special, own))
         np.testing.assert_allclose(found, expected, rtol=1e-13, err_msg=call)
+    x = numbers["x"]
+    for name, sign in (("spherical_jn", -1), ("spherical_yn", 1), ("spherical_in", -1)):
+        np.testing.assert_array_equal(getattr(own, name)(1, -x), sign * getattr(own, name)(1, x))
     for name in ("comb", "perm"):
         assert getattr(own, name)(5, 2, exact=True) == getattr(special, name)(5, 2, exact=True)
 
