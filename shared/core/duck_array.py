@@ -124,7 +124,7 @@ class DuckArray(Described):
             entry: Any = REGISTRY.get(ufunc) or _entry_of(ufunc)
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise _output_refused(f"np.{ufunc.__name__}")
+            raise _output_refused(_named(ufunc))
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
@@ -134,7 +134,7 @@ class DuckArray(Described):
         where, dtype, casting = kwargs.pop("where", True), kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         for keyword, neutral in (("order", "K"), ("subok", True)):
             if kwargs.pop(keyword, neutral) != neutral:
-                raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+                raise unsupported_keyword(_named(ufunc), keyword)
         if where is not True or dtype is not None or casting != "same_kind":
             return self.ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)
         return entry.call(inputs, kwargs)

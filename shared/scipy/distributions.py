@@ -18,7 +18,7 @@ from scipy.special import _ufuncs as special
 from shared.core.registry import elementwise
 from shared.scipy.elementary import RATIO, box_cox_slope
 from shared.scipy.incomplete import BETA_SLOPE, BETA_WEIGHT, GAMMA_SLOPE, beta_density, gamma_density
-from shared.scipy.masks import whole
+from shared.scipy.masks import masked, whole
 from shared.scipy.refused import refused
 
 # --- the derivatives of P(a, x) and I_x(a, b) -------------------------------------------------------------------------
@@ -316,7 +316,25 @@ elementwise(
     refused(special.chndtrinc, 1, _NONCENTRAL),
     lambda out, x, y: 1 / _noncentral_by_z(x, y, out),
 )
-elementwise(special.kolmogorov, lambda x: special._kolmogp(x))
-elementwise(special.kolmogi, lambda out: 1 / special._kolmogp(out))
+
+
+def _kolmogorov_slope(x: Any, like: Any) -> Any:
+    """The derivative of Kolmogorov's function, by one of two series, of which one converges quickly (Marsaglia 2003).
+
+    SciPy's own derivative has 8 digits where both series converge as quickly.
+    """
+    large, small = x > 0.8, np.logical_and(x > 0.04, x <= 0.8)
+    y, z = masked(large, x, 1, like), masked(small, x, 1, like)
+    alternating = sum((-1.0) ** k * 8 * k * k * y * np.exp(-2 * k * k * y * y) for k in range(1, 8))
+    w = 1 / (z * z)
+    transformed = sum(
+        math.sqrt(2 * math.pi) * (w - 2 * c * w * w) * np.exp(-c * w)
+        for c in ((2 * k - 1) ** 2 * math.pi**2 / 8 for k in range(1, 6))
+    )
+    return np.where(large, alternating, np.where(small, transformed, like.dtype.type(0)))
+
+
+elementwise(special.kolmogorov, lambda out, x: _kolmogorov_slope(x, out))
+elementwise(special.kolmogi, lambda out: 1 / _kolmogorov_slope(out, out))
 elementwise(special.smirnov, None, lambda x, y: special._smirnovp(x, y))
 elementwise(special.smirnovi, None, lambda out, x: 1 / special._smirnovp(x, out))

@@ -17,7 +17,7 @@ from scipy.special import _ufuncs as special
 from shared.core.facets import Count, align
 from shared.core.primitive import Primitive
 from shared.core.registry import elementwise, rule
-from shared.scipy.masks import dtype_of
+from shared.scipy.masks import dtype_of, in_blocks
 from shared.scipy.refused import real_only
 from shared.scipy.several import parts_of
 
@@ -28,6 +28,9 @@ def _symmetric(x: Any, y: Any, z: Any, w: Any, *, exponents: Exponents) -> Any:
     """The integral over t > 0, by the trapezoidal rule in log t; of not more than one argument zero."""
     real_only("an elliptic integral", x, y, z, w)
     kind = dtype_of(x, y, z, w)
+    blocks = in_blocks(lambda *part: _symmetric(*part, exponents=exponents), kind, x, y, z, w)
+    if blocks is not None:
+        return blocks
     arguments = np.broadcast_arrays(*[np.asarray(a, np.float64) for a in (x, y, z, w)])
     used = [(a, p) for a, p in zip(arguments, exponents, strict=True) if p]
     stacked = np.stack([a for a, _ in used])

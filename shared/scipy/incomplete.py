@@ -23,7 +23,7 @@ from shared.core.facets import Count, align
 from shared.core.primitive import Primitive
 from shared.core.registry import elementwise, rule
 from shared.scipy.gamma_functions import POLYGAMMA_DIFFERENCE, polygamma
-from shared.scipy.masks import dtype_of
+from shared.scipy.masks import dtype_of, in_blocks
 
 # --- the densities ----------------------------------------------------------------------------------------------------
 
@@ -200,6 +200,9 @@ def _spread(inside: np.ndarray, limits: np.ndarray, values: Any, kind: np.dtype[
 
 def _gamma_slope(a: Any, x: Any, *, order: int) -> Any:
     kind = dtype_of(a, x)
+    blocks = in_blocks(lambda *part: _gamma_slope(*part, order=order), kind, a, x)
+    if blocks is not None:
+        return blocks
     a, x = _broadcast(a, x)
     inside = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
     limits = np.where((a > 0) & ((x == 0) | (x == np.inf)), 0.0, np.nan)
@@ -256,6 +259,9 @@ def _log_mixture(p: np.ndarray, q: np.ndarray, s: np.ndarray) -> Any:
 def _beta_slope(a: Any, b: Any, x: Any, y: Any, *, order: tuple[int, int]) -> Any:
     # y is 1 - x, which callers may know better than this.
     kind = dtype_of(a, b, x, y)
+    blocks = in_blocks(lambda *part: _beta_slope(*part, order=order), kind, a, b, x, y)
+    if blocks is not None:
+        return blocks
     a, b, x, y = _broadcast(a, b, x, y)
     valid = (a > 0) & (b > 0) & np.isfinite(a) & np.isfinite(b)
     inside = valid & (x > 0) & (y > 0)

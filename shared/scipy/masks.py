@@ -1,4 +1,4 @@
-"""Choices between formulas, and the dtypes of what computes with NumPy in place of a ufunc.
+"""Choices between formulas, dtypes and blocks of what computes with NumPy in place of a ufunc.
 
 Where a formula is not used it is computed of a harmless number, since zero times an infinite slope is no zero.  This
 module knows no function of SciPy.
@@ -7,6 +7,7 @@ module knows no function of SciPy.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,22 @@ def masked(mask: Any, x: Any, other: float, like: Any) -> Any:
     array([2.5, 0. ], dtype=float32)
     """
     return np.where(mask, x, like.dtype.type(other))
+
+
+#: How many elements a quadrature takes at once, each of which takes hundreds of numbers
+BLOCK = 4096
+
+
+def in_blocks(quadrature: Callable[..., Any], kind: np.dtype[Any], *arrays: Any) -> Any:
+    """A quadrature of many elements block by block, so that it takes little memory; None of few elements.
+
+    >>> in_blocks(np.add, np.dtype(np.float32), np.ones((2, BLOCK)), 1.0).shape
+    (2, 4096)
+    """
+    arrays = np.broadcast_arrays(*arrays)
+    shape, size = arrays[0].shape, arrays[0].size
+    if size <= BLOCK:
+        return None
+    flat = [np.ravel(array) for array in arrays]
+    parts = [quadrature(*[array[k : k + BLOCK] for array in flat]) for k in range(0, size, BLOCK)]
+    return np.concatenate(parts).reshape(shape).astype(kind)

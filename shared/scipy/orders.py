@@ -15,7 +15,7 @@ import numpy as np
 from shared.core.facets import Count, align
 from shared.core.primitive import Primitive
 from shared.core.registry import rule
-from shared.scipy.masks import dtype_of
+from shared.scipy.masks import dtype_of, in_blocks
 from shared.scipy.refused import real_only
 
 _NODES = 160
@@ -25,6 +25,9 @@ def _macdonald(v: Any, x: Any, *, order: int, scaled: bool) -> Any:
     """The order-th derivative of K_v(x) in v, times exp(x) if it is scaled."""
     real_only("the derivative of scipy.special.kv in its order", v, x)
     kind = dtype_of(v, x)
+    blocks = in_blocks(lambda *part: _macdonald(*part, order=order, scaled=scaled), kind, v, x)
+    if blocks is not None:
+        return blocks
     v, x = np.broadcast_arrays(np.asarray(v, np.float64), np.asarray(x, np.float64))
     inside = (x > 0) & np.isfinite(v)
     nu, z = np.where(inside, np.abs(v), 0)[..., None], np.where(inside, x, 1)[..., None]

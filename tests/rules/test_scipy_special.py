@@ -40,6 +40,10 @@ from shared.calling.tree import flatten
 from shared.checking.differences import difference_jvp
 from shared.core.errors import NoRuleError, TracerConversionError
 from shared.scipy import special as own
+from shared.scipy.elliptic import SYMMETRIC
+from shared.scipy.incomplete import BETA_SLOPE, GAMMA_SLOPE
+from shared.scipy.masks import BLOCK
+from shared.scipy.orders import MACDONALD
 from shared.scipy.refused import REFUSED, arguments_of
 
 # Pickling a ufunc asks every module for it, and some of mpmath's warn.
@@ -170,6 +174,20 @@ def test_rules_are_loaded_when_a_ufunc_of_scipy_is_met() -> None:
     assert done.stdout.split() == ["False", str(2 / np.sqrt(np.pi))]
 
 
+def test_quadratures_of_many_elements_are_done_in_blocks() -> None:
+    x = np.linspace(0.2, 3.0, 2 * BLOCK + 4, dtype=np.float32).reshape(3, -1)
+    rules = (
+        lambda x: GAMMA_SLOPE(x, 1.5, order=1),
+        lambda x: BETA_SLOPE(x, 1.5, 0.3, 0.7, order=(0, 1)),
+        lambda x: MACDONALD(1.5, x, order=1, scaled=False),
+        lambda x: SYMMETRIC(x, 1.0, 2.0, 1.0, exponents=(0.5, 0.5, 1.5, 0.0)),
+    )
+    for rule in rules:
+        found = rule(x)
+        assert found.shape == x.shape and found.dtype == np.float32
+        np.testing.assert_allclose(found[:, -7:], rule(x[:, -7:]), rtol=1e-6)
+
+
 def test_keywords_and_methods() -> None:
     x = np.array([0.3, 0.6])
     mask = np.array([True, False])
@@ -213,6 +231,11 @@ PARAMETERS: dict[str, tuple[Any, Any, list[tuple[float, ...]]]] = {
     "log_ndtr": (special.log_ndtr, lambda x: mpmath.log(mpmath.ncdf(x)), [(-1e3,), (-30.0,), (0.5,), (9.0,)]),
     "erfcx": (special.erfcx, lambda x: mpmath.exp(x * x) * mpmath.erfc(x), [(-2.0,), (1.1,), (30.0,)]),
     "boxcox": (special.boxcox, lambda x, y: (x**y - 1) / y, [(1.5, 1e-5), (9.0, -0.4), (1e-3, 2.0)]),
+    "kolmogorov": (
+        special.kolmogorov,
+        lambda x: 2 * mpmath.nsum(lambda k: (-1) ** (k - 1) * mpmath.exp(-2 * k * k * x * x), [1, 40]),
+        [(0.2,), (0.79,), (0.81,), (2.0,)],
+    ),
     "stdtr": (
         special.stdtr,
         lambda v, t: -0.5 * mpmath.betainc(v / 2, 0.5, 0, v / (v + t * t), regularized=True),
