@@ -130,7 +130,8 @@ The incomplete gamma and beta functions, and the distributions that are made of 
 parameters by quadrature of one tail, which keeps the digits of far tails: the relative error is below 1e-11 for
 parameters from 1e-3 to 1e4, and one such derivative costs some hundred times as much as the function. So are `kv`
 and `kve` in their order. Degrees of freedom of `stdtr` beyond 1e4 lose digits, since the derivative in them is a
-difference. Second derivatives of `smirnov` and `smirnovi` are refused.
+difference. `zeta` has derivatives in its first argument above -1, and NaN below. Second derivatives of `smirnov` and
+`smirnovi` are refused.
 """
 
 

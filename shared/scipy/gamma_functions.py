@@ -91,7 +91,8 @@ def _zeta_slope(s: Any, q: Any, *, order: int) -> Any:
     """The order-th derivative of zeta(s, q) in s: truncated power series in s, of the terms of 25.11.7, added up."""
     kind = dtype_of(s, q)
     s, q = np.broadcast_arrays(np.asarray(s, np.float64), np.asarray(q, np.float64))
-    inside = (s > 1) & (q > 0)
+    # Below, the terms are much larger than their sum; it is also the continuation of the function to the left of 1.
+    inside = (s > -1) & (s != 1) & (q > 0)
     s, q = np.where(inside, s, 2), np.where(inside, q, 1)
     terms = 12
     # k! times the k-th coefficient of b**-(s + h) in powers of h is (-log b)**k b**-s.

@@ -55,7 +55,7 @@ def _gamma_weight(a: Any, x: Any) -> Any:
     a, x = np.asarray(a, np.float64), np.asarray(x, np.float64)
     c = np.where(a == 0, 1, a)
     found = np.sqrt(c / (2 * math.pi)) * np.exp(-_deviance(c, x) - _stirling(c))
-    return np.where(a == 0, 0, found).astype(kind)[()]
+    return np.where(x < 0, np.nan, np.where(a == 0, 0, found)).astype(kind)[()]
 
 
 def _beta_weight(a: Any, b: Any, x: Any, y: Any) -> Any:
@@ -68,7 +68,7 @@ def _beta_weight(a: Any, b: Any, x: Any, y: Any) -> Any:
     correction = _stirling(n) - _stirling(a) - _stirling(b)
     root = np.sqrt(a / n) * np.sqrt(b / (2 * math.pi))
     found = root * np.exp(correction - _deviance(a, n * x) - _deviance(b, n * y))
-    return np.where(none, 0, found).astype(kind)[()]
+    return np.where((x < 0) | (y < 0), np.nan, np.where(none, 0, found)).astype(kind)[()]
 
 
 GAMMA_WEIGHT: Primitive = elementwise(
