@@ -5,7 +5,7 @@ parameter multiplies the integrand by a polynomial in log t (and log(1 - t)), fo
 so the tail that does not contain the mode is integrated, where the first polynomial hardly changes its sign and nothing
 cancels.  Far tails keep their digits.  (The series of Moore 1982 and of Boik & Robison-Cox 1998 lose them, and end at
 the first or second derivative.)  The tail is summed by double exponential formulas (Takahasi & Mori 1974), which
-resolve features of any scale; relative to mpmath the error is below 1e-11 for parameters from 1e-3 to 1e6.
+resolve features of any scale; relative to mpmath the error is below 1e-11 for parameters from 1e-3 to 1e4.
 
 Formulas: DLMF 8.2.4, 8.2.6, 8.17.1.  This module knows of no ufunc that has a rule beside psi and zeta.
 """
