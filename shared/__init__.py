@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.
+`linear`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -66,6 +66,7 @@ if typing.TYPE_CHECKING:
         trace_table,
     )
     from shared.programs import compile as compile
+    from shared.series.expansion import taylor
     from shared.sparse.colouring import Colouring, colour
     from shared.sparse.pattern import Pattern
     from shared.sparse.sparsity import jacobian_pattern
@@ -100,11 +101,12 @@ _LATER = {
         "trace",
         "trace_table",
     ),
+    "shared.series.expansion": ("taylor",),
     "shared.sparse.colouring": ("Colouring", "colour"),
     "shared.sparse.pattern": ("Pattern",),
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
-_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "sparse")
+_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "series", "sparse")
 
 if not typing.TYPE_CHECKING:
     # Hidden from type checkers, which would take any name for one of these.
@@ -175,6 +177,7 @@ __all__ = [
     "source",
     "stop_gradient",
     "sum_over_shards",
+    "taylor",
     "trace",
     "trace_table",
     "tree_map",
