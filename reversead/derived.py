@@ -30,17 +30,16 @@ P = ParamSpec("P")
 V = TypeVar("V")
 
 
-def derivative(
-    f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, order: int = 1
-) -> Callable[P, Any]:
+def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, order: int = 1) -> Callable[P, Any]:
     """The derivative of a function with respect to one number; its value may be of any shape or structure.
 
     The number is argument `argnums` (a position or a name); of a sequence of these the result is a tuple, and with
     `has_aux` it is `(derivative, aux)`.  `order` is how often it is differentiated, by the same number each time.
 
-    Cost: one evaluation and one forward sweep over the tape a number; of a higher order, one evaluation a number on power series, whose
-    operations count O(order^2) each (`taylor`), where nesting takes a factor for each order.  `f` must be pure.  Raises
-    ShapeError if an argument is not one number, ValueError or TypeError for an order that is no integer from 0 on.
+    Cost: one evaluation and one forward sweep over the tape a number; of a higher order, one evaluation a number on
+    power series, whose operations count O(order^2) each (`taylor`), where nesting takes a factor for each order.  `f`
+    must then be pure.  Raises ShapeError if an argument is not one number, ValueError or TypeError for an order that is
+    no integer from 0 on.
 
     >>> derivative(lambda t: np.exp(2.0 * t))(0.0)
     np.float64(2.0)
@@ -181,20 +180,22 @@ def laplacian(
     The sum is over all elements of the argument `argnums` (a position, a name), or of several.  With `has_aux` the
     result is `(laplacian, aux)`.  `method` says how it is found, with the same result:
 
-    "taylor": second coefficients along the unit directions, in batches. It keeps no tape, and of the methods that work
-    for every function it takes the fewest operations, so it is the default.
+    "taylor": second coefficients along the unit directions, in batches, of which only the sum is carried.  It keeps no
+    tape, and where nothing is known of the Hessian takes the fewest operations, so it is the default.
     "hvp": a Hessian-vector product for each direction, of which one entry is kept; a tape of the gradient is kept.
     "sparse": the pattern of the Hessian is detected, and directions that nothing connects go together, as one.
 
-    Cost: n directions of second order, each about 8 evaluations of `f`, and one more for all; "hvp": one gradient on a tape, and n sweeps.
-    "sparse": the detection, and as many directions as the graph of the Hessian takes colours.  `f` must be pure.  Counts
-    of all of them, and of the full Hessian, are in docs/recipes.md.  Raises ShapeError if the output is not one real
-    number, LeafTypeError for complex arguments, ValueError for another method.
+    Cost: n directions, each of about 1 to 3 evaluations of `f`, counted in operations; of "hvp", one gradient on a
+    tape, and n sweeps;
+    of "sparse", the detection, and as many directions as the graph of the Hessian takes colours.  `f` must be pure.
+    docs/recipes.md counts all of them beside the full Hessian.  Raises ShapeError if the output is not one real number,
+    LeafTypeError for complex arguments, ValueError for another method.
 
     >>> laplacian(lambda x: np.sum(x**3) + x[0] * x[1])(np.array([1.0, 2.0]))
     np.float64(18.0)
 
-    Source: Griewank & Walther 2008, section 13.3; the groups are colours as of Curtis, Powell & Reid 1974.
+    Source: Griewank & Walther 2008, section 13.3; for the sum, Li et al. 2024, "A computational framework for neural
+    network-based variational Monte Carlo with Forward Laplacian"; for the groups, Curtis, Powell & Reid 1974.
     """
     as_transform = transformed(laplacian, f, argnums, has_aux, method=method)
     return as_transform(import_module("shared.series.curvature").laplacian(OPERATIONS, f, argnums, has_aux, method))

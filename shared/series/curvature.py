@@ -88,8 +88,8 @@ def _selected(name: str, f: Function, args: tuple[Any, ...], kwargs: dict[str, A
     selection = Selection(name, f, args, kwargs, argnums)
     if any(is_complex(leaf) for leaf in selection.leaves):
         raise LeafTypeError(
-            f"{name}: a complex number among the arguments{user_line()}; differentiate with respect to its real and its "
-            "imaginary part, as numbers of their own"
+            f"{name}: a complex number among the arguments{user_line()}; differentiate with respect to its real and "
+            "imaginary parts, as numbers of their own"
         )
     return selection
 
@@ -148,7 +148,7 @@ def _products(
 ) -> tuple[Any, Any]:
     """The diagonal by products of the Hessian with unit directions, or with sums of them; and aux."""
     colouring = None if method == "hvp" else _unconnected(engine, name, selection, argnums, has_aux)
-    gradient = without_value(engine.value_and_grad(name, selection.f, argnums, has_aux), has_aux)
+    gradient = _gradient(engine, name, selection.f, argnums, has_aux)
     point = engine.evaluate(name, Selection(name, gradient, selection.args, selection.kwargs, argnums), has_aux)
     try:
         if colouring is None:
@@ -168,6 +168,11 @@ def _products(
         raise
 
 
+def _gradient(engine: Operations, name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
+    """The gradient, with the signature of the function, by which arguments have names."""
+    return wraps(f)(without_value(engine.value_and_grad(name, f, argnums, has_aux), has_aux))
+
+
 def _own_entries(columns: Sequence[Any], colouring: Colouring, leaves: Sequence[Any]) -> Any:
     """Of the products with each group of directions, the elements that belong to the group."""
     parts, start = [], 0
@@ -179,9 +184,7 @@ def _own_entries(columns: Sequence[Any], colouring: Colouring, leaves: Sequence[
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _unconnected(
-    engine: Operations, name: str, selection: Selection, argnums: Argnums, has_aux: bool
-) -> Colouring:
+def _unconnected(engine: Operations, name: str, selection: Selection, argnums: Argnums, has_aux: bool) -> Colouring:
     """Groups of inputs no two of which an entry of the Hessian connects: a colouring of its graph.
 
     It is one of the columns of the graph's incidence matrix, which has a row for each of its edges.
@@ -189,8 +192,8 @@ def _unconnected(
     f = selection.f
     if has_aux:
         f = wraps(selection.f)(lambda *args, **kwargs: selection.f(*args, **kwargs)[0])
-    gradient = without_value(engine.value_and_grad(name, f, argnums, False), False)
-    pattern = jacobian_pattern(wraps(f)(gradient), *selection.args, argnums=argnums, **selection.kwargs).symmetrised()
+    gradient = _gradient(engine, name, f, argnums, False)
+    pattern = jacobian_pattern(gradient, *selection.args, argnums=argnums, **selection.kwargs).symmetrised()
     upper = pattern.rows <= pattern.columns
     first, second = pattern.rows[upper], pattern.columns[upper]
     count = pattern.shape[1]

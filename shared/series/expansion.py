@@ -1,4 +1,4 @@
-"""A function evaluated on a curve: Taylor coefficients of what it returns, and the derivatives of higher order they give.
+"""A function evaluated on a curve: the Taylor coefficients of what it returns, and derivatives of high order.
 
 This module knows containers, arguments and series, and nothing of how a series goes through a primitive.
 """
@@ -16,7 +16,6 @@ from shared.calling.arguments import (
     Selection,
     as_leaf,
     refuse_iterators,
-    same_structure,
     scalar_input,
     scalar_output,
     sequence_of_primals,
@@ -78,7 +77,7 @@ def taylor(
     """
     name = "taylor"
     order = checked_order(name, order)
-    if order and len(higher) >= order or (not order and len(higher)):
+    if len(higher) > max(order - 1, 0):
         raise ValueError(
             f"{name}: the curve is given by {len(higher) + 1} coefficients beside x{user_line()}, but order={order} "
             f"has no use for more than {order}; give a higher order, or fewer of them"
@@ -121,8 +120,9 @@ class Expansion:
     ):
         """`curve` has a list of coefficients for each leaf, None for zero; `average` is that of a `SeriesLevel`."""
 
-        def run() -> None:
+        def run() -> Expansion:
             self._run(name, selection, curve, order, has_aux, scalar, average)
+            return self
 
         def run_carefully() -> Expansion:
             refuse_iterators(name, selection.args, selection.kwargs)
@@ -132,7 +132,7 @@ class Expansion:
 
         care = CAREFUL.get()
         if care:
-            self._take(attempt(run_carefully, lambda error: (run(), self)[1]))
+            self._take(attempt(run_carefully, lambda error: run()))
             return
         run()
         if care is None and any(has_nan(coefficients) for coefficients in self.higher):

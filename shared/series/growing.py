@@ -4,12 +4,13 @@ Along a curve the derivative of y = f(x) is y'(t) = f'(x(t)) x'(t).  The rule th
 side, and is written with functions that have rules.  So it is evaluated on series, of x and of x', which gives the
 coefficients of y', and (k + 1) y_{k+1} is the coefficient k of that: Picard's iteration on power series (Moore 1966,
 chapter 11).  A rule that reads only the arguments is evaluated once, at order K - 1.  One that reads the output, too,
-needs of that the coefficients up to k for the coefficient k + 1, so it is evaluated at the orders 0, 1, ..., K - 1: a
-factor of K / 3 more.  Which of both it is shows at order 0, where an `Unfinished` output notes whether it was asked.
+needs of that the coefficients up to k for the coefficient k + 1, so it is evaluated at the orders 0, 1, ..., K - 1.
+Which of both it is shows at order 0, where an `Unfinished` output notes whether it was asked.
 
-Rules call each other: the slope of the factor q of a matrix is made of both factors, and that of r as well.  What one
-rule has found at a lower order is kept for the others, or this would double with each order.  This module knows no
-calculus and no transform.
+Whatever is computed while a rule is evaluated is remembered until the outermost one is done (`Known`): the next order
+begins where the last one ended, so that all of them together cost about what the last one costs alone; and rules that
+call each other, as those of the two factors of a matrix do, do not double their work with each order.  This module
+knows no calculus and no transform.
 """
 
 from __future__ import annotations
@@ -24,80 +25,112 @@ from shared.calling.seeds import has_derivative, zero_like
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import ViewOf
 from shared.core.edges import Like, stretch
+from shared.core.errors import user_line
 from shared.core.levels import Level, Tracer
 from shared.core.primitive import Primitive
 
 _ndarray = np.ndarray
 
+#: Constants that a rule makes, such as masks, are known again by what they contain up to so many bytes.
+_SMALL = 4096
 
-class Grown:
-    """The coefficients of one result as far as they are known, and what they were found from."""
 
-    __slots__ = ("asks", "found", "higher", "static", "values")
+class Known:
+    """What is known of one result: its value, and its coefficients as far as they have been computed."""
 
-    def __init__(self, values: Sequence[Any], higher: Sequence[list[Any] | None], static: dict[str, Any]):
-        self.values = values
-        self.static = static
+    __slots__ = ("arguments", "asks", "found", "higher", "out", "tangents")
+
+    def __init__(self, arguments: Any, higher: Sequence[list[Any] | None]):
+        #: kept, so that no other object can come to have their identities
+        self.arguments = arguments
         self.higher = higher
-        self.found: list[Any] = []
+        self.out: Any = None
+        self.found: Any = []
         #: whether the rule reads the output, so that each coefficient takes the ones before it
         self.asks = True
+        #: of each argument that varies, the coefficients of its derivative
+        self.tangents: list[list[Any]] = [[] for _ in higher]
 
     def is_of(self, higher: Sequence[list[Any] | None]) -> bool:
-        """Whether it was found from these series, as far as both go."""
+        """Whether it was found from the same series, as far as both go."""
         return all(
-            a is b or (a is not None and b is not None and all(p is q for p, q in zip(a, b, strict=False)))
+            a is b or all(p is q for p, q in zip(a, b, strict=False))  # type: ignore[arg-type]
             for a, b in zip(self.higher, higher, strict=True)
         )
 
 
-def grown(
-    level: Any,
-    primitive: Primitive,
-    out: Any,
+def known(
+    memory: dict[Any, Known] | None,
+    what: Any,
     values: Sequence[Any],
     higher: Sequence[list[Any] | None],
     static: dict[str, Any],
-) -> list[Any]:
-    """The coefficients 1, ..., K of the result of a primitive, from the rule that pushes tangents."""
-    memory: dict[Any, Grown] = {} if level.grown is None else level.grown
-    known = _known(memory, primitive, values, higher, static)
+) -> tuple[Known, bool]:
+    """What is known of the result of an operation on these arguments, and whether its value is.
+
+    Of a series two are the same if their coefficients are the same objects.
+    """
+    if memory is None:
+        return Known(None, higher), False
+    tokens = [
+        _token(value) if given is None else ("a series", id(value)) for value, given in zip(values, higher, strict=True)
+    ]
+    key = (id(what), *tokens, *[(name, _token(value)) for name, value in static.items()])
+    found = memory.get(key)
+    if found is None:
+        memory[key] = found = Known((what, values, static), higher)
+        return found, False
+    if not found.is_of(higher):
+        other = memory[key] = Known(found.arguments, higher)
+        other.out = found.out
+        return other, True
+    if any(a is not b and len(b) > len(a) for a, b in zip(found.higher, higher, strict=True)):  # type: ignore[arg-type]
+        found.higher = higher
+    return found, True
+
+
+def _token(value: Any) -> Any:
+    """What tells a constant from others: numbers and small arrays by what they are, other objects by identity."""
+    if isinstance(value, (int, float, complex, str, bool, tuple, type(None))):
+        try:
+            hash(value)
+            return type(value), repr(value)
+        except TypeError:
+            return id(value)
+    if value.__class__ is _ndarray and value.nbytes <= _SMALL:
+        return value.shape, value.dtype.str, value.tobytes()
+    return id(value)
+
+
+def grow(
+    level: Any,
+    primitive: Primitive,
+    known: Known,
+    values: Sequence[Any],
+    higher: Sequence[list[Any] | None],
+    static: dict[str, Any],
+) -> None:
+    """Find the coefficients of the result of a primitive that are missing, by the rule that pushes tangents."""
+    memory: dict[Any, Known] = {} if level.memory is None else level.memory
     order, found = level.order, known.found
     while len(found) < order:
         # What is known so far, from which the rule gives one coefficient more; or all at once.
         inner = level.inner(len(found) if known.asks else order - 1, memory)
-        arguments, tangents = _along(inner, values, higher)
-        unfinished = inner.unfinished(out, found[: inner.order])
-        pushed = primitive.push(unfinished, arguments, tangents, static)
+        arguments, tangents = _along(inner, known, values, higher)
+        unfinished = inner.unfinished(known.out, found[: inner.order])
+        try:
+            pushed = primitive.push(unfinished, arguments, tangents, static)
+        except RecursionError:
+            if level.memory is not None:
+                raise
+            raise RecursionError(
+                f"{level.transform}: order={order} is too high for {primitive.name}{user_line()}, whose slope calls "
+                "other functions without recurrences, each one order lower, until Python refuses: take a lower order, "
+                "or raise sys.setrecursionlimit"
+            ) from None
         slopes = inner.coefficients(pushed)
-        found += [fitted(_over(slopes[k], k + 1), out) for k in range(len(found), inner.order + 1)]
+        found += [fitted(_over(slopes[k], k + 1), known.out) for k in range(len(found), inner.order + 1)]
         known.asks = unfinished.asked
-    return found[:order]
-
-
-def _known(
-    memory: dict[Any, Grown],
-    primitive: Primitive,
-    values: Sequence[Any],
-    higher: Sequence[list[Any] | None],
-    static: dict[str, Any],
-) -> Grown:
-    """What is known of this result, by whoever asked for it before, perhaps to another order."""
-    # What is found is kept with its arguments, so that no other object can come to have their identities.
-    key = (id(primitive), *map(id, values), *[(name, _token(value)) for name, value in static.items()])
-    known = memory.get(key)
-    if known is None or not known.is_of(higher):
-        known = memory[key] = Grown(values, higher, static)
-    return known
-
-
-def _token(value: Any) -> Any:
-    """What tells a keyword's value from others: itself and its type, or its identity."""
-    try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return type(value), value
 
 
 def custom(
@@ -112,35 +145,45 @@ def custom(
 
     Its rule is evaluated on series in the same way; the function itself is called once, on what these begin with.
     """
-    if not level.order:
+    memory: dict[Any, Known] = {} if level.memory is None else level.memory
+    result, is_there = known(memory, function, values, higher, {**static, "structure": structure})
+    if not is_there:
         outputs, made = flatten(function.apply(values, structure, static))
-        return outputs, [[] for _ in outputs], partial(unflatten, made)
-    inner = level.inner(level.order - 1, level.grown)
-    arguments, tangents = _along(inner, values, higher)
-    evaluation = function.evaluation(arguments, structure, static, Level(function.name))
-    outputs = [inner.coefficients(out)[0] for out in evaluation.outputs]
-    found = []
-    for out, pushed in zip(outputs, evaluation.push(tangents), strict=True):
-        slopes = inner.coefficients(pushed if has_derivative(out) else None)
-        for slope in (out, *slopes):
-            # To the series of the rule, those of the function around it would be constants.
-            if isinstance(slope, Tracer) and slope.level.number >= level.number:
-                raise function.closed_over(level, "its rule")
-        found.append([_over(slope, k + 1) for k, slope in enumerate(slopes)])
-    return outputs, found, evaluation.output
+        result.out = outputs, partial(unflatten, made)
+    outputs, output = result.out
+    found = result.found or [[] for _ in outputs]
+    if outputs and len(found[0]) < level.order:
+        inner = level.inner(level.order - 1, memory)
+        arguments, tangents = _along(inner, result, values, higher)
+        evaluation = function.evaluation(arguments, structure, static, Level(function.name))
+        for out, have, pushed in zip(outputs, found, evaluation.push(tangents), strict=True):
+            slopes = inner.coefficients(pushed if has_derivative(out) else None)
+            for slope in slopes:
+                # To the series of the rule, those of the function around it would be constants.
+                if isinstance(slope, Tracer) and slope.level.number >= level.number:
+                    raise function.closed_over(level, "its rule")
+            have += [fitted(_over(slopes[k], k + 1), out) for k in range(len(have), level.order)]
+        result.found = found
+    return outputs, [have[: level.order] for have in found], output
 
 
-def _along(inner: Any, values: Sequence[Any], higher: Sequence[list[Any] | None]) -> tuple[list[Any], list[Any]]:
+def _along(
+    inner: Any, known: Known, values: Sequence[Any], higher: Sequence[list[Any] | None]
+) -> tuple[list[Any], list[Any]]:
     """The arguments as series of a lower order, and their derivatives along the curve, which are series as well."""
-    arguments, tangents = [], []
-    for value, given in zip(values, higher, strict=True):
+    arguments: list[Any] = []
+    tangents: list[Any] = []
+    for value, given, slopes in zip(values, higher, known.tangents, strict=True):
         if given is None:
             arguments.append(value)
             tangents.append(None)
             continue
         arguments.append(inner.series(value, given[: inner.order]))
-        first, *rest = [c if c is None or k == 0 else (k + 1) * c for k, c in enumerate(given[: inner.order + 1])]
-        tangents.append(inner.series(zero_like(value) if first is None else first, rest))
+        for k in range(len(slopes), inner.order + 1):
+            slopes.append(given[k] if given[k] is None or k == 0 else (k + 1) * given[k])
+        if slopes[0] is None:
+            slopes[0] = zero_like(value)
+        tangents.append(inner.series(slopes[0], slopes[1 : inner.order + 1]))
     return arguments, tangents
 
 

@@ -8,7 +8,7 @@ series is a convolution (Griewank & Walther 2008, table 13.2; Moore 1966, chapte
     y' = (a + b y + c y^2) x'       tan, tanh, sigmoid
     y' = z x', z' = +- y x'         sin, cos, sinh, cosh
     x y' = r y x'                   x ** r
-    y^2 = x, x y = 1, y z = x       sqrt, reciprocal, divide
+    y^2 = x, x y = 1, y z = x       sqrt, reciprocal, divide, linalg.solve
 
 A row is a function of the order K, the value of the result, and the series of each argument, as a list of K + 1
 coefficients in which None stands for zero; it returns the list for the result, or None to leave it to
@@ -187,7 +187,25 @@ def _quotient(order: int, out: Any, x: Coefficients, y: Coefficients) -> Coeffic
     return _solved(order, out, lambda q, k: _over(_minus(x[k], _dot(y, q, k, 1, k)), y[0]))
 
 
+def _solution(order: int, out: Any, a: Coefficients, b: Coefficients) -> Coefficients:
+    """A x = b of matrices; a right-hand side of one axis is one vector, whatever the axes of A."""
+    is_vector = np.ndim(b[0]) == 1
+
+    def of(x: Coefficients, k: int) -> Any:
+        total = None if b[k] is None else b[k][:, None] if is_vector else b[k]
+        for j in range(1, k + 1):
+            if a[j] is not None and x[k - j] is not None:
+                total = _minus(total, a[j] @ (x[k - j][..., None] if is_vector else x[k - j]))
+        if total is None:
+            return None
+        solved = np.linalg.solve(a[0], total)
+        return solved[..., 0] if is_vector else solved
+
+    return _solved(order, out, of)
+
+
 RECURRENCES[np.sqrt] = _root
+RECURRENCES[np.linalg.solve] = _solution
 RECURRENCES[np.square] = lambda order, out, x: _product(order, x, x)
 RECURRENCES[np.reciprocal] = _reciprocal
 RECURRENCES[np.divide] = _quotient
@@ -258,7 +276,7 @@ def _power(order: int, out: Any, x: Coefficients, y: Coefficients) -> Coefficien
         constant = all(c is None for c in x[1:])
         return (_power_of_constant if constant else _power_of_both)(order, out, x, y)
     exponent = y[0]
-    if not isinstance(exponent, (int, float, np.number)):
+    if not isinstance(exponent, (int, float, np.integer, np.floating)):
         return None
     if exponent == 0:
         return [out, *[None] * order]
@@ -298,7 +316,9 @@ def _real_power(order: int, out: Any, x: Coefficients, exponent: Any) -> Coeffic
     at_zero, binomial = np.equal(x[0], 0), 1.0
     for k, power in _powers_at(at_zero, x[1], order):
         binomial *= (exponent - k + 1) / k
-        there = None if power is None else power * (0.0 if k < exponent else math.copysign(math.inf, binomial))
+        there = None
+        if power is not None and k > exponent:
+            there = power * np.where(at_zero, math.copysign(math.inf, binomial), 1.0)
         found[k] = _chosen(at_zero, there, found[k])
     return [out, *found[1:]]
 
@@ -342,8 +362,11 @@ def _power_of_both(order: int, out: Any, x: Coefficients, y: Coefficients) -> Co
     for k, power in _powers_at(at_zero, x[1], order):
         if power is not None:
             # Of a smaller exponent than k there are negative powers of zero, and logarithms of it.
-            power = np.where(y[0] > k, 0.0, np.where(y[0] == k, power, power * (math.inf if k == 1 else math.nan)))
-        found[k] = _chosen(at_zero, power if power is None or k > 1 else np.where(y[0] == 0, 0.0, power), found[k])
+            lost = np.where(at_zero, math.inf if k == 1 else math.nan, 1.0)
+            power = np.where(y[0] > k, 0.0, np.where(y[0] == k, power, power * lost))
+            if k == 1:
+                power = np.where(y[0] == 0, 0.0, power)
+        found[k] = _chosen(at_zero, power, found[k])
     return [out, *found[1:]]
 
 

@@ -1,7 +1,7 @@
 """The tracer of Taylor mode: a truncated power series, whose coefficients are propagated through every primitive.
 
-A `Series` stands for a curve c_0 + c_1 t + ... + c_K t^K.  Its coefficients are values of lower levels: arrays, numbers,
-or what other differentiations, batches and records trace.  A primitive gives the coefficients of its result
+A `Series` stands for a curve c_0 + c_1 t + ... + c_K t^K.  Its coefficients are values of lower levels: arrays,
+numbers, or what other differentiations, batches and records trace.  A primitive gives the coefficients of its result
 
     by pushing each one, where it is linear in what varies;
     by the sum of Leibniz, where it is linear in each of several arguments;
@@ -29,20 +29,20 @@ from shared.core.levels import Level, bind
 from shared.core.primitive import Primitive
 from shared.core.views import standing_for
 from shared.core.writing import lasting, writable, write
-from shared.series.growing import custom, fitted, grown
+from shared.series.growing import Known, custom, fitted, grow, known
 from shared.series.recurrences import RECURRENCES
 
 
 class SeriesLevel(Level):
     """The level of series of one order: what is beyond it is not known."""
 
-    __slots__ = ("average", "grown", "order")
+    __slots__ = ("average", "memory", "order")
 
     def __init__(
         self,
         transform: str,
         order: int,
-        grown: dict[Any, Any] | None = None,
+        memory: dict[Any, Known] | None = None,
         average: Callable[[Any], Any] | None = None,
     ):
         super().__init__(transform)
@@ -50,23 +50,23 @@ class SeriesLevel(Level):
         #: what the last coefficients are replaced by, which nothing but themselves depends on, and that linearly:
         #: where only their average over many directions is asked for, that is all that need be propagated
         self.average = average
-        #: of a level within a rule: what the rules around it have found so far (see `shared.series.growing`)
-        self.grown = grown
+        #: of a level within a rule: what has been computed there at lower orders (see `shared.series.growing`)
+        self.memory = memory
 
     def series(self, primal: Any, higher: Sequence[Any] = ()) -> Series:
         """The series that begins with some coefficients; the others are zero."""
         return Series(self, primal, [*higher, *[None] * (self.order - len(higher))])
 
     def result(self, out: Any, found: Sequence[Any]) -> Series:
-        """What was computed: a value, and its coefficients in whatever shape they came."""
-        higher = [fitted(c, out) for c in found]
+        """What was computed: a value and its coefficients."""
+        higher = list(found)
         if self.average is not None and higher:
             higher[-1] = self.average(higher[-1])
         return Series(self, out, higher)
 
-    def inner(self, order: int, grown: dict[Any, Any] | None) -> SeriesLevel:
+    def inner(self, order: int, memory: dict[Any, Known]) -> SeriesLevel:
         """The level on which a rule is evaluated."""
-        return SeriesLevel(self.transform, order, grown)
+        return SeriesLevel(self.transform, order, memory)
 
     def unfinished(self, out: Any, higher: list[Any]) -> Unfinished:
         """A result of which no more than these coefficients are known, as a rule reads it."""
@@ -106,12 +106,15 @@ class Series(DuckArray):
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
         values, own = self.operands(primitive, args)
-        out = bind(primitive, tuple(values), static)
         if primitive.constant:
-            return out
-        higher = [varying(a) if mine else None for a, mine in zip(args, own, strict=True)]
-        found = _coefficients(self.level, primitive, out, values, higher, static)
-        return standing_for(self.level.result(out, found), primitive, args)
+            return bind(primitive, tuple(values), static)
+        level, higher = self.level, [_read(a) if mine else None for a, mine in zip(args, own, strict=True)]
+        result, is_there = known(level.memory, primitive, values, higher, static)
+        if not is_there:
+            result.out = bind(primitive, tuple(values), static)
+        if len(result.found) < level.order:
+            _extend(level, primitive, result, values, higher, static)
+        return standing_for(level.result(result.out, result.found[: level.order]), primitive, args)
 
     # --- assignment ---
 
@@ -175,47 +178,50 @@ class _Slot:
     held: Any
 
 
-def varying(series: Series) -> list[Any] | None:
-    """The coefficients of a series; None if all are zero."""
+def _read(series: Series) -> list[Any]:
+    """The coefficients of an argument, noted if that is a result which is not known yet."""
     if isinstance(series, Unfinished):
         series.asked = True
-    higher = series.higher
-    for c in higher:
-        if c is not None:
-            return higher
-    return None
+    return series.higher
 
 
-def _coefficients(
+def _extend(
     level: Any,
     primitive: Primitive,
-    out: Any,
+    result: Known,
     values: list[Any],
     higher: list[list[Any] | None],
     static: dict[str, Any],
-) -> Sequence[Any]:
-    """The coefficients of a result, in whatever shape they come."""
-    own = [k for k, given in enumerate(higher) if given is not None]
-    if not own:
-        return [None] * level.order
+) -> None:
+    """Find the coefficients of a result that are missing."""
+    order, out, found = level.order, result.out, result.found
+    own = [k for k, given in enumerate(higher) if given is not None and any(c is not None for c in given)]
+    varying = [given if k in own else None for k, given in enumerate(higher)]
     linear = primitive.linear
-    if all(k in linear for k in own):
+    missing: Sequence[Any]
+    if not own:
+        missing = [None] * (order - len(found))
+    elif all(k in linear for k in own):
         if len(own) == 1 or isinstance(linear, Jointly):
-            return [
+            missing = [
                 None if all(t is None for t in tangents) else primitive.push(out, values, tangents, static)
-                for tangents in zip(*[given or [None] * level.order for given in higher], strict=True)
+                for tangents in ([given and given[k] for given in varying] for k in range(len(found), order))
             ]
-        return _leibniz(level.order, primitive, values, higher, own, static)
-    row = RECURRENCES.get(primitive.function)
-    if row is not None:
-        series = [[value, *(given or [None] * level.order)] for value, given in zip(values, higher, strict=True)]
-        found = row(level.order, out, *series)
-        if found is not None:
-            return found[1:]  # type: ignore[no-any-return]
-    return grown(level, primitive, out, values, higher, static)
+        else:
+            missing = _leibniz(len(found), order, primitive, values, varying, own, static)
+    else:
+        row = RECURRENCES.get(primitive.function)
+        series = [[value, *(given or [None] * order)] for value, given in zip(values, varying, strict=True)]
+        all_of_them = None if row is None else row(order, out, *series)
+        if all_of_them is None:
+            grow(level, primitive, result, values, varying, static)
+            return
+        missing = all_of_them[1 + len(found) :]
+    found += [fitted(c, out) for c in missing]
 
 
 def _leibniz(
+    start: int,
     order: int,
     primitive: Primitive,
     values: list[Any],
@@ -230,9 +236,9 @@ def _leibniz(
     arguments = list(values)
     for orders in product(*present):
         k = sum(orders)
-        if 0 < k <= order:
+        if start < k <= order:
             for position, given, j in zip(own, series, orders, strict=True):
                 arguments[position] = given[j]
             term = bind(primitive, tuple(arguments), static)
             totals[k] = term if totals[k] is None else totals[k] + term
-    return totals[1:]
+    return totals[start + 1 :]
