@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -184,13 +185,16 @@ class Expansion:
         average: Callable[[Any], Any] | None,
     ) -> None:
         """The same with coefficients that know their exact zeros (see `shared.calling.careful`)."""
-        from shared.linear.known_zeros import KnownZeros
+        from shared.linear.known_zeros import KnownZeros, WithZeros, live_of
 
         known = KnownZeros()
-        seeds = [
-            known.seeds([c if c is None else seeded(leaf, c) for c in given])
-            for leaf, given in zip(selection.leaves, curve, strict=True)
-        ]
+        seeds = []
+        for leaf, given in zip(selection.leaves, curve, strict=True):
+            moving = [c if c is None else seeded(leaf, c) for c in given]
+            # What does not move at all is exactly zero; a coefficient that is zero on a curve is so by value.
+            lives = [live_of(c) for c in moving if c is not None]
+            live = reduce(np.logical_or, lives) if lives else None
+            seeds.append([c if c is None else WithZeros(known, c, live) for c in moving])
         try:
             self._run(name, selection, seeds, order, has_aux, scalar, average)
             self.higher = [

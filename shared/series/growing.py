@@ -97,6 +97,8 @@ def _token(value: Any) -> Any:
             return type(value), repr(value)
         except TypeError:
             return id(value)
+    if value.__class__ is slice:
+        return slice, _token((value.start, value.stop, value.step))
     if value.__class__ is _ndarray and value.nbytes <= _SMALL:
         return value.shape, value.dtype.str, value.tobytes()
     return id(value)
@@ -146,11 +148,13 @@ def custom(
     Its rule is evaluated on series in the same way; the function itself is called once, on what these begin with.
     """
     memory: dict[Any, Known] = {} if level.memory is None else level.memory
-    result, is_there = known(memory, function, values, higher, {**static, "structure": structure})
+    result, is_there = known(memory, function, values, higher, static)
+    if is_there and result.out[2] != structure:
+        result, is_there = Known(None, higher), False
     if not is_there:
         outputs, made = flatten(function.apply(values, structure, static))
-        result.out = outputs, partial(unflatten, made)
-    outputs, output = result.out
+        result.out = outputs, partial(unflatten, made), structure
+    outputs, output, _ = result.out
     found = result.found or [[] for _ in outputs]
     if outputs and len(found[0]) < level.order:
         inner = level.inner(level.order - 1, memory)

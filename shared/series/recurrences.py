@@ -314,11 +314,10 @@ def _real_power(order: int, out: Any, x: Coefficients, exponent: Any) -> Coeffic
     if not meets_zero:
         return found
     at_zero, binomial = np.equal(x[0], 0), 1.0
-    for k, power in _powers_at(at_zero, x[1], order):
+    for k, power in _powers_at(at_zero, x, order):
         binomial *= (exponent - k + 1) / k
-        there = None
-        if power is not None and k > exponent:
-            there = power * np.where(at_zero, math.copysign(math.inf, binomial), 1.0)
+        # Of a smaller exponent than k there are negative powers of zero.
+        there = power * np.where(at_zero, math.copysign(math.inf, binomial), 1.0) if k > exponent else None
         found[k] = _chosen(at_zero, there, found[k])
     return [out, *found[1:]]
 
@@ -328,13 +327,16 @@ def _may_be_zero(x: Any) -> bool:
     return isinstance(x, DuckArray) or not np.all(x)
 
 
-def _powers_at(where: Any, slope: Any, order: int) -> Iterator[tuple[int, Any]]:
-    """Each k with the k-th power of a slope, which is 1 elsewhere; by multiplication, by which exact zeros stay so."""
-    power = slope if slope is None else np.where(where, slope, np.ones_like(slope))
-    slope = power
+def _powers_at(where: Any, x: Coefficients, order: int) -> Iterator[tuple[int, Any]]:
+    """Each k with the k-th power of x_1, which is 1 elsewhere; by multiplication, by which exact zeros stay so.
+
+    Without an x_1 the curve begins with a higher power, of which roots may be anything: NaN.
+    """
+    first = x[1] if x[1] is not None else math.nan * next(c for c in x[1:] if c is not None)
+    slope = power = np.where(where, first, np.ones_like(first))
     for k in range(1, order + 1):
         yield k, power
-        power = _times(power, slope)
+        power = power * slope
 
 
 def _chosen(where: Any, first: Any, second: Any) -> Any:
@@ -359,14 +361,13 @@ def _power_of_both(order: int, out: Any, x: Coefficients, y: Coefficients) -> Co
         return _exponential(order, out, slopes)
     at_zero = np.equal(x[0], 0)
     found = _exponential(order, np.where(at_zero, np.ones_like(out), out), slopes)
-    for k, power in _powers_at(at_zero, x[1], order):
-        if power is not None:
-            # Of a smaller exponent than k there are negative powers of zero, and logarithms of it.
-            lost = np.where(at_zero, math.inf if k == 1 else math.nan, 1.0)
-            power = np.where(y[0] > k, 0.0, np.where(y[0] == k, power, power * lost))
-            if k == 1:
-                power = np.where(y[0] == 0, 0.0, power)
-        found[k] = _chosen(at_zero, power, found[k])
+    for k, power in _powers_at(at_zero, x, order):
+        # Of a smaller exponent than k there are negative powers of zero, and logarithms of it.
+        lost = np.where(at_zero, math.inf if k == 1 else math.nan, 1.0)
+        there = np.where(y[0] > k, 0.0, np.where(y[0] == k, power, power * lost))
+        if k == 1:
+            there = np.where(y[0] == 0, 0.0, there)
+        found[k] = _chosen(at_zero, there, found[k])
     return [out, *found[1:]]
 
 

@@ -83,7 +83,7 @@ class SeriesLevel(Level):
             raise closed(next(leaf for leaf in leaves if isinstance(leaf, Series) and leaf.level is self))
         own = [isinstance(a, Series) and a.level is self for a in leaves]
         values = [a.primal if mine else a for a, mine in zip(leaves, own, strict=True)]
-        higher = [a.higher if mine else None for a, mine in zip(leaves, own, strict=True)]
+        higher = [_read(a) if mine else None for a, mine in zip(leaves, own, strict=True)]
         outputs, found, output = custom(self, function, values, higher, structure, static)
         return output(
             [

@@ -165,7 +165,7 @@ def test_containers_names_and_aux() -> None:
 def test_dtypes_stay(dtype: Any) -> None:
     x, v = X.astype(dtype), V.astype(dtype)
     found = taylor(lambda x: np.sin(x) * x**2 / (1 + x) + 2.5 * x**1.5 + np.tanh(x) + np.cbrt(np.abs(x)), x, v, 3)
-    assert all(c.dtype == dtype for c in found[:0]) and found[0].dtype == found[3].dtype
+    assert [c.dtype for c in found] == [np.dtype(dtype)] * 4
 
 
 def test_python_numbers_are_weak() -> None:
@@ -359,6 +359,17 @@ def test_a_power_of_both_at_zero_has_no_plausible_number() -> None:
     # x**(x + 2) = x^2 + x^3 log x + ...
     assert taylor(lambda x: x ** (x + 2), 0.0, 1.0, 2) == [0.0, 0.0, 1.0]
     assert math.isnan(taylor(lambda x: x ** (x + 2), 0.0, 1.0, 3)[3])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_curve_that_begins_with_a_square_is_not_taken_for_one_that_stays() -> None:
+    # (t^2)^(5/2) is |t|^5, and the root of t^2 is |t|.
+    higher = [1.0, 0.0, 0.0, 0.0]
+    assert taylor(lambda x: x**2.5, 0.0, 0.0, 5, higher=higher)[:3] == [0.0, 0.0, 0.0]
+    assert math.isnan(taylor(lambda x: x**2.5, 0.0, 0.0, 5, higher=higher)[5])
+    assert math.isnan(taylor(np.sqrt, 0.0, 0.0, 2, higher=[1.0])[1])
+    still = taylor(lambda x: np.sqrt(x) + x**2.5, np.zeros(2), np.zeros(2), 3, higher=[np.array([0.0, 1.0])])
+    assert [c[0] for c in still] == [0.0] * 4 and math.isnan(still[1][1])
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
