@@ -19,15 +19,14 @@ from shared.calling.arguments import (
     refuse_iterators,
     scalar_input,
     scalar_output,
-    sequence_of_primals,
 )
 from shared.calling.jacobians import complex_derivative
 from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, is_complex, one_of, seeded
 from shared.calling.tree import flatten, unflatten
-from shared.core.errors import user_line
+from shared.core.errors import ShapeError, user_line
 from shared.core.levels import attempt
-from shared.core.visible import shown
+from shared.core.visible import kind_of, shown
 from shared.series.truncated import Series, SeriesLevel
 
 Function = Callable[..., Any]
@@ -78,12 +77,22 @@ def taylor(
     """
     name = "taylor"
     order = checked_order(name, order)
+    if not hasattr(higher, "__len__"):
+        raise TypeError(
+            f"{name}: higher is a {kind_of(higher)}{user_line()}, but has to be a list of coefficients of the curve, "
+            "of t^2, t^3, ..., each in the structure of x"
+        )
+    if argnums is not None and not isinstance(x, (list, tuple)):
+        raise ShapeError(
+            f"{name}: with argnums, x is a sequence of all arguments of the function, not a {kind_of(x)}{user_line()}; "
+            f"write {name}(f, (x, ...), v, order, argnums=...)"
+        )
     if len(higher) > max(order - 1, 0):
         raise ValueError(
             f"{name}: the curve is given by {len(higher) + 1} coefficients beside x{user_line()}, but order={order} "
             f"has no use for more than {order}; give a higher order, or fewer of them"
         )
-    primals, chosen = ((x,), 0) if argnums is None else (sequence_of_primals(name, x), argnums)
+    primals, chosen = ((x,), 0) if argnums is None else (tuple(x), argnums)
     selection = Selection(name, f, primals, {}, chosen)
     curve = [selection.unpack(name, part) for part in (v, *higher)]
     found = Expansion(name, selection, [list(column) for column in zip(*curve, strict=True)], order, has_aux)

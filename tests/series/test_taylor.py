@@ -406,6 +406,10 @@ def test_directions_that_do_not_fit() -> None:
         taylor(np.sin, X, V, 3, higher=[1.0])
     with pytest.raises(ValueError, match="no use for more than 2"):
         taylor(np.sin, X, V, 2, higher=[V, V])
+    with pytest.raises(TypeError, match="higher is a float"):
+        taylor(np.sin, 1.0, 1.0, 2, higher=1.0)
+    with pytest.raises(ShapeError, match="x is a sequence of all arguments"):
+        taylor(np.sin, X, V, 2, argnums=0)
     with pytest.raises(LeafTypeError):
         taylor(np.sin, 1.0, 1j, 2)
     with pytest.raises(LeafTypeError):
