@@ -53,8 +53,8 @@ def taylor(
     and those of `higher` belong to the one that it names (by position or name), or are sequences in its order.  With
     `has_aux` the result is `(coefficients, aux)`.
 
-    A kink has the coefficients of the side that the value is on, as its first derivative has; where a derivative does
-    not exist, a coefficient is infinite or NaN.
+    At kinks and ties coefficients are those of nested first derivatives; where a derivative does not exist, they are
+    infinite or NaN.
 
     Cost: one evaluation, whose operations count O(order^2) each: a product of two series is a convolution.  What is
     linear takes `order` evaluations; a function without a recurrence of its own is expanded by its rule, in O(order^2)

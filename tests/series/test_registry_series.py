@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from derivative_checks import direction
-from registry_samples import COMPLEX, ONE_SHAPE_AND_BROADCASTS, Sample
+from registry_samples import COMPLEX, ONE_SHAPE, ONE_SHAPE_AND_BROADCASTS, Sample
 
 import dualad
+import reversead
 from shared import flatten, taylor
 from shared.core.registry import REGISTRY
 from shared.series.recurrences import RECURRENCES
@@ -54,8 +55,25 @@ def test_coefficients_are_those_of_nested_derivatives(sample: Sample) -> None:
     assert_same(found, nested(sample.function, primals, tangents, ORDER), 1e-9)
 
 
-#: a point of the domain of each function that has a recurrence, for those that 0.3 is no point of
-_POINTS = {np.arccosh: 1.5}
+@pytest.mark.parametrize("sample", ONE_SHAPE[::8], ids=str)
+def test_sums_of_second_coefficients_go_through_every_kind_of_operation(sample: Sample) -> None:
+    """The Laplacian, which carries their average, and the diagonal, which keeps them apart, against products."""
+
+    def loss(*x: Any) -> Any:
+        return sum(np.sum(np.sin(np.real(leaf))) for leaf in flatten(sample.function(*x))[0])
+
+    primals = sample.arguments()
+    everything = tuple(range(len(primals)))
+    by_products = reversead.hessian_diagonal(loss, everything, method="hvp")(*primals)
+    expected = np.concatenate([np.ravel(leaf) for leaf in flatten(by_products)[0]])
+    diagonal = reversead.hessian_diagonal(loss, everything)(*primals)
+    scale = 1.0 + np.abs(expected).max(initial=0.0)
+    found = np.concatenate([np.ravel(leaf) for leaf in flatten(diagonal)[0]])
+    np.testing.assert_allclose(found, expected, atol=1e-9 * scale)
+    total = reversead.laplacian(loss, everything)(*primals)
+    np.testing.assert_allclose(total, np.sum(expected), atol=1e-9 * scale * (1 + expected.size))
+
+
 _BINARY = (np.power, np.divide)
 
 
