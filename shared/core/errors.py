@@ -104,6 +104,10 @@ class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 
 
+class SolutionError(DifferentiationError, ArithmeticError):
+    """What a solver returned is no solution, or one that no derivative belongs to."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 

@@ -155,7 +155,7 @@ class CustomFunction:
         """
         if level.closed:
             raise closed(next(leaf for leaf in leaves if isinstance(leaf, Tracer) and leaf.level is level))
-        inside = next((below for leaf in leaves for below in _levels(leaf) if below is not level), None)
+        inside = next((below for leaf in leaves for below in levels_of(leaf) if below is not level), None)
         one_by_one = isinstance(level, Batch) and level.size > 0
 
         def otherwise(error: Exception) -> Any:
@@ -415,7 +415,7 @@ class _Rule:
         return hash(self.rule)
 
 
-def _levels(leaf: Any) -> Iterator[Level]:
+def levels_of(leaf: Any) -> Iterator[Level]:
     """The levels of a traced value, from the highest down."""
     while isinstance(leaf, DuckArray):
         yield leaf.level

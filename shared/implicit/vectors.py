@@ -1,0 +1,105 @@
+"""Containers of numbers and arrays as one vector and back, and what this room knows of the levels in them.
+
+Solvers of linear equations and of SciPy want the unknowns as one vector.  This module knows no equation and no
+derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.calling.arguments import in_dtype_of
+from shared.calling.seeds import has_derivative, is_complex
+from shared.calling.tree import flatten, unflatten
+from shared.core.edges import Like
+from shared.core.errors import LeafTypeError, TracerConversionError, user_line
+from shared.linear.custom import levels_of
+
+
+def packed(tree: Any) -> Any:
+    """All numbers of a container as one vector, in the order of `flatten`.
+
+    >>> packed({"b": 3.0, "a": np.array([[1.0], [2.0]])})
+    array([1., 2., 3.])
+    """
+    leaves = [np.ravel(leaf) for leaf in flatten(tree)[0]]
+    return leaves[0] if len(leaves) == 1 else np.concatenate(leaves) if leaves else np.zeros(0)
+
+
+def unpacked(vector: Any, like: Any) -> Any:
+    """A vector as the container `like`, of its shapes and dtypes.
+
+    >>> unpacked(np.array([1.0, 2.0, 3.0]), [np.zeros((1, 2)), 0.0])
+    [array([[1., 2.]]), 3.0]
+    """
+    leaves, structure = flatten(like)
+    parts, start = [], 0
+    for leaf in leaves:
+        shape = Like(leaf).shape
+        stop = start + int(np.prod(shape))
+        part = vector if len(leaves) == 1 else vector[start:stop]
+        parts.append(in_dtype_of(np.reshape(part, shape)[()], leaf))
+        start = stop
+    return unflatten(structure, parts)
+
+
+class Varying:
+    """The real and complex numbers and arrays within some arguments, apart from what has no derivative.
+
+    `leaves` are these, and `put(leaves)` gives all arguments again, with others in their place.
+    """
+
+    __slots__ = ("_all", "_structure", "_where", "leaves")
+
+    def __init__(self, arguments: Any):
+        self._all, self._structure = flatten(arguments)
+        self._where = [k for k, leaf in enumerate(self._all) if has_derivative(leaf)]
+        self.leaves = [self._all[k] for k in self._where]
+
+    def put(self, leaves: Sequence[Any]) -> Any:
+        filled = list(self._all)
+        for k, leaf in zip(self._where, leaves, strict=True):
+            filled[k] = leaf
+        return unflatten(self._structure, filled)
+
+    def cotangents(self, found: Sequence[Any]) -> Any:
+        """Cotangents of the leaves as those of the arguments, with None for what has no derivative."""
+        spread: list[Any] = [None] * len(self._all)
+        for k, leaf in zip(self._where, found, strict=True):
+            spread[k] = leaf
+        return unflatten(self._structure, spread)
+
+
+def filled(tangent: Any, like: Any) -> Any:
+    """A tangent as a rule gets it, with zeros for the numbers in `like` that have none, such as integers.
+
+    >>> filled([None, 1.0], [2, 3.0])
+    [array(0.), 1.0]
+    """
+    given, (leaves, structure) = iter(flatten(tangent)[0]), flatten(like)
+    return unflatten(structure, [next(given) if has_derivative(leaf) else np.zeros(np.shape(leaf)) for leaf in leaves])
+
+
+def require_real(name: str, tree: Any) -> None:
+    """Refuse unknowns that are complex: the derivative of an equation need not be linear over the complex numbers."""
+    if any(is_complex(leaf) for leaf in flatten(tree)[0]):
+        raise LeafTypeError(
+            f"{name}: the unknowns are complex{user_line()}; take their real and imaginary parts as two unknowns, and "
+            "return both parts of the equation"
+        )
+
+
+def require_passed(name: str, found: Any, given: Any) -> None:
+    """Refuse values of a level that is not among those of the arguments: what was closed over has no derivative."""
+    traced = [level for leaf in flatten(found)[0] for level in levels_of(leaf)]
+    if traced:
+        known = {level.number for leaf in flatten(given)[0] for level in levels_of(leaf)}
+        for level in traced:
+            if level.number not in known:
+                raise TracerConversionError(
+                    f"{name} closes over a value that {level.transform} traces{user_line()}, and its derivative would "
+                    "be lost; pass it as a parameter"
+                )
