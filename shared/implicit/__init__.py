@@ -1,4 +1,4 @@
-"""Implicit functions: roots, fixed points, minimisers and the solutions of differential equations, and their derivatives.
+"""Implicit functions: roots, fixed points, minimisers, solutions of differential equations, with their derivatives.
 
 Any solver finds them, on plain numbers; the derivative is that of the equation which the solution satisfies, and not of
 the steps that led there.  One class carries it, `roots.ImplicitFunction`; `linear_solves` solves with the derivative of

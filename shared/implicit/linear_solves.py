@@ -1,14 +1,14 @@
 """Linear equations with the derivative of an equation: by its matrix, by an iteration, or as the user says.
 
-A `solve(matvec, b)` returns v with `matvec(v) = b`, for vectors; it may be any code, such as SciPy's conjugate gradients
-or GMRES.  Here is the one that fixed points come with.  This module knows neither what is solved for nor how its
-derivative is found.
+A `solve(matvec, b)` returns v with `matvec(v) = b`, for vectors; it may be any code, such as SciPy's conjugate
+gradients or GMRES.  Here is the one that fixed points come with.  This module knows neither what is solved for nor how
+its derivative is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def iterate(matvec: Callable[[Any], Any], b: Any) -> Any:
     """v with `matvec(v) = b` by `v <- v + b - matvec(v)`, which converges where I - matvec contracts.
 
     For a fixed point x = g(x) the matvec is v - g_x v, and this the iteration of its derivatives: v <- g_x v + b
-    forwards, and with the transpose backwards, where it is called the adjoint fixed-point iteration (Christianson 1994).
+    forwards, and with the transpose backwards: the adjoint fixed-point iteration (Christianson 1994).
 
     Cost: one product an iteration; the error falls by the norm of I - matvec, by which that of the fixed point itself
     falls.  Raises SolutionError after 10,000 iterations.
@@ -56,8 +56,8 @@ def solved_by_matrix(name: str, matrix: Any, b: Any, adjoint: bool) -> Any:
         return np.linalg.solve(np.transpose(matrix) if adjoint else matrix, b)
     except np.linalg.LinAlgError as error:
         raise SolutionError(
-            f"{name}: the Jacobian of the equation by the unknowns is singular at the solution{user_line()}, so it does "
-            "not say how the solution moves: there is another one nearby, or its derivative is infinite"
+            f"{name}: the Jacobian of the equation by the unknowns is singular at the solution{user_line()}, so it "
+            "does not say how the solution moves: there is another one nearby, or its derivative is infinite"
         ) from error
 
 
@@ -85,11 +85,12 @@ def check_between(check: Callable[..., None]) -> Any:
     `given` has no derivative; where it stands for several examples, these are along axes in front.
     """
 
-    @wraps(check)
     def passed(subject: Any, *given: Any) -> Any:
         check(*[_bare(value) for value in given])
         return subject
 
+    update_wrapper(passed, check)
+    del passed.__wrapped__  # type: ignore[attr-defined]  # whose signature it would be asked for
     return custom_derivative(
         passed,
         jvp=lambda tangents, *_: tangents[0],

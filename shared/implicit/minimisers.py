@@ -14,7 +14,7 @@ from shared.calling.engine import Engine
 from shared.core.errors import RegistrationError, user_line
 from shared.implicit.linear_solves import Solve
 from shared.implicit.roots import TOLERANCE, Function, ImplicitFunction, solution_of
-from shared.implicit.vectors import packed, require_passed, unpacked
+from shared.implicit.vectors import packed, unpacked
 from shared.linear.custom import CustomFunction
 
 
@@ -90,18 +90,10 @@ class _ConstrainedMinimum(_Minimum):
         return packed(self.gradient(lagrangian)(x))
 
     def __call__(self, start: Any, *params: Any, **static: Any) -> Any:
-        def function(x: Any, of: Function = self.function) -> Any:
-            out = of(x, *params, **static)
-            require_passed(self.__name__, out, (x, params))
-            return out
-
-        def equations(x: Any) -> Any:
-            return function(x, self.constraint)
-
+        function = self.of_unknowns(self.function, params, static)
+        equations = self.of_unknowns(self.constraint, params, static)
         x = solution_of(self.solver(function, start, equations))
-        slope, normals = (
-            packed(self.gradient(function)(x)),
-            self.jacobian(lambda v: packed(equations(unpacked(v, x))))(packed(x)),
-        )
+        slope = packed(self.gradient(function)(x))
+        normals = self.jacobian(lambda v: packed(equations(unpacked(v, x))))(packed(x))
         multipliers = np.linalg.lstsq(np.transpose(normals), -slope)[0]
         return x, unpacked(multipliers, equations(x))

@@ -15,7 +15,6 @@ import numpy as np
 from shared.calling.engine import Engine
 from shared.calling.transformed import readable_name
 from shared.calling.tree import flatten
-from shared.core.edges import Like
 from shared.core.errors import RegistrationError, ShapeError, SolutionError, user_line
 from shared.implicit.linear_solves import Solve, confirmed, iterate, solved_by, solved_by_matrix
 from shared.implicit.vectors import Varying, packed, require_passed, require_real, unpacked
@@ -55,8 +54,9 @@ def implicit_root(
     derivative at a point that is no root is a plausible wrong number; and that `solve` has solved as exactly.  None
     leaves it out.  At a root where F_x is all but singular (a double root) the derivative is large or infinite.
 
-    Cost: the value is that of `solver`.  For a derivative: n products (dense), or as many as `solve` takes, twice with
-    the check, and one product with F_theta; each is a small multiple of one evaluation of `residual`.
+    Cost: the value is that of `solver`, and one evaluation of `residual`.  For a derivative: n products (dense), or as
+    many as `solve` takes, twice with the check, and one product with F_theta; each is a small multiple of one
+    evaluation of `residual`.
 
     Raises SolutionError where x is no root, the Jacobian is singular, or `solve` has not solved; ShapeError where
     there are not as many equations as unknowns; LeafTypeError for complex unknowns; TracerConversionError where
@@ -105,7 +105,9 @@ def fixed_point(
 
     Source: Christianson 1994, Reverse accumulation and attractive fixed points; Griewank & Walther 2008, section 15.3.
     """
-    return CustomFunction(*_FixedPoint("the fixed point of", step, solver or _repeated, engine, solve, tolerance).rules())
+    return CustomFunction(
+        *_FixedPoint("the fixed point of", step, solver or _repeated, engine, solve, tolerance).rules()
+    )
 
 
 class ImplicitFunction:
@@ -147,12 +149,21 @@ class ImplicitFunction:
         return packed(self.function(x, *params, **static))
 
     def __call__(self, start: Any, *params: Any, **static: Any) -> Any:
-        def equation(x: Any) -> Any:
-            out = self.function(x, *params, **static)
+        given = self.of_unknowns(self.function, params, static)
+        x = solution_of(self.solver(given, start))
+        # Also where the solver does not ask for it, it must not close over a traced value.
+        given(x)
+        return x
+
+    def of_unknowns(self, function: Function, params: Any, static: dict[str, Any]) -> Function:
+        """The function of the unknowns alone that a solver gets."""
+
+        def given(x: Any) -> Any:
+            out = function(x, *params, **static)
             require_passed(self.__name__, out, (x, params))
             return out
 
-        return solution_of(self.solver(equation, start))
+        return given
 
     def jvp(self, tangents: Any, x: Any, start: Any, *params: Any, **static: Any) -> Any:
         varying = Varying(params)
@@ -230,9 +241,9 @@ class _LinearSolution(ImplicitFunction):
         self.tolerance = tolerance
         self.push, self.pull = of.push, of.pull
 
-    def residual(self, v: Any, *params: Any, **static: Any) -> Any:
-        b, x, *rest = params
-        return self.of.product(v, self.adjoint, x, rest, static) - b
+    def residual(self, x: Any, *params: Any, **static: Any) -> Any:
+        b, at, *rest = params
+        return self.of.product(x, self.adjoint, at, rest, static) - b
 
     def __call__(self, start: Any, *params: Any, **static: Any) -> Any:
         b, x, *rest = params

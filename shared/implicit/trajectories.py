@@ -13,12 +13,23 @@ import numpy as np
 
 from shared.calling.engine import Engine
 from shared.calling.transformed import readable_name
-from shared.calling.tree import flatten, tree_map, unflatten
+from shared.calling.tree import flatten, tree_map
 from shared.core.errors import RegistrationError, ShapeError, SolutionError, user_line
 from shared.core.levels import Tracer
 from shared.implicit.linear_solves import check_between
 from shared.implicit.roots import Function
-from shared.implicit.vectors import Varying, filled, packed, require_passed, require_real, unpacked
+from shared.implicit.vectors import (
+    Varying,
+    filled,
+    packed,
+    require_count,
+    require_passed,
+    require_real,
+    rows_of,
+    state_at,
+    states_of,
+    unpacked,
+)
 from shared.linear.custom import CustomFunction
 from shared.rules.special import stop_gradient
 
@@ -33,6 +44,7 @@ def ode_solution(
     method: str = "DOP853",
     rtol: float = 1e-9,
     atol: float = 1e-9,
+    pieces: int = 1,
     tolerance: float | None = TOLERANCE,
     **options: Any,
 ) -> Function:
@@ -48,12 +60,13 @@ def ode_solution(
       direction.  With p parameters, p times twice the work;
     - backwards by the continuous adjoint: from the last time to the first, y, a with da/dt = -f_y^T a, and the integral
       of f_theta^T a are solved for together, from each of `times` to the one before, where y starts anew from what it
-      was.  The work is a few evaluations of `f` a step, whatever p is, and the memory that of y at `times`.
+      was.  The work is a few evaluations of `f` a step, whatever p is, and the memory that of y at `times`.  With
+      `pieces`, y is first computed again for as many checkpoints between two times, and starts anew from each.
 
     Both are as exact as the tolerances, not as rounding: they are derivatives of the solution and not of the solver's
     steps, and differ from those by about as much as the value does from the solution.  (`runge_kutta` is differentiated
-    step by step.)  An equation that forgets where it came from cannot be followed backwards for long: if y misses what it
-    was by more than `tolerance * (1 + max|y|)`, that is an error, and more `times` help, or forward mode, or
+    step by step.)  An equation that forgets where it came from cannot be followed backwards for long: if y misses what
+    it was by more than `tolerance * (1 + max|y|)`, that is an error, and more `pieces` help, or forward mode, or
     `runge_kutta`.  None leaves the check out.
 
     `engine` differentiates `f`; take `reversead` if there are many parameters.
@@ -84,9 +97,10 @@ def ode_solution(
         )
     if not callable(f):
         raise RegistrationError(f"ode_solution: {f!r} is no function{user_line()}")
+    require_count("ode_solution", "pieces", pieces)
     options.update(method=method, rtol=rtol, atol=atol)
     name = f"the solution of {readable_name(f)}"
-    return CustomFunction(*_Trajectory(name, f, _Products(engine.jvp, engine.vjp), options, tolerance).rules())
+    return CustomFunction(*_Trajectory(name, f, _Products(engine.jvp, engine.vjp), options, pieces, tolerance).rules())
 
 
 class _Products(NamedTuple):
@@ -100,12 +114,13 @@ class _Trajectory:
     """The function `(y0, times, *params) -> y`, and its derivative rules."""
 
     def __init__(
-        self, name: str, f: Function, products: _Products, options: dict[str, Any], tolerance: float | None
+        self, name: str, f: Function, products: _Products, options: dict[str, Any], pieces: int, tolerance: float | None
     ):
         self.__name__ = name
         self.f = f
         self.products = products
         self.options = options
+        self.pieces = pieces
         self.tolerance = tolerance
         # The solutions that differentiate this one, when they are first asked for; a record knows them again.
         self.derived: dict[Any, CustomFunction] = {}
@@ -115,7 +130,9 @@ class _Trajectory:
 
     def _solution(self, how: Function, what: str) -> CustomFunction:
         if what not in self.derived:
-            made = _Trajectory(f"{self.__name__}, {what}", how, self.products, self.options, self.tolerance)
+            made = _Trajectory(
+                f"{self.__name__}, {what}", how, self.products, self.options, self.pieces, self.tolerance
+            )
             self.derived[what] = CustomFunction(*made.rules())
         return self.derived[what]
 
@@ -128,7 +145,7 @@ class _Trajectory:
         times, like = self._checked(times), tree_map(lambda leaf: np.zeros(np.shape(leaf)), y0)
         start = np.asarray(packed(y0), float)
         if len(times) == 1:
-            return _states(start[None], like)
+            return states_of(start[None], like)
 
         def slope(t: float, y: Any) -> Any:
             state = unpacked(y, like)
@@ -144,7 +161,7 @@ class _Trajectory:
         found = solve_ivp(slope, (times[0], times[-1]), start, t_eval=times, **self.options)
         if not found.success:
             raise SolutionError(f"{self.__name__}: solve_ivp failed{user_line()}: {found.message}")
-        return _states(found.y.T, like)
+        return states_of(found.y.T, like)
 
     def _checked(self, times: Any) -> Any:
         times = packed(times)
@@ -163,10 +180,10 @@ class _Trajectory:
         slopes = None if still else self._slopes(out, times, params, static)
         if slopes is not None:
             s0 = s0 - slopes[0] * moved[0]
-        like = _state(out, 0)
+        like = state_at(out, 0)
         solution = self._solution(self.along, "forwards")
         _, s = solution((y0, unpacked(s0, like)), times, params, flatten(tangents[2:])[0], **static)
-        return s if slopes is None else _states(_matrix(s) + slopes * moved[:, None], like)
+        return s if slopes is None else states_of(rows_of(s) + slopes * moved[:, None], like)
 
     def along(self, t: Any, state: Any, params: Any, tangents: Any, **static: Any) -> Any:
         """The slopes of the state and of its tangent."""
@@ -179,22 +196,28 @@ class _Trajectory:
     def vjp(self, cotangent: Any, out: Any, y0: Any, times: Any, *params: Any, **static: Any) -> Any:
         varying = Varying(params)
         require_real(f"{self.__name__}, backwards", varying.leaves)
-        t, given, like = packed(times), _matrix(cotangent), _state(out, 0)
+        t, given, like = packed(times), rows_of(cotangent), state_at(out, 0)
+        slopes = self._slopes(out, times, params, static)
+        # What moves a time moves the value there.
+        by_time = np.sum(given * slopes, axis=1)
+        if self.pieces > 1 and len(t) > 1:
+            parts = [t[:-1] + np.diff(t) * (k / self.pieces) for k in range(self.pieces)]
+            t = np.concatenate([np.ravel(np.stack(parts, axis=1)), t[-1:]])
+            given = np.concatenate([_apart(given[:-1], self.pieces), given[-1:]])
+            out = self._solution(self.f, "again")(y0, t, *params, **static)
         solution = self._solution(self.against, "backwards")
         a, sums = given[-1], [np.zeros(np.shape(leaf)) for leaf in varying.leaves]
         for k in range(len(t) - 1, 0, -1):
-            back = solution((_state(out, k), unpacked(a, like), sums), np.stack([t[k], t[k - 1]]), params, **static)
-            y, arrived, sums = _state(back, 1)
+            back = solution((state_at(out, k), unpacked(a, like), sums), np.stack([t[k], t[k - 1]]), params, **static)
+            y, arrived, sums = state_at(back, 1)
             a = packed(arrived)
             if self.tolerance is not None:
-                was = stop_gradient(packed(_state(out, k - 1)))
+                was = stop_gradient(packed(state_at(out, k - 1)))
                 missed = stop_gradient(packed(y)) - was
                 ends = stop_gradient(t[k]), stop_gradient(t[k - 1])
                 a = followed(a, missed, was, *ends, self.__name__, self.tolerance)
             a = a + given[k - 1]
-        slopes = self._slopes(out, times, params, static)
-        # What moves a time moves the value there; what moves the first one, the start of all others.
-        by_time = np.sum(given * slopes, axis=1)
+        # What moves the first time moves the start of all others.
         first = -np.sum((a - given[0]) * slopes[0])
         by_time = np.concatenate([np.reshape(first, (1,)), by_time[1:]])
         return unpacked(a, y0), unpacked(by_time, times), *varying.cotangents(sums)
@@ -214,7 +237,7 @@ class _Trajectory:
     def _slopes(self, out: Any, times: Any, params: Any, static: dict[str, Any]) -> Any:
         """f at the times, in rows."""
         t = packed(times)
-        return np.stack([packed(self.f(t[k], _state(out, k), *params, **static)) for k in range(len(t))])
+        return np.stack([packed(self.f(t[k], state_at(out, k), *params, **static)) for k in range(len(t))])
 
 
 @check_between
@@ -223,28 +246,13 @@ def followed(missed: Any, was: Any, start: Any, end: Any, name: str, tolerance: 
     far = np.max(np.abs(missed), axis=-1, initial=0.0)
     if not np.all(far <= tolerance * (1.0 + np.max(np.abs(was), axis=-1, initial=0.0))):
         raise SolutionError(
-            f"{name} cannot be followed backwards from t = {start:g} to {end:g}{user_line()}: there it misses what it was by "
-            f"{np.max(far):.2e}, so its adjoint would be that of another one; give more times between, or "
+            f"{name} cannot be followed backwards from t = {start:g} to {end:g}{user_line()}: there it misses what it "
+            f"was by {np.max(far):.2e}, so its adjoint would be that of another one; give more pieces, or "
             "differentiate forwards, or by shared.runge_kutta"
         )
 
 
-def _state(states: Any, k: int) -> Any:
-    """The state at time k."""
-    return tree_map(lambda leaf: leaf[k], states)
-
-
-def _states(rows: Any, like: Any) -> Any:
-    """States along the first axis of the leaves, from vectors in rows."""
-    leaves, structure = flatten(like)
-    ends = np.cumsum([0, *(np.size(leaf) for leaf in leaves)])
-    parts = [
-        np.reshape(rows[:, start:stop], (len(rows), *np.shape(leaf)))
-        for leaf, start, stop in zip(leaves, ends[:-1], ends[1:], strict=True)
-    ]
-    return unflatten(structure, parts)
-
-
-def _matrix(states: Any) -> Any:
-    """The inverse of that: vectors in rows."""
-    return np.concatenate([np.reshape(leaf, (len(leaf), -1)) for leaf in flatten(states)[0]], axis=1)
+def _apart(rows: Any, distance: int) -> Any:
+    """Rows with rows of zeros between them."""
+    spread = np.stack([rows, *[np.zeros_like(rows)] * (distance - 1)], axis=1)
+    return np.reshape(spread, (-1, np.shape(rows)[1]))

@@ -13,9 +13,9 @@ import numpy as np
 
 from shared.calling.arguments import in_dtype_of
 from shared.calling.seeds import has_derivative, is_complex
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core.edges import Like
-from shared.core.errors import LeafTypeError, TracerConversionError, user_line
+from shared.core.errors import LeafTypeError, RegistrationError, TracerConversionError, user_line
 from shared.linear.custom import levels_of
 
 
@@ -81,6 +81,33 @@ def filled(tangent: Any, like: Any) -> Any:
     """
     given, (leaves, structure) = iter(flatten(tangent)[0]), flatten(like)
     return unflatten(structure, [next(given) if has_derivative(leaf) else np.zeros(np.shape(leaf)) for leaf in leaves])
+
+
+def state_at(states: Any, k: int) -> Any:
+    """The state at time k."""
+    return tree_map(lambda leaf: leaf[k], states)
+
+
+def states_of(rows: Any, like: Any) -> Any:
+    """States like `like` along a new first axis, from vectors in rows."""
+    leaves, structure = flatten(like)
+    ends = np.cumsum([0, *(np.size(leaf) for leaf in leaves)])
+    parts = [
+        np.reshape(rows[:, start:stop], (len(rows), *np.shape(leaf)))
+        for leaf, start, stop in zip(leaves, ends[:-1], ends[1:], strict=True)
+    ]
+    return unflatten(structure, parts)
+
+
+def rows_of(states: Any) -> Any:
+    """States along the first axis as vectors in rows."""
+    return np.concatenate([np.reshape(leaf, (len(leaf), -1)) for leaf in flatten(states)[0]], axis=1)
+
+
+def require_count(name: str, what: str, count: Any) -> None:
+    """Refuse a number of steps that is none."""
+    if not isinstance(count, (int, np.integer)) or count < 1:
+        raise RegistrationError(f"{name}: {what}={count!r}{user_line()}, but it has to be an integer of 1 or more")
 
 
 def require_real(name: str, tree: Any) -> None:

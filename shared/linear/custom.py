@@ -81,7 +81,7 @@ def custom_derivative(f: Function | None = None, *, jvp: Function | None = None,
     <root with a derivative of its own: jvp as given, vjp by transposition>
 
     The rule of an implicit function needs no derivative of the iteration that finds it (Griewank & Walther 2008,
-    chapter 15): docs/recipes.md has roots, fixed points and minimisers.
+    chapter 15): that of roots, fixed points, minimisers and differential equations is in `shared.implicit`.
     """
     if f is None:
         return lambda decorated: custom_derivative(decorated, jvp=jvp, vjp=vjp)

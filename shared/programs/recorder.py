@@ -207,7 +207,7 @@ class Recording(Level):
         """
         guards = len(self.guarded)
         result = follow()
-        # The shapes of what opaque code returns are no branches.
+        # The shapes of what opaque code returned are guarded, too, and are no branches.
         if len(self.guarded) > guards and not self._opaque_parts().issuperset(k for k, _ in [*self.guarded][guards:]):
             raise CompilationError(f"{self.transform}: a branch on a value within code that may be called as it is")
         return result
