@@ -92,7 +92,7 @@ class _ConstrainedMinimum(_Minimum):
     def __call__(self, start: Any, *params: Any, **static: Any) -> Any:
         function = self.of_unknowns(self.function, params, static)
         equations = self.of_unknowns(self.constraint, params, static)
-        x = solution_of(self.solver(function, start, equations))
+        x = solution_of(self.__name__, self.solver(function, start, equations))
         slope = packed(self.gradient(function)(x))
         normals = self.jacobian(lambda v: packed(equations(unpacked(v, x))))(packed(x))
         multipliers = np.linalg.lstsq(np.transpose(normals), -slope)[0]

@@ -17,7 +17,7 @@ from shared.calling.transformed import readable_name
 from shared.calling.tree import flatten
 from shared.core.errors import RegistrationError, ShapeError, SolutionError, user_line
 from shared.implicit.linear_solves import Solve, confirmed, iterate, solved_by, solved_by_matrix
-from shared.implicit.vectors import Varying, packed, require_passed, require_real, unpacked
+from shared.implicit.vectors import Varying, packed, packed_like, require_engine, require_passed, require_real, unpacked
 from shared.linear.custom import CustomFunction
 from shared.rules.special import stop_gradient
 
@@ -130,6 +130,7 @@ class ImplicitFunction:
             raise RegistrationError(
                 f"{self.__name__}: solve={solve!r}{user_line()}; give 'dense' or a function solve(matvec, b)"
             )
+        require_engine(self.__name__, engine)
         self.function = function
         self.solver = solver
         self.tolerance = tolerance
@@ -150,7 +151,7 @@ class ImplicitFunction:
 
     def __call__(self, start: Any, *params: Any, **static: Any) -> Any:
         given = self.of_unknowns(self.function, params, static)
-        x = solution_of(self.solver(given, start))
+        x = solution_of(self.__name__, self.solver(given, start))
         # Also where the solver does not ask for it, it must not close over a traced value.
         given(x)
         return x
@@ -224,7 +225,7 @@ class _FixedPoint(ImplicitFunction):
     """The function `(start, *params) -> x` with `x = function(x, *params)`."""
 
     def residual(self, x: Any, *params: Any, **static: Any) -> Any:
-        return packed(x) - super().residual(x, *params, **static)
+        return packed(x) - packed_like(self.__name__, self.function(x, *params, **static), x)
 
 
 class _LinearSolution(ImplicitFunction):
@@ -262,11 +263,13 @@ def stopped(arguments: tuple[Any, ...]) -> Any:
     return varying.put([stop_gradient(leaf) for leaf in varying.leaves])
 
 
-def solution_of(found: Any) -> Any:
+def solution_of(name: str, found: Any) -> Any:
     """The solution that a solver returned, or SciPy's object in which it is."""
-    for name, success in (("x", "success"), ("root", "converged")):
-        if hasattr(found, name) and hasattr(found, success):
-            return getattr(found, name)
+    if found is None:
+        raise TypeError(f"{name}: the solver returned None{user_line()}; it has to return x")
+    for part, success in (("x", "success"), ("root", "converged")):
+        if hasattr(found, part) and hasattr(found, success):
+            return getattr(found, part)
     return found
 
 
@@ -274,10 +277,9 @@ def _repeated(step: Function, start: Any) -> Any:
     """The fixed point of a function, by repeating it."""
     x = start
     for _ in range(10_000):
-        x, before = step(x), packed(x)
-        vector = packed(x)
-        if np.shape(vector) != np.shape(before):
-            raise ShapeError(f"a step from {np.size(before)} numbers gave {np.size(vector)}{user_line()}")
+        after = step(x)
+        before, vector = packed(x), packed_like("the step", after, x)
+        x = after
         if not np.all(np.isfinite(vector)):
             break
         if np.max(np.abs(vector - before), initial=0.0) <= 1e-14 * (1.0 + np.max(np.abs(vector), initial=0.0)):

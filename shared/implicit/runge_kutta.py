@@ -16,7 +16,7 @@ from shared.calling.tree import tree_map
 from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.implicit.roots import Function
-from shared.implicit.vectors import packed, require_count, states_of, unpacked
+from shared.implicit.vectors import packed, packed_like, require_count, states_of, unpacked
 from shared.linear.checkpointing import checkpoint_loop
 
 
@@ -57,12 +57,7 @@ def runge_kutta(f: Function, *, steps: int, snapshots: int | None = None) -> Fun
             raise ShapeError(f"runge_kutta: there are no times{user_line()}; the first is that of the start")
 
         def slope(t: Any, y: Any) -> Any:
-            found = packed(f(t, unpacked(y, like), *params, **static))
-            if np.shape(found) != np.shape(y):
-                raise ShapeError(
-                    f"runge_kutta: f returned {np.size(found)} numbers for a state of {np.size(y)}{user_line()}"
-                )
-            return found
+            return packed_like("runge_kutta: f", f(t, unpacked(y, like), *params, **static), like)
 
         rows = [y]
         for k in range(len(t) - 1):

@@ -22,7 +22,9 @@ from shared.implicit.vectors import (
     Varying,
     filled,
     packed,
+    packed_like,
     require_count,
+    require_engine,
     require_passed,
     require_real,
     rows_of,
@@ -97,6 +99,7 @@ def ode_solution(
         )
     if not callable(f):
         raise RegistrationError(f"ode_solution: {f!r} is no function{user_line()}")
+    require_engine("ode_solution", engine)
     require_count("ode_solution", "pieces", pieces)
     options.update(method=method, rtol=rtol, atol=atol)
     name = f"the solution of {readable_name(f)}"
@@ -148,15 +151,9 @@ class _Trajectory:
             return states_of(start[None], like)
 
         def slope(t: float, y: Any) -> Any:
-            state = unpacked(y, like)
-            found = self.f(t, state, *params, **static)
+            found = self.f(t, unpacked(y, like), *params, **static)
             require_passed(self.__name__, found, params)
-            found = packed(found)
-            if np.shape(found) != np.shape(y):
-                raise ShapeError(
-                    f"{self.__name__}: f returned {np.size(found)} numbers for a state of {np.size(y)}{user_line()}"
-                )
-            return found
+            return packed_like(f"{self.__name__}: f", found, like)
 
         found = solve_ivp(slope, (times[0], times[-1]), start, t_eval=times, **self.options)
         if not found.success:
@@ -232,7 +229,12 @@ class _Trajectory:
 
     def _of_state(self, t: Any, params: Any, static: dict[str, Any]) -> tuple[Function, Varying]:
         varying = Varying(params)
-        return lambda y, leaves: self.f(t, y, *varying.put(leaves), **static), varying
+
+        def slope(y: Any, leaves: Any) -> Any:
+            found = self.f(t, y, *varying.put(leaves), **static)
+            return unpacked(packed_like(f"{self.__name__}: f", found, y), y)
+
+        return slope, varying
 
     def _slopes(self, out: Any, times: Any, params: Any, static: dict[str, Any]) -> Any:
         """f at the times, in rows."""

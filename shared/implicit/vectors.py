@@ -13,9 +13,9 @@ import numpy as np
 
 from shared.calling.arguments import in_dtype_of
 from shared.calling.seeds import has_derivative, is_complex
-from shared.calling.tree import flatten, tree_map, unflatten
+from shared.calling.tree import LEAF, flatten, tree_map, unflatten
 from shared.core.edges import Like
-from shared.core.errors import LeafTypeError, RegistrationError, TracerConversionError, user_line
+from shared.core.errors import LeafTypeError, RegistrationError, ShapeError, TracerConversionError, user_line
 from shared.linear.custom import levels_of
 
 
@@ -44,6 +44,24 @@ def unpacked(vector: Any, like: Any) -> Any:
         parts.append(in_dtype_of(np.reshape(part, shape)[()], leaf))
         start = stop
     return unflatten(structure, parts)
+
+
+def packed_like(name: str, found: Any, like: Any) -> Any:
+    """What a function of `like` returned, which has to be like it, as one vector.
+
+    A list of numbers may stand for a vector.
+
+    >>> packed_like("f", [1.0, 2.0], np.zeros(2))
+    array([1., 2.])
+    """
+    structure, expected = flatten(found)[1], flatten(like)[1]
+    vector, size = packed(found), sum(int(np.prod(Like(leaf).shape)) for leaf in flatten(like)[0])
+    if (structure != expected and expected is not LEAF) or np.size(vector) != size:
+        raise ShapeError(
+            f"{name} returned {np.size(vector)} numbers in the structure {structure}{user_line()} for {size} in "
+            f"{expected}; they have to be alike"
+        )
+    return vector
 
 
 class Varying:
@@ -108,6 +126,12 @@ def require_count(name: str, what: str, count: Any) -> None:
     """Refuse a number of steps that is none."""
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise RegistrationError(f"{name}: {what}={count!r}{user_line()}, but it has to be an integer of 1 or more")
+
+
+def require_engine(name: str, engine: Any) -> None:
+    """Refuse what does not differentiate."""
+    if not all(callable(getattr(engine, part, None)) for part in ("jvp", "vjp", "jacobian", "grad")):
+        raise RegistrationError(f"{name}: {engine!r}{user_line()} is no engine; give dualad or reversead, as modules")
 
 
 def require_real(name: str, tree: Any) -> None:

@@ -386,6 +386,20 @@ Pair = namedtuple("Pair", "first second")
         ),
         (lambda: implicit_root(square, exact, reversead, solve="lu"), RegistrationError, "give 'dense' or a function"),
         (lambda: implicit_root(square, None, reversead), RegistrationError, "the solver is None"),
+        (
+            lambda: fixed_point(lambda x, a: {"b": a}, reversead)({"a": 1.0}, 2.0),
+            ShapeError,
+            "the step returned 1 numbers in the structure {'b': .*} .* they have to be alike",
+        ),
+        (
+            lambda: reversead.grad(
+                lambda a: np.sum(fixed_point(lambda x, a: a, reversead, solver=lambda g, x: np.ones(2))(1.0, a))
+            )(1.0),
+            ShapeError,
+            "the fixed point of <lambda> returned 1 numbers",
+        ),
+        (lambda: implicit_root(square, exact, np), RegistrationError, "is no engine; give dualad or reversead"),
+        (lambda: implicit_root(square, print, reversead)(1.0, 2.0), TypeError, "the solver returned None"),
         (lambda: minimum(bowl, downhill, reversead, constraint=1.0), RegistrationError, "constraint=1.0"),
         (
             lambda: fixed_point(lambda x, a: 2 * x + a, reversead)(1.0, 1.0),

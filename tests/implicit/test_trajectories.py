@@ -273,14 +273,20 @@ def test_what_cannot_be_followed_backwards_is_an_error_and_pieces_help(ad: Any) 
             SolutionError,
             "solve_ivp failed .* step size",
         ),
-        (lambda: ode_solution(lambda t, y: [y, y], reversead)(1.0, [0.0, 2.0]), ShapeError, "2 numbers for a state"),
-        (lambda: runge_kutta(lambda t, y: [y, y], steps=2)(1.0, [0.0, 2.0]), ShapeError, "2 numbers for a state"),
+        (lambda: ode_solution(lambda t, y: [y, y], reversead)(1.0, [0.0, 2.0]), ShapeError, "f returned 2 numbers"),
+        (lambda: runge_kutta(lambda t, y: [y, y], steps=2)(1.0, [0.0, 2.0]), ShapeError, "f returned 2 numbers"),
+        (
+            lambda: ode_solution(lambda t, y: {"x": y["y"], "z": y["x"]}, reversead)({"x": 1.0, "y": 2.0}, [0.0, 2.0]),
+            ShapeError,
+            "in the structure {'x': .*, 'z': .*} .* for 2 in {'x': .*, 'y': .*}; they have to be alike",
+        ),
         (lambda: ode_solution(growth, reversead)(1.0, [0.0, 0.0], 1.0, 1.0), ShapeError, "increases or decreases"),
         (lambda: ode_solution(growth, reversead)(1.0, [], 1.0, 1.0), ShapeError, "increases or decreases"),
         (lambda: runge_kutta(growth, steps=2)(1.0, [], 1.0, 1.0), ShapeError, "there are no times"),
         (lambda: runge_kutta(growth, steps=0), RegistrationError, "steps=0"),
         (lambda: ode_solution(growth, reversead)(1j, [0.0, 1.0], 1.0, 1.0), LeafTypeError, "are complex"),
         (lambda: ode_solution(growth, reversead, jac=abs), RegistrationError, "jac, t_eval and events"),
+        (lambda: ode_solution(growth, np), RegistrationError, "is no engine; give dualad or reversead"),
         (lambda: ode_solution(growth, reversead, pieces=0), RegistrationError, "pieces=0"),
         (lambda: ode_solution(3.0, reversead), RegistrationError, "3.0 is no function"),
     ],
@@ -295,6 +301,15 @@ def test_one_time_alone_is_the_start(ad: Any) -> None:
         solution = solver(growth)
         found = ad.grad(lambda y0, t, rate: solution(y0, t, rate, 2.0)[0], (0, 1, 2))(0.5, np.array([1.0]), 1.2)  # noqa: B023
         assert found[0] == 1.0 and found[1] == np.zeros(1) and found[2] == 0.0
+
+
+@solutions
+def test_a_list_of_numbers_is_a_vector(ad: Any, solver: Any, rtol: float) -> None:
+    """As SciPy's solvers take it."""
+    solution = solver(lambda t, y, k: [y[1], -k * y[0]])
+    found = ad.grad(lambda k: solution(np.array([1.0, 0.0]), [0.0, 1.5], k)[-1, 0])(2.0)
+    # y = cos(sqrt(k) t)
+    assert found == pytest.approx(-1.5 * np.sin(1.5 * np.sqrt(2.0)) / (2 * np.sqrt(2.0)), rel=rtol)
 
 
 def test_whole_numbers_start_and_end_as_well(ad: Any) -> None:
