@@ -25,7 +25,7 @@ def packed(tree: Any) -> Any:
     >>> packed({"b": 3.0, "a": np.array([[1.0], [2.0]])})
     array([1., 2., 3.])
     """
-    leaves = [np.ravel(leaf) for leaf in flatten(tree)[0]]
+    leaves = [leaf if np.ndim(leaf) == 1 else np.ravel(leaf) for leaf in flatten(tree)[0]]
     return leaves[0] if len(leaves) == 1 else np.concatenate(leaves) if leaves else np.zeros(0)
 
 
@@ -41,7 +41,10 @@ def unpacked(vector: Any, like: Any) -> Any:
         shape = Like(leaf).shape
         stop = start + int(np.prod(shape))
         part = vector if len(leaves) == 1 else vector[start:stop]
-        parts.append(in_dtype_of(np.reshape(part, shape)[()], leaf))
+        if len(shape) != 1:
+            # A number for a number: not an array without axes.
+            part = np.reshape(part, shape) if shape else part[0]
+        parts.append(in_dtype_of(part, leaf))
         start = stop
     return unflatten(structure, parts)
 

@@ -126,7 +126,7 @@ def test_containers_against_differences() -> None:
     def f(state: Any, rates: Any, times: Any) -> Any:
         return solution(state, times, rates, True)
 
-    check_grads(f, STATE, RATES, np.array([0.2, 1.0, 2.0]), engines=ENGINES, order=1, rtol=1e-8)
+    check_grads(f, STATE, RATES, np.array([0.2, 0.5, 0.8]), engines=ENGINES, order=1, rtol=1e-8)
 
 
 def test_discrete_derivatives_against_differences() -> None:
@@ -201,11 +201,11 @@ def test_evaluations_forwards_and_backwards() -> None:
         return calls
 
     exact, steps = ode_solution(counted, reversead), runge_kutta(counted, steps=20, snapshots=4)
-    value = (count(dualad, exact, 1), count(dualad, exact, 21), count(dualad, exact, 41))
+    value = (count(dualad, exact, 1), count(dualad, exact, 11), count(dualad, exact, 21))
     # Forwards, each direction is as much as the one before.
     assert value[2] - value[1] == pytest.approx(value[1] - value[0], rel=0.2)
-    assert value[2] > 25 * value[0] / 2
-    backwards = [count(reversead, exact, size) for size in (1, 21, 41)]
+    assert value[2] > 15 * value[0] / 2
+    backwards = [count(reversead, exact, size) for size in (1, 11, 41)]
     assert max(backwards) <= 1.2 * min(backwards) < 3 * value[0]
     assert [count(dualad, steps, size, chunk_size=1) for size in (1, 7)] == [80, 7 * 80]
     assert {count(reversead, steps, size) for size in (1, 7)} == {4 * (1 + evaluations(19, 4))}
