@@ -35,8 +35,9 @@ from shared.implicit.vectors import (
 from shared.linear.custom import CustomFunction
 from shared.rules.special import stop_gradient
 
-#: How far from itself a solution may be that is followed backwards, beside 1 + |y|.
-TOLERANCE = 1e-5
+#: How far from itself a solution may be that is followed backwards, beside 1 + |y|; and beyond which size, beside that
+#: at the times, it is given up on the way, before it takes for ever.
+TOLERANCE, FAR = 1e-5, 1e3
 
 
 def ode_solution(
@@ -203,9 +204,12 @@ class _Trajectory:
             given = np.concatenate([_apart(given[:-1], self.pieces), given[-1:]])
             out = self._solution(self.f, "again")(y0, t, *params, **static)
         solution = self._solution(self.against, "backwards")
+        limit = np.inf if self.tolerance is None else FAR * (1.0 + np.max(np.abs(stop_gradient(rows_of(out)))))
         a, sums = given[-1], [np.zeros(np.shape(leaf)) for leaf in varying.leaves]
         for k in range(len(t) - 1, 0, -1):
-            back = solution((state_at(out, k), unpacked(a, like), sums), np.stack([t[k], t[k - 1]]), params, **static)
+            back = solution(
+                (state_at(out, k), unpacked(a, like), sums), np.stack([t[k], t[k - 1]]), params, limit, **static
+            )
             y, arrived, sums = state_at(back, 1)
             a = packed(arrived)
             if self.tolerance is not None:
@@ -219,10 +223,13 @@ class _Trajectory:
         by_time = np.concatenate([np.reshape(first, (1,)), by_time[1:]])
         return unpacked(a, y0), unpacked(by_time, times), *varying.cotangents(sums)
 
-    def against(self, t: Any, state: Any, params: Any, **static: Any) -> Any:
+    def against(self, t: Any, state: Any, params: Any, limit: Any, **static: Any) -> Any:
         """The slopes of the state, of its adjoint, and of what reaches the parameters."""
         function, varying = self._of_state(t, params, static)
         y, a, _ = state
+        size = np.max(np.abs(packed(y)))
+        if not isinstance(size, Tracer) and not isinstance(limit, Tracer) and not size <= limit:
+            raise _lost(self.__name__, f"at t = {t:g}", f"it has grown to {size:.2e}")
         slope, pullback = self.products.vjp(function, y, varying.leaves)
         by_state, by_parameters = pullback(a)
         return slope, tree_map(np.negative, by_state), tree_map(np.negative, by_parameters)
@@ -247,11 +254,14 @@ def followed(missed: Any, was: Any, start: Any, end: Any, name: str, tolerance: 
     """That a solution which was followed backwards came to where it was."""
     far = np.max(np.abs(missed), axis=-1, initial=0.0)
     if not np.all(far <= tolerance * (1.0 + np.max(np.abs(was), axis=-1, initial=0.0))):
-        raise SolutionError(
-            f"{name} cannot be followed backwards from t = {start:g} to {end:g}{user_line()}: there it misses what it "
-            f"was by {np.max(far):.2e}, so its adjoint would be that of another one; give more pieces, or "
-            "differentiate forwards, or by shared.runge_kutta"
-        )
+        raise _lost(name, f"from t = {start:g} to {end:g}", f"there it misses what it was by {np.max(far):.2e}")
+
+
+def _lost(name: str, where: str, how: str) -> SolutionError:
+    return SolutionError(
+        f"{name} cannot be followed backwards {where}{user_line()}: {how}, so its adjoint would be that of another "
+        "one; give more pieces, or differentiate forwards, or by shared.runge_kutta"
+    )
 
 
 def _apart(rows: Any, distance: int) -> Any:

@@ -256,8 +256,22 @@ def test_what_cannot_be_followed_backwards_is_an_error_and_pieces_help(ad: Any) 
     for options in ({"pieces": 8}, {"pieces": 20, "rtol": 1e-6}):
         assert ad.grad(last(ode_solution(friction, reversead, **options)))(k) == pytest.approx(expected, rel=1e-5)
     assert dualad.grad(last(ode_solution(friction, reversead)))(k) == pytest.approx(expected, rel=1e-7)
-    with pytest.raises(SolutionError, match=r"friction cannot be followed backwards from t = 2 to 0 \(at .*py:\d+\)"):
-        reversead.grad(last(ode_solution(friction, reversead)))(k)
+    slope, of = reversead.grad(last(ode_solution(friction, reversead))), "friction cannot be followed backwards"
+    with pytest.raises(SolutionError, match=rf"{of} from t = 2 to 0 \(at .*py:\d+\): .* misses what it was by"):
+        slope(12.0)
+    # It stops on the way, before the steps of the solver are too many.
+    for rate in (k, 100.0):
+        with pytest.raises(SolutionError, match=rf"{of} at t = [\d.]+ \(at .*py:\d+\): it has grown to"):
+            slope(rate)
+
+
+@pytest.mark.parametrize("method", ["Radau", "BDF", "LSODA"])
+def test_a_stiff_equation_forwards(method: str) -> None:
+    """y = cos t + (sin t) / k and terms of size 1 / k^2, after the layer at the start."""
+    solution = ode_solution(lambda t, y, k: -k * (y - np.cos(t)), reversead, method=method)
+    k, t = 1e4, 1.5
+    found = dualad.derivative(lambda k: solution(0.0, [0.0, t], k)[-1])(k)
+    assert found == pytest.approx(-np.sin(t) / k**2, rel=1e-2)
 
 
 @pytest.mark.parametrize(
