@@ -11,6 +11,7 @@ This package never imports an engine; what needs one takes it as an argument.
 import typing
 
 from shared import rules
+from shared.calling.results import stop_gradient
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core import lazy
 from shared.core.errors import (
@@ -37,12 +38,13 @@ from shared.core.errors import (
 )
 from shared.core.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.rules import operators
-from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign
 
 if typing.TYPE_CHECKING:
     from shared.batching.batched import report_loops
     from shared.batching.parallel import ExecutorError, sum_over_shards
     from shared.batching.vmap import vmap
+    from shared.calling.containers import register_container
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
     from shared.counting.counter import count_operations
@@ -81,6 +83,7 @@ _LATER = {
     "shared.batching.batched": ("report_loops",),
     "shared.batching.parallel": ("ExecutorError", "sum_over_shards"),
     "shared.batching.vmap": ("vmap",),
+    "shared.calling.containers": ("register_container",),
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
     "shared.counting.counter": ("count_operations",),
@@ -176,6 +179,7 @@ __all__ = [
     "minimum",
     "multilinear",
     "ode_solution",
+    "register_container",
     "relu",
     "report_loops",
     "rounding_error",

@@ -469,8 +469,11 @@ def _parts(structure: Structure, given: Any) -> list[Any] | None:
     if given is None:
         return [None] * structure.size
     if structure == LEAF:
-        return None if isinstance(given, (list, tuple, dict)) else [given]
+        return [given] if flatten(given)[1] is LEAF else None
     names = structure.names
+    if names is not None and structure.kind is not dict:
+        parts, its_structure = flatten(given)
+        return parts if its_structure == structure else None
     if given.__class__ is not structure.kind or len(given) != len(structure.children):
         return None
     if names is not None:

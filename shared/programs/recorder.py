@@ -19,7 +19,7 @@ import numpy as np
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import NestedIndex, UpdatePrimitive
 from shared.core.constants import KINDS, as_kind
-from shared.core.duck_array import DuckArray, operand
+from shared.core.duck_array import LIBRARIES, DuckArray, operand
 from shared.core.errors import (
     ClosedLevelError,
     CompilationError,
@@ -105,6 +105,11 @@ class Recording(Level):
         if value.__class__ is float:
             # Zero has a sign, and a NaN differs from itself.
             key: Any = (float, value if value and value == value else repr(value))
+        elif LIBRARIES and isinstance(value, LIBRARIES[0]):
+            raise TracerConversionError(
+                f"{self.transform}: {value.named()} was met{user_line()}; a record computes with NumPy's arrays. Leave "
+                "it out, or convert it first"
+            )
         elif isinstance(value, Tracer):
             raise TracerConversionError(
                 f"{self.transform}: a value of a differentiation in progress was met{user_line()}; a record outlives "
