@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from shared.calling.engine import Engine
+from shared.calling.results import stop_gradient
 from shared.calling.transformed import readable_name
 from shared.calling.tree import flatten
 from shared.core.errors import RegistrationError, ShapeError, SolutionError, user_line
 from shared.implicit.linear_solves import Solve, confirmed, iterate, solved_by, solved_by_matrix
 from shared.implicit.vectors import Varying, packed, packed_like, require_engine, require_passed, require_real, unpacked
 from shared.linear.custom import CustomFunction
-from shared.rules.special import stop_gradient
 
 Function = Callable[..., Any]
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.calling.engine import Engine
+from shared.calling.results import stop_gradient
 from shared.calling.transformed import readable_name
 from shared.calling.tree import flatten, tree_map
 from shared.core.errors import RegistrationError, ShapeError, SolutionError, user_line
@@ -33,7 +34,6 @@ from shared.implicit.vectors import (
     unpacked,
 )
 from shared.linear.custom import CustomFunction
-from shared.rules.special import stop_gradient
 
 #: How far from itself a solution may be that is followed backwards, beside 1 + |y|; and beyond which size, beside that
 #: at the times, it is given up on the way, before it takes for ever.
