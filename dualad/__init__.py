@@ -27,8 +27,8 @@ _require_own_shared()
 
 from dualad.dual import Dual
 from dualad.transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
+from shared.calling.results import stop_gradient
 from shared.core import lazy
-from shared.rules.special import stop_gradient
 
 if typing.TYPE_CHECKING:
     from dualad.derived import (

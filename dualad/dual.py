@@ -17,7 +17,7 @@ from shared.calling.arguments import differentiable, in_dtype_of
 from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, captures_within, highest
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, captures_within, highest
 from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
@@ -107,7 +107,7 @@ class Dual(DuckArray):
                 elif x_value.__class__ is _ndarray:
                     y_value = constant_operand(y, x_value)
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             level, y_value, y_tangent = y.level, y.primal, y.tangent
             x_value, x_tangent = x, None
@@ -117,7 +117,7 @@ class Dual(DuckArray):
             elif y_value.__class__ is _ndarray:
                 x_value = constant_operand(x, y_value)
         else:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if level.closed:
             raise closed(x if isinstance(x, Dual) else y)
         out = primitive.evaluate(x_value, y_value)
@@ -239,7 +239,7 @@ def like_output(tangent: Any, out: Any) -> Any:
     if getattr(tangent, "shape", ()) != shape:
         tangent = np.broadcast_to(tangent, shape)
     dtype = out.dtype
-    if getattr(tangent, "dtype", None) != dtype:
+    if getattr(tangent, "dtype", bool) != dtype:
         tangent = tangent.astype(dtype) if hasattr(tangent, "astype") else np.asarray(tangent, dtype)[()]
     return tangent
 

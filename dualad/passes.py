@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualad.dual import Dual, ForwardLevel, new_dual
-from shared.batching.directions import along_directions, number_of_directions
+from shared.batching.directions import along_directions, number_of_directions, require_within_limit
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
-from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import flatten
 from shared.core.edges import Like
 from shared.core.levels import attempt
 
@@ -99,10 +99,10 @@ class ForwardPass:
             known.closed = True
 
     def output(self) -> Any:
-        return unflatten(self.structure, self.outputs)
+        return handed_out(self.structure, self.outputs)
 
     def tangent(self) -> Any:
-        return unflatten(self.structure, self.tangents)
+        return handed_out(self.structure, self.tangents)
 
 
 class Passes:
@@ -171,9 +171,14 @@ def _span_of_columns(
 
     def tangents(seeds: list[Any]) -> list[Any]:
         done = ForwardPass(name, selection, seeds, has_aux, scalar)
+        require_within_limit(seeds)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
+        else:
+            from shared.linear.purity import FirstValue
+
+            FirstValue(name, passes[0].outputs).of(done)
         return found
 
     columns = along_directions(name, selection.leaves, tangents, chunk_size, span)

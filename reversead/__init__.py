@@ -28,8 +28,8 @@ _require_own_shared()
 from reversead.tape import Tape
 from reversead.transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
 from reversead.variable import Variable
+from shared.calling.results import stop_gradient
 from shared.core import lazy
-from shared.rules.special import stop_gradient
 
 if typing.TYPE_CHECKING:
     from reversead.derived import (

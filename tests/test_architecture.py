@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "calling": {"core", "rules"},
     "batching": {"core", "rules", "calling"},
     "linear": {"core", "rules", "calling", "batching"},
+    "implicit": {"core", "rules", "calling", "batching", "linear"},
     "sparse": {"core", "rules", "calling", "batching", "linear"},
     "series": {"core", "rules", "calling", "batching", "linear", "sparse"},
     "counting": {"core", "rules", "calling"},

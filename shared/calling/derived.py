@@ -16,10 +16,10 @@ import numpy as np
 
 from shared.calling.arguments import Argnums, Selection, scalar_input
 from shared.calling.jacobians import complex_derivative, nest
-from shared.calling.results import require_elementwise, require_same_shape, scattered_powers
+from shared.calling.results import handed_out, require_elementwise, require_same_shape, scattered_powers
 from shared.calling.seeds import is_complex, one_of
 from shared.calling.transformed import transformed
-from shared.calling.tree import Structure, unflatten
+from shared.calling.tree import Structure
 from shared.core.edges import Like
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool,
         try:
             tangents = [_slope(name, point, selection, k, one_of(leaf)) for k, leaf in enumerate(selection.leaves)]
             value = point.value
-            found = [unflatten(value.structure, leaves) for leaves in tangents]
+            found = [handed_out(value.structure, leaves) for leaves in tangents]
             return _packed(selection, found, value, has_aux)
         except BaseException:
             point.release()
@@ -110,7 +110,8 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
                 require_same_shape(name, [leaf], point.value.outputs)
                 direction = scattered_powers(shape, dtype)
                 require_elementwise(name, point.push(_along(selection, k, direction))[0], tangents[0], direction)
-                found.append(derivatives[0])
+                structure = selection.structure if selection.single else selection.structure.children[k]
+                found.append(handed_out(structure, derivatives) if structure.is_one_array else derivatives[0])
             return _packed(selection, found, point.value, has_aux)
         except BaseException:
             point.release()
@@ -159,7 +160,7 @@ def value_and_jacobian(
     def value_and_matrix(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
         found, blocks = engine.blocks(name, selection, has_aux, chunk_size, executor)
-        out = unflatten(found.structure, found.outputs)
+        out = handed_out(found.structure, found.outputs)
         matrix = selection.pack_square(blocks) if square else nest(blocks, found.structure, selection.pack)
         return ((out, found.aux) if has_aux else out), matrix
 

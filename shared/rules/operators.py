@@ -187,6 +187,12 @@ def _namespace(self: Any, *, api_version: str | None = None) -> Any:
     return namespace(self, api_version=api_version)
 
 
+def _of_library(value: Any) -> Any:
+    from shared.core.foreign import Foreign, is_foreign
+
+    return Foreign(value) if is_foreign(value) else value
+
+
 def _to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
     """As `ndarray.to_device`: there is one device, named "cpu"."""
     if device != "cpu" or stream is not None:
@@ -216,6 +222,7 @@ def install() -> None:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
         "made_of": indexing.made_of,
+        "of_library": staticmethod(_of_library),
         "__array_namespace__": _namespace,
         "device": "cpu",
         "to_device": _to_device,
