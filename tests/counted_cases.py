@@ -23,11 +23,11 @@ from shared.rules import (
     elementwise,
     extending,
     factors,
-    grids,
     indexing,
     keywords,
     linear_algebra,
     matrices,
+    polynomials,
     products,
     pseudoinverses,
     reductions,
@@ -284,14 +284,17 @@ PUBLISHED: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
     eigenvalues.EIGENVECTORS_OF_HERMITIAN: (9 * 27, (M,), {"uplo": "L"}),
     eigenvalues.EIGENVECTORS_TOGETHER: (9 * 27 + 2 * 27, (M, V[:3]), {"uplo": "L"}),
     # The same, section 7.5: 10 n^3 for eigenvalues, 25 n^3 with vectors
+    eigenvalues.IS_REAL: (0, (M,), {}),
     eigenvalues.EIGENVALUES: (10 * 27, (M,), {"with_vectors": False}),
+    polynomials.CHARACTERISTIC: (10 * 27, (M,), {}),
+    polynomials.ROOTS: (10 * 27, (np.array([1.0, -6.0, 11.0, -6.5]),), {}),
     eigenvalues.ORDER: (35 * 27, (M,), {}),
     eigenvalues.EIGENVECTORS: (25 * 27, (M,), {}),
     # The same, section 5.2: 2 n^2 (m - n / 3) for r, and as many for q
     factors.ORTHOGONAL_FACTOR: (4 * 27 - 36, (M,), {}),
     factors.TRIANGULAR_FACTOR: (4 * 27 - 36, (M,), {}),
     # Golub & Van Loan 2013, section 5.2.2: 2 n^2 (m - n / 3)
-    grids.ORTHOGONALISER: (2 * 9 * (6 - 1), (np.ones((6, 3)) + np.eye(6, 3),), {}),
+    polynomials.ORTHOGONALISER: (2 * 9 * (6 - 1), (np.ones((6, 3)) + np.eye(6, 3),), {}),
     # Floyd & Rivest 1975: n + min(k, n - k) comparisons
     REGISTRY[np.argpartition]: (7 + 2, (SORTED, 2), {}),
     # Van Loan 1992, section 4.3: 2.5 n log2 n for n real numbers

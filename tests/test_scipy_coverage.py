@@ -1,4 +1,4 @@
-"""Every public function of scipy.special, and what this library makes of it: the page docs/scipy.md.
+"""Every public function of scipy.special, and what this library makes of it: the page docs/scipy-special.md.
 
 `python -m tests.test_scipy_coverage` writes the page anew.  Rules and refusals are read off the registry; why anything
 else has none is said in the tables below.  A function that is in none of them fails the test.
@@ -22,7 +22,7 @@ from shared.scipy import special as own
 from shared.scipy.refused import REFUSED, arguments_of
 
 PAGE = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists()) / (
-    "docs/scipy.md"
+    "docs/scipy-special.md"
 )
 #: The version of SciPy that the page is written for
 WRITTEN_FOR = "1.17"

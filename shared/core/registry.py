@@ -276,14 +276,18 @@ def internal_constant(
     return Primitive(function, "constant", [], evaluate, broadcasts=broadcasts, **facets)
 
 
-def infix(primitive: Primitive, evaluate: Function, *, dispatches: bool = True) -> Primitive:
+def infix(
+    primitive: Primitive, evaluate: Function, *partials: Any, dispatches: bool = True, **facets: Unpack[Facets]
+) -> Primitive:
     """The twin of `primitive` that Python's operator or a method stands for: the same in all but how it is evaluated.
 
-    An operator `dispatches` by itself on arguments that are tracers of lower levels.
+    An operator `dispatches` by itself on arguments that are tracers of lower levels.  It may have `partials` of its
+    own, and `facets`, where it means something else of Python's numbers.
     """
-    declared = {name: getattr(primitive, name) for name in Primitive.DECLARED}
+    declared = {**{name: getattr(primitive, name) for name in Primitive.DECLARED}, **facets}
+    edges = [_partial_edge(primitive.function, p) for p in partials] or primitive.edges
     return Primitive(
-        primitive.function, primitive.form, primitive.edges, evaluate, dispatches=dispatches,
+        primitive.function, primitive.form, edges, evaluate, dispatches=dispatches,
         variadic=primitive.arguments is None, **declared,
     )  # fmt: skip
 

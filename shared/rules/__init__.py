@@ -49,9 +49,12 @@ LATER = {
         np.pad, np.lib.stride_tricks.sliding_window_view, np.resize, np.insert, np.delete, np.trim_zeros,
     ),
     "shared.rules.grids": (
-        np.interp, np.ediff1d, np.unwrap, np.gradient, np.trapezoid, np.polyval, np.vander, np.polyadd, np.polysub,
-        np.polymul, np.polydiv, np.polyder, np.polyint, np.poly, np.polyfit, np.linspace, np.logspace, np.geomspace,
+        np.interp, np.ediff1d, np.unwrap, np.gradient, np.trapezoid, np.linspace, np.logspace, np.geomspace,
         np.meshgrid,
+    ),
+    "shared.rules.polynomials": (
+        np.polyval, np.vander, np.polyadd, np.polysub, np.polymul, np.polydiv, np.polyder, np.polyint, np.poly,
+        np.roots, np.polyfit,
     ),
     "shared.rules.statistics": (
         np.average, np.cov, np.corrcoef, np.nansum, np.nanprod, np.nancumsum, np.nancumprod, np.nanmean, np.nanvar,

@@ -180,6 +180,26 @@ def _conjugate(self: Any) -> Any:
     return np.conjugate(self) if np.iscomplexobj(self) else self
 
 
+def _namespace(self: Any, *, api_version: str | None = None) -> Any:
+    """The functions that libraries for arrays of every kind compute this with (the Array API standard)."""
+    from shared.rules.array_api import namespace
+
+    return namespace(self, api_version=api_version)
+
+
+def _of_library(value: Any) -> Any:
+    from shared.core.foreign import Foreign, is_foreign
+
+    return Foreign(value) if is_foreign(value) else value
+
+
+def _to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
+    """As `ndarray.to_device`: there is one device, named "cpu"."""
+    if device != "cpu" or stream is not None:
+        raise ValueError(f"traced values are on the device 'cpu' alone, not {device!r}")
+    return self
+
+
 def _missing(name: str) -> property:
     """An attribute of ndarray that traced arrays lack, saying what to use; a __getattr__ would slow down all others."""
     instead = f"np.{name}(x)" if hasattr(np, name) else "another method, or x.ravel() for its elements"
@@ -202,6 +222,10 @@ def install() -> None:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
         "made_of": indexing.made_of,
+        "of_library": staticmethod(_of_library),
+        "__array_namespace__": _namespace,
+        "device": "cpu",
+        "to_device": _to_device,
         "flat": property(lambda self: indexing.FlatElements(self), lambda self, value: _set_flat(self, value)),
         "ufunc_method": staticmethod(keywords.ufunc_method),
         "ufunc_with_keywords": staticmethod(keywords.ufunc_with_keywords),

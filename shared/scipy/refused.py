@@ -38,7 +38,7 @@ def refused(ufunc: np.ufunc, position: int, why: str) -> Callable[[Any], Any]:
         raise NoRuleError(
             f"scipy.special.{ufunc.__name__} has no derivative rule in its argument {argument}{user_line()}: {why}. "
             f"Keep {argument} out of what is differentiated (argnums, or stop_gradient({argument})), or call it in a "
-            "function with a shared.custom_derivative. What has a rule is in docs/scipy.md."
+            "function with a shared.custom_derivative. What has a rule is in docs/scipy-special.md."
         )
 
     return partial

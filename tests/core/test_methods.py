@@ -78,6 +78,9 @@ CALLS = {
     "dtype": ["x.astype(x.dtype)", "np.ones(3, x.dtype) * x"],
     "itemsize": ["x * x.itemsize"],
     "nbytes": ["x * x.nbytes"],
+    "device": ["x * (x.device == 'cpu')"],
+    "to_device": ["x.to_device('cpu') * x.to_device(x.device)"],
+    "__array_namespace__": ["x.__array_namespace__().sin(x)"],
     "__len__": ["x * len(x)", "x[0] * len(x[0])"],
     "__iter__": ["sum(row for row in x)", "np.stack(list(x))", "np.stack([a * b for a, b in zip(*x)])",
         "[*x]"],
@@ -170,6 +173,7 @@ OWN = {
     "made_of",
     "ufunc_method",
     "ufunc_with_keywords",
+    "of_library",
 }
 REFUSED = {"__index__", "__idivmod__"}
 #: of truth values and integers, which only vmap traces: see tests/batching/test_batching.py

@@ -49,7 +49,8 @@ OF_FLOATS: dict[Any, str] = {
     np.reciprocal: "1.0 / {}",
     np.absolute: "abs({})",
     np.fabs: "abs({})",
-    np.power: "math.pow({}, {})",
+    # Of an infinite base the root is inf to `math`, as to Python, and NaN to NumPy since 2.3: left to who was asked.
+    np.power: "math.pow({0} if {0} > -math.inf else math.sqrt(-1.0), {1})",
     np.sqrt: "math.sqrt({})",
     np.hypot: "math.hypot({}, {})",
     np.arctan2: "math.atan2({}, {})",
