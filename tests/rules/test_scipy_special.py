@@ -47,7 +47,10 @@ from shared.scipy.orders import MACDONALD
 from shared.scipy.refused import REFUSED, arguments_of
 
 # Pickling a ufunc asks every module for it, and some of mpmath's warn.
-pytestmark = pytest.mark.filterwarnings("ignore:the .* module is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the .* module is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:numpy.core is deprecated:DeprecationWarning"),
+]
 
 FIRST_ORDER = [*SCIPY_SPECIAL, *SCIPY_SPECIAL_FIRST_ORDER]
 
