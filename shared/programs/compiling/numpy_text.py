@@ -22,7 +22,7 @@ import numpy as np
 from shared.core.primitive import Primitive
 from shared.programs.compiling.literals import Definition, Namespace
 from shared.programs.equations import ValueType
-from shared.rules import indexing, keywords, linear_algebra, shapes, singular_values, special
+from shared.rules import extending, indexing, keywords, linear_algebra, shapes, singular_values, special
 from shared.rules.shapes import CONVERT
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
@@ -167,6 +167,9 @@ _CALLS: dict[Any, Callable[..., str]] = {
     shapes.TRANSPOSE.function: lambda x, *, axes="None": f"{x}.T" if axes == "None" else f"np.transpose({x}, {axes})",
     shapes.ASTYPE.function: _astype,
     CONVERT.function: _astype,
+    extending.WINDOWS.function: lambda x, *, lengths, axes: (
+        f"np.lib.stride_tricks.sliding_window_view({x}, {lengths}, {axes})"
+    ),
     special.STOP_GRADIENT.function: lambda x: f"np.array({x})[()]",
     linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
     **{
