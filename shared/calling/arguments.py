@@ -443,7 +443,8 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
-        kept = dtype is None or (value.dtype == dtype and not _is_weak(value))  # type: ignore[attr-defined]
+        # A strong number may not become a weak one; what is weak already needs no operation.
+        kept = dtype is None or (value.dtype == dtype and (not _is_weak(value) or _is_weak(like)))  # type: ignore[attr-defined]
         return value if kept else value.astype(dtype)  # type: ignore[attr-defined]
     if np.iscomplexobj(value) and _is_real(like):
         raise LeafTypeError(
