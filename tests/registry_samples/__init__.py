@@ -15,6 +15,7 @@ from registry_samples.placing import PLACING
 from registry_samples.products import CONVOLUTIONS, CONVOLUTIONS_COMPLEX, EINSUM, PRODUCTS
 from registry_samples.reductions import REDUCTIONS_AND_SCANS
 from registry_samples.sample import Sample
+from registry_samples.scipy_linalg import SCIPY_LINALG, SCIPY_LINALG_COMPLEX
 from registry_samples.selection import all_shapes, joined, one_shape, one_shape_a_kind, one_shape_a_rank
 from registry_samples.shapes import SHAPES
 from registry_samples.special import SPECIAL
@@ -36,10 +37,17 @@ SAMPLES: list[Sample] = joined(
     GRIDS,
     SPECIAL,
     OTHER_DOMAINS,
+    SCIPY_LINALG,
 )
 
 #: Samples with complex arguments or results
-COMPLEX: list[Sample] = [*COMPLEX_ELEMENTWISE, *FOURIER_COMPLEX, *CONVOLUTIONS_COMPLEX, *LINEAR_ALGEBRA_COMPLEX]
+COMPLEX: list[Sample] = [
+    *COMPLEX_ELEMENTWISE,
+    *FOURIER_COMPLEX,
+    *CONVOLUTIONS_COMPLEX,
+    *LINEAR_ALGEBRA_COMPLEX,
+    *SCIPY_LINALG_COMPLEX,
+]
 
 #: One sample of each expression: of every function with each of its keywords
 ONE_SHAPE: list[Sample] = one_shape(SAMPLES)

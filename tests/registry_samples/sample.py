@@ -15,6 +15,7 @@ import numpy as np
 
 # Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
 from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
+from shared.scipy import linalg
 
 _LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
@@ -27,7 +28,8 @@ def changed(array: Any, change: Callable[[Any], Any]) -> Any:
 
 
 _NAMES: dict[str, Any] = {
-    "np": np, "special": special, "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
+    "np": np, "linalg": linalg, "special": special, "changed": changed,
+    "windows": np.lib.stride_tricks.sliding_window_view,
 }  # fmt: skip
 _NAMES |= {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
 _NAMES |= {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
