@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.
+`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`, `scipy`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -104,7 +104,7 @@ _LATER = {
     "shared.sparse.pattern": ("Pattern",),
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
-_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "sparse")
+_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "scipy", "sparse")
 
 if not typing.TYPE_CHECKING:
     # Hidden from type checkers, which would take any name for one of these.

@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "checking": {"core", "calling"},
     "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},
+    "scipy": {"core", "rules", "calling", "sparse"},
 }
 
 Arrow = tuple[str, str]

@@ -14,6 +14,7 @@ import numpy as np
 
 from shared.calling.tree import flatten
 from shared.core.duck_array import DuckArray, highest
+from shared.core.levels import current_recording
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,9 +40,13 @@ def offered(function: Callable[..., Any]) -> Callable[[F], F]:
     def decorate(of_traced: F) -> F:
         @wraps(of_traced)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if is_traced(args, kwargs):
-                return of_traced(*args, **kwargs)
-            return function(*args, **kwargs)
+            if not is_traced(args, kwargs):
+                return function(*args, **kwargs)
+            recording = current_recording()
+            if recording is not None:
+                # Plain arrays beside traced ones are read anew in each run.
+                args, kwargs = recording.among(of_traced, args, kwargs)
+            return of_traced(*args, **kwargs)
 
         return call  # type: ignore[return-value]
 

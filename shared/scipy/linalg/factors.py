@@ -50,7 +50,7 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finit
 
     >>> import numpy as np, reversead
     >>> reversead.grad(lambda a: cholesky(a, lower=True)[1, 1])(np.array([[4.0, 0.0], [2.0, 5.0]]))
-    array([[ 0.0625,  0.    ],
+    array([[ 0.0625, -0.    ],
            [-0.25  ,  0.25  ]])
     """
     a = _matrix("cholesky", a)
@@ -182,10 +182,23 @@ def qr(
 # --- eigenvalues and singular values ----------------------------------------------------------------------------------
 
 
-def _factors_of_size_one(x: Any, y: Any, z: Any, *, vectors: Callable[..., Any]) -> Any:
-    def of_one(found: Any, *given: Any) -> Any:
-        along = np.sum(np.conjugate(found) * vectors(*given), axis=-2)
+def _eigenvectors(a: Any, b: Any, generalised: bool, **options: Any) -> Any:
+    found = linalg.eigh(a, b if generalised else None, **options)[1]
+    return found / np.linalg.norm(found, axis=0)
+
+
+def _left_vectors(a: Any, _: Any, driver: str) -> Any:
+    return linalg.svd(a, full_matrices=False, lapack_driver=driver, check_finite=False)[0]
+
+
+_VECTORS: dict[str, Callable[..., Any]] = {"eigh": _eigenvectors, "svd": _left_vectors}
+
+
+def _factors_of_size_one(x: Any, y: Any, z: Any, *, of: str, options: tuple[tuple[str, Any], ...]) -> Any:
+    def of_one(found: Any, a: Any, b: Any) -> Any:
+        along = np.sum(np.conjugate(found) * _VECTORS[of](a, b, **dict(options)), axis=-2)
         size = np.abs(along)
+        # Of equal values the vectors are any basis: there is no factor then.
         return np.where(size > 0.5, along / np.where(size > 0.5, size, 1), 1).astype(found.dtype)
 
     return each(of_one, (2, 2, 2), x, y, z)
@@ -193,26 +206,6 @@ def _factors_of_size_one(x: Any, y: Any, z: Any, *, vectors: Callable[..., Any])
 
 #: By what the vectors x, as columns of norm 1, are to be multiplied to be those that SciPy returns of y (and z).
 IN_STEP = internal_constant(_factors_of_size_one, batch=each_matrix(2, 2, 2))
-
-
-class _Eigenvectors:
-    """What SciPy returns as eigenvectors, with columns of norm 1: a function that can be compared and pickled."""
-
-    def __init__(self, **options: Any):
-        self.options = options
-
-    def __call__(self, a: Any, b: Any) -> Any:
-        options = dict(self.options)
-        found = linalg.eigh(a, b if options.pop("generalised") else None, **options)[1]
-        return found / np.linalg.norm(found, axis=0)
-
-
-class _LeftVectors:
-    def __init__(self, driver: str):
-        self.driver = driver
-
-    def __call__(self, a: Any, _: Any) -> Any:
-        return linalg.svd(a, full_matrices=False, lapack_driver=self.driver, check_finite=False)[0]
 
 
 def _normed(v: Any) -> Any:
@@ -276,10 +269,10 @@ def eigh(
         vectors = back(vectors)
     vectors = vectors[..., chosen]
     subset = None if subset_by_index is None else (int(first), int(last))
-    of_scipy = _Eigenvectors(
-        generalised=b is not None, lower=bool(lower), type=type, driver=driver, subset_by_index=subset
-    )
-    return values[..., chosen], vectors * along_columns(IN_STEP(_normed(vectors), a, given, vectors=of_scipy))
+    options: dict[str, Any] = {"generalised": b is not None, "lower": bool(lower), "type": type, "driver": driver}
+    options["subset_by_index"] = subset
+    factors = IN_STEP(_normed(vectors), a, given, of="eigh", options=tuple(options.items()))
+    return values[..., chosen], vectors * along_columns(factors)
 
 
 @offered(linalg.eigvalsh)
@@ -319,7 +312,7 @@ def svd(
     if not compute_uv:
         return np.linalg.svd(a, compute_uv=False)
     u, s, vh = np.linalg.svd(a, full_matrices)
-    factors = IN_STEP(u, a, a, vectors=_LeftVectors(lapack_driver))
+    factors = IN_STEP(u, a, a, of="svd", options=(("driver", lapack_driver),))
     return u * along_columns(factors), s, np.expand_dims(np.conjugate(factors), -1) * vh
 
 

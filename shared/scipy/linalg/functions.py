@@ -125,10 +125,10 @@ def sylvester(a: Any, b: Any, q: Any, trans: bool = False) -> Any:
 
 
 def _sylvester_by_scipy(a: Any, b: Any, q: Any) -> Any:
-    if np.iscomplexobj(q) and not np.iscomplexobj(a) and not np.iscomplexobj(b):
-        # Of real a and b, SciPy 1.17 takes a real Schur form for a triangular one where q is complex.
-        q = np.asarray(q)
-        return linalg.solve_sylvester(a, b, q.real) + 1j * linalg.solve_sylvester(a, b, q.imag)
+    # SciPy 1.17 takes the real Schur form of one of them for a triangular one where another is complex.
+    a, b, q = (np.asarray(value) for value in (a, b, q))
+    if any(value.dtype.kind == "c" for value in (a, b, q)):
+        a, b, q = (value.astype(np.result_type(value.dtype, np.complex64)) for value in (a, b, q))
     return linalg.solve_sylvester(a, b, q)
 
 

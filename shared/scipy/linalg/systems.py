@@ -92,8 +92,8 @@ def solve(
     >>> reversead.grad(lambda b: np.sum(solve(a, b)))(b)
     array([0.1, 0.3])
     >>> reversead.grad(lambda a: np.sum(solve(a, b, assume_a="pos", lower=True)))(a).round(3)
-    array([[ 0. ,  0. ],
-           [-0.5, -0.5]])
+    array([[ 0.016,  0.   ],
+           [-0.063, -0.187]])
     """
     if assume_a not in _STRUCTURES:
         raise ValueError(f"{assume_a} is not a recognized matrix structure")
@@ -146,8 +146,8 @@ def inv(
 
     >>> import numpy as np, dualad
     >>> dualad.jvp(inv, (np.diag([2.0, 4.0]),), (np.eye(2),))[1]
-    array([[-0.25  , -0.    ],
-           [-0.    , -0.0625]])
+    array([[-0.25  ,  0.    ],
+           [ 0.    , -0.0625]])
     """
     (a,) = arrays(a)
     square("inv", a)
@@ -170,7 +170,7 @@ def solve_triangular(
     >>> import numpy as np, reversead
     >>> a, b = np.array([[2.0, 9.0], [1.0, 4.0]]), np.array([2.0, 9.0])
     >>> reversead.grad(lambda a: solve_triangular(a, b, lower=True)[1])(a)
-    array([[ 0.125,  0.   ],
+    array([[ 0.125, -0.   ],
            [-0.25 , -0.5  ]])
     """
     a, b = arrays(a, b)
@@ -189,8 +189,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     >>> import numpy as np, reversead
     >>> a, b = np.array([[4.0, 0.0], [2.0, 5.0]]), np.array([4.0, 6.0])
     >>> reversead.grad(lambda a: np.sum(cho_solve(cho_factor(a, lower=True), b)))(a)
-    array([[-0.1875,  0.    ],
-           [-0.3125, -0.125 ]])
+    array([[-0.09375, -0.     ],
+           [-0.25   , -0.125  ]])
     """
     (a,) = arrays(a)
     square("cho_factor", a)
@@ -226,8 +226,8 @@ def lu_solve(lu_and_piv: Any, b: Any, trans: int = 0, overwrite_b: bool = False,
     >>> from shared.scipy.linalg import lu_factor
     >>> a, b = np.array([[1.0, 2.0], [4.0, 4.0]]), np.array([1.0, 2.0])
     >>> reversead.grad(lambda a: np.sum(lu_solve(lu_factor(a), b)))(a)
-    array([[ 0.  , -0.5 ],
-           [-0.  , -0.125]])
+    array([[ 0.   ,  0.   ],
+           [ 0.   , -0.125]])
     """
     lu, pivots = lu_and_piv
     lu, b = arrays(lu, b)
@@ -278,8 +278,8 @@ def solve_banded(
     >>> import numpy as np, reversead
     >>> ab, b = np.array([[0.0, 1.0, 1.0], [4.0, 4.0, 4.0]]), np.array([5.0, 5.0, 4.0])
     >>> reversead.grad(lambda ab: solve_banded((0, 1), ab, b)[0])(ab)
-    array([[ 0.    , -0.25  ,  0.0625  ],
-           [-0.25  ,  0.0625, -0.015625]])
+    array([[-0.      , -0.25    ,  0.0625  ],
+           [-0.25    ,  0.0625  , -0.015625]])
     """
     below, above = l_and_u
     ab, b = arrays(ab, b)
