@@ -26,7 +26,7 @@ from shared.core.records import record_primitive, record_update, recorder_of_one
 from shared.core.registry import UNARY
 from shared.core.views import attach, base_of, view_class
 from shared.core.writing import lasting, writable, write
-from shared.rules.operators import ARITHMETIC
+from shared.rules.operators import ARITHMETIC, bound
 
 if TYPE_CHECKING:
     from reversead.tape import Tape
@@ -232,7 +232,7 @@ def operation(primitive: Primitive) -> Any:
             elif isinstance(y, Variable) and y.level is tape:
                 y_value, j = detached(y.primal), y.index
             else:
-                return bind(primitive, (x, y), {})
+                return bound(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             tape, y_value, j = y.level, y.primal, y.index
             x_value, i = x, -1
@@ -242,7 +242,7 @@ def operation(primitive: Primitive) -> Any:
             elif guards_first:
                 x_value = tape.guard.captured(x)
         else:
-            return bind(primitive, (x, y), {})
+            return bound(primitive, x, y)
         if tape.thread != get_ident():
             raise tape.refusal()
         if x.__class__ is _View:

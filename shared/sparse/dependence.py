@@ -411,6 +411,26 @@ def _zeros_of_contraction(a: Application, terms: list[list[int]], output: list[i
     return np.asarray(np.einsum(*factors, [numbers[label] for label in output], optimize=True) == 0)
 
 
+def _sparse_product(a: Application) -> Dependence:
+    """A row of the product depends on the nonzeros of that row, and on what of the dense array they meet."""
+    data, x = a.operands
+    pattern = a.static["pattern"]
+    rows, columns = pattern.rows, pattern.indices
+    if a.static["transposed"]:
+        rows, columns = columns, rows
+    beside = np.arange(a.shape[1] if len(a.shape) > 1 else 1)
+    targets = (rows[:, None] * beside.size + beside).reshape(-1)
+    relations = []
+    if x.relation is not None:
+        met = np.ones(rows.size, bool) if data.zero is None else ~data.zero
+        sources = (columns[:, None] * beside.size + beside).reshape(-1)
+        met = np.repeat(met, beside.size)
+        relations.append(x.relation.joined(sources[met], targets[met], a.size))
+    if data.relation is not None:
+        relations.append(data.relation.joined(np.repeat(np.arange(rows.size), beside.size), targets, a.size))
+    return union(relations), None
+
+
 # --- linear algebra ---------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +478,7 @@ MEANINGS: dict[str, Rule] = {
     "scan of rows": lambda a: _scan(a, 0),
     "transform": _transform,
     "matrix product": _matmul,
+    "sparse product": _sparse_product,
     "einsum": _einsum,
     "convolution": _convolve,
     "matrix": _of_matrix,

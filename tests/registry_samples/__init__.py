@@ -16,6 +16,7 @@ from registry_samples.products import CONVOLUTIONS, CONVOLUTIONS_COMPLEX, EINSUM
 from registry_samples.reductions import REDUCTIONS_AND_SCANS
 from registry_samples.sample import Sample
 from registry_samples.scipy_linalg import SCIPY_LINALG, SCIPY_LINALG_COMPLEX
+from registry_samples.scipy_transforms import SCIPY_TRANSFORMS, SCIPY_TRANSFORMS_COMPLEX
 from registry_samples.selection import all_shapes, joined, one_shape, one_shape_a_kind, one_shape_a_rank
 from registry_samples.shapes import SHAPES
 from registry_samples.special import SPECIAL
@@ -38,6 +39,7 @@ SAMPLES: list[Sample] = joined(
     SPECIAL,
     OTHER_DOMAINS,
     SCIPY_LINALG,
+    SCIPY_TRANSFORMS,
 )
 
 #: Samples with complex arguments or results
@@ -47,6 +49,7 @@ COMPLEX: list[Sample] = [
     *CONVOLUTIONS_COMPLEX,
     *LINEAR_ALGEBRA_COMPLEX,
     *SCIPY_LINALG_COMPLEX,
+    *SCIPY_TRANSFORMS_COMPLEX,
 ]
 
 #: One sample of each expression: of every function with each of its keywords
