@@ -27,8 +27,8 @@ _OF_MATH = {"pow": "power", "dist": "linalg.norm", "fsum": "sum", "isclose": "is
 _REMEDIES = {
     "numpy.random": "Draw the noise with plain parameters, then shift and scale it: mean + deviation * "
     "rng.standard_normal(n).",
-    "scipy.sparse": "A sparse matrix computes with plain arrays alone: use A.toarray(), or declare the product as a "
-    "function of your own with shared.custom_derivative.",
+    "scipy.sparse": "Of a sparse matrix A and a traced x write the product A @ x, which has its derivative; for traced "
+    "nonzeros there is shared.scipy.sparse.with_data; anything else needs A.toarray().",
     "scipy": "SciPy computes it in code that no derivative is known of: write it with NumPy's functions, or declare a "
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "
@@ -56,6 +56,23 @@ OF_EVERY_ARRAY = {
         "hmean iqr kstat kstatvar kurtosis median_abs_deviation moment pmean quantile sem skew tmax tmin "
         "trim_mean zmap zscore"
     ),
+}
+
+
+#: The functions of SciPy that the room `scipy` has under the same names, with derivatives.
+OFFERED = {
+    "scipy.fft": (
+        "dct dctn dst dstn fft fft2 fftn hfft idct idctn idst idstn ifft ifft2 ifftn ihfft irfft irfft2 irfftn rfft "
+        "rfft2 rfftn"
+    ),
+    "scipy.linalg": (
+        "block_diag cho_factor cho_solve cholesky circulant det eigh eigvalsh expm expm_frechet hankel inv khatri_rao "
+        "logm lstsq lu lu_factor lu_solve norm pinv polar qr solve solve_banded solve_circulant "
+        "solve_continuous_lyapunov solve_discrete_lyapunov solve_sylvester solve_toeplitz solve_triangular "
+        "solveh_banded sqrtm svd svdvals toeplitz"
+    ),
+    "scipy.signal": "convolve correlate fftconvolve lfilter",
+    "scipy.sparse.linalg": "factorized splu spsolve",
 }
 
 
@@ -88,8 +105,19 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
         return one_line(written), "NumPy's functions have derivatives, math's none: write it with those."
     for name, remedy in _REMEDIES.items():
         if _is_in(owner, name):
-            return one_line(written), _switched_off(owner, written) or remedy
+            return one_line(written), _offered(owner, written) or _switched_off(owner, written) or remedy
     return None
+
+
+def _offered(owner: str, written: str) -> str:
+    """The function of ours to call instead of one of SciPy's; empty if there is none."""
+    name = written.rpartition(".")[2]
+    if _is_in(owner, "scipy.sparse.linalg") and name == "solve":
+        return "Call shared.scipy.sparse.linalg.splu(A).solve in place of it: it has the derivatives."
+    for module, names in OFFERED.items():
+        if _is_in(owner, module) and name in names.split():
+            return f"Call shared.{module}.{name} in place of it: the same function, with derivatives."
+    return ""
 
 
 def _switched_off(owner: str, written: str) -> str:

@@ -44,6 +44,14 @@ class Pattern:
         kind, shape = (csc_array, self.shape[::-1]) if transposed else (csr_array, self.shape)
         return kind((data, self.indices, self.indptr), shape=shape, copy=copy)
 
+    def repeated(self, times: int) -> Pattern:
+        """The pattern of a matrix with so many blocks of this one along its diagonal."""
+        rows, columns = self.shape
+        blocks = np.arange(times)[:, None]
+        indices = (self.indices + blocks * columns).reshape(-1)
+        ends = (self.indptr[1:] + blocks * self.indices.size).reshape(-1)
+        return Pattern(indices, np.concatenate([self.indptr[:1], ends]), (times * rows, times * columns))
+
     def factors(self, data: np.ndarray) -> Any:
         """SuperLU's factors of the transposed matrix, which is in the format that it takes.
 
@@ -85,17 +93,19 @@ def _product_counted(out: Any, operands: Sequence[Any], static: dict[str, Any]) 
     return size_of(operands[0]) * columns * Count(1, 1)
 
 
-def columns_together(
+def of_examples(
     primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
 ) -> Any:
-    """The batch rule: where the nonzeros are those of all examples, the examples are columns of one array."""
-    first, second = batched
-    if first or not second:
-        return NotImplemented
-    x, y = values
-    columns = np.moveaxis(y, 0, -1)
-    found = primitive(x, np.reshape(columns, (np.shape(columns)[0], -1)), **static)
-    return np.moveaxis(np.reshape(found, (np.shape(found)[0], *np.shape(columns)[1:])), -1, 0)
+    """The batch rule: examples are columns of one array, or, where their nonzeros differ, blocks of one matrix."""
+    (x, y), (first, second) = values, batched
+    if not first:
+        columns = np.moveaxis(y, 0, -1)
+        found = primitive(x, np.reshape(columns, (np.shape(columns)[0], -1)), **static)
+        return np.moveaxis(np.reshape(found, (np.shape(found)[0], *np.shape(columns)[1:])), -1, 0)
+    y = y if second else np.broadcast_to(y, (size, *np.shape(y)))
+    pattern = static["pattern"].repeated(size)
+    found = primitive(np.ravel(x), np.reshape(y, (-1, *np.shape(y)[2:])), **{**static, "pattern": pattern})
+    return np.reshape(found, (size, -1, *np.shape(y)[2:]))
 
 
 SPARSE_PRODUCT = multilinear(
@@ -103,7 +113,7 @@ SPARSE_PRODUCT = multilinear(
     lambda c, x, y, *, pattern, transposed: fit(at_nonzeros(c, y, pattern, transposed), x),
     lambda c, x, y, *, pattern, transposed: fit(SPARSE_PRODUCT(x, c, pattern=pattern, transposed=not transposed), y),
     count=_product_counted,
-    batch=columns_together,
+    batch=of_examples,
     dependence="sparse product",
 )
 

@@ -8,6 +8,7 @@ chapters 2 and 6.)  On plain arrays each function is SciPy's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,26 +28,48 @@ signal = required("scipy.signal")
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
 
-def _full_convolution(x: Any, y: Any, *, method: str) -> Any:
+def _full_convolution(x: Any, y: Any, *, method: str, stack: int = 0) -> Any:
     if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
-        return FULL(x, y, method=method)
-    return signal.convolve(x, y, "full", method)
+        return FULL(x, y, method=method, stack=stack)
+    if not stack:
+        return signal.convolve(x, y, "full", method)
+    return np.stack([_full_convolution(a, b, method=method, stack=stack - 1) for a, b in zip(x, y, strict=True)])
 
 
-def _transposed_convolution(c: Any, other: Any, like: Like, method: str) -> Any:
-    found = FULL(c, np.flip(other), method=method)
-    return fit(found[tuple(slice(m - 1, m - 1 + n) for m, n in zip(other.shape, like.shape, strict=True))], like)
+def _transposed_convolution(c: Any, other: Any, like: Like, method: str, stack: int) -> Any:
+    turned = np.flip(other, tuple(range(stack, np.ndim(other))))
+    found = FULL(c, turned, method=method, stack=stack)
+    places = [slice(m - 1, m - 1 + n) for m, n in zip(other.shape[stack:], like.shape[stack:], strict=True)]
+    return fit(found[(..., *places)], like)
 
 
 def _pairs(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-    return size_of(operands[0]) * size_of(operands[1]) * Count(1, 1)
+    number: int = math.prod(out.shape[: static.get("stack", 0)])
+    return size_of(operands[0]) * size_of(operands[1]) // max(number, 1) * Count(1, 1)
 
 
+def _convolved_each(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    x, y = values
+    if not static["stack"] and not all(batched):
+        # Along the axis of the examples the other array has one element, so they stay apart.
+        x, y = (value if flag else np.expand_dims(value, 0) for value, flag in zip(values, batched, strict=True))
+        return primitive(x, y, **static)
+    x, y = (
+        value if flag else np.broadcast_to(value, (size, *np.shape(value)))
+        for value, flag in zip(values, batched, strict=True)
+    )
+    return primitive(x, y, **{**static, "stack": static["stack"] + 1})
+
+
+#: The full convolution of two arrays, each with as many leading axes of pairs as `stack` says.
 FULL: Primitive = multilinear(
     _full_convolution,
-    lambda c, x, y, *, method: _transposed_convolution(c, y, x, method),
-    lambda c, x, y, *, method: _transposed_convolution(c, x, y, method),
+    lambda c, x, y, *, method, stack: _transposed_convolution(c, y, x, method, stack),
+    lambda c, x, y, *, method, stack: _transposed_convolution(c, x, y, method, stack),
     count=_pairs,
+    batch=_convolved_each,
 )
 
 
@@ -62,7 +85,7 @@ def _convolved(name: str, x: Any, y: Any, mode: str, method: str) -> Any:
         raise ValueError(f"{name}: the arrays have {np.ndim(x)} and {np.ndim(y)} axes{user_line()}")
     if not np.ndim(x):
         return x * y
-    full = FULL(x, y, method=method)
+    full = FULL(x, y, method=method, stack=0)
     if mode == "full":
         return full
     if mode == "same":
@@ -120,52 +143,76 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
+# The axis is counted from the end; further axes of the coefficients are a stack, which the signal begins with.
+
+
 def _recursion(x: Any, y: Any, *, axis: int) -> Any:
-    one = np.ones(1, np.result_type(x.dtype, y.dtype))
-    return signal.lfilter(one, x, y, axis=axis)
+    if x.ndim > 1:
+        return np.stack([_recursion(a, b, axis=axis) for a, b in zip(x, y, strict=True)])
+    return signal.lfilter(np.ones(1, np.result_type(x.dtype, y.dtype)), x, y, axis=axis)
 
 
-def _feedback(coefficients: Any, y: Any, axis: int) -> Any:
+def _driven(coefficients: Any, y: Any, axis: int) -> Any:
     """The signal filtered by coefficients, without feedback."""
-    n = np.shape(y)[axis]
-    total: Any = 0
-    for k in range(min(np.shape(coefficients)[0], n)):
-        total = total + coefficients[k] * _delayed(y, k, axis)
-    return total if np.shape(coefficients)[0] and n else np.zeros_like(y)
+    n, missing = np.shape(y)[axis], np.ndim(y) - np.ndim(coefficients) + 1
+    total: Any = np.zeros_like(y)
+    for k in range(min(np.shape(coefficients)[-1], n)):
+        factor = coefficients[..., k]
+        total = total + np.reshape(factor, np.shape(factor) + (1,) * missing) * _delayed(y, k, axis)
+    return total
 
 
 def _delayed(y: Any, steps: int, axis: int) -> Any:
-    if not steps:
-        return y
-    n = np.shape(y)[axis]
-    kept = y[(slice(None),) * axis + (slice(n - steps),)]
-    return np.pad(kept, [(steps, 0) if k == axis else (0, 0) for k in range(np.ndim(y))])
+    return _padded(_first(y, np.shape(y)[axis] - steps, axis), steps, 0, axis) if steps else y
+
+
+def _first(y: Any, length: int, axis: int) -> Any:
+    return y[(..., slice(length), *(slice(None),) * (-axis - 1))]
+
+
+def _padded(y: Any, before: int, after: int, axis: int) -> Any:
+    return np.pad(y, [(before, after) if k == np.ndim(y) + axis else (0, 0) for k in range(np.ndim(y))])
+
+
+def _backwards(x: Any, c: Any, axis: int) -> Any:
+    return np.flip(RECURSION(x, np.flip(c, axis), axis=axis), axis)
 
 
 def _recursion_vjp(c: Any, out: Any, x: Any, *, axis: int) -> Any:
-    solved = np.flip(RECURSION(x, np.flip(c, axis), axis=axis), axis)
-    n = np.shape(out)[axis]
-    sums = [np.sum(solved * _delayed(out, k, axis)) if k < n else 0 * np.sum(solved) for k in range(np.shape(x)[0])]
-    return fit(-np.stack(sums), Like(x))
+    solved, n = _backwards(x, c, axis), np.shape(out)[axis]
+    axes = tuple(range(np.ndim(x) - 1, np.ndim(out)))
+    products = [solved * _delayed(out, k, axis) if k < n else np.zeros_like(out) for k in range(np.shape(x)[-1])]
+    return fit(-np.stack([np.sum(p, axis=axes) for p in products], axis=-1), Like(x))
 
 
 def _steps(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-    return size_of(out) * size_of(operands[0]) * Count(1, 1)
+    return size_of(out) * operands[0].shape[-1] * Count(1, 1)
+
+
+def _each_filter(
+    primitive: Any, size: int, batched: Sequence[bool], values: Sequence[Any], static: dict[str, Any]
+) -> Any:
+    x, y = values
+    if not batched[0] and np.ndim(x) == 1:
+        return primitive(x, y, **static)
+    x, y = (
+        value if flag else np.broadcast_to(value, (size, *np.shape(value)))
+        for value, flag in zip(values, batched, strict=True)
+    )
+    return primitive(x, y, **static)
 
 
 #: The signal whose filtering by the coefficients x is y: y_t = x_0 out_t + x_1 out_(t - 1) + ...
 RECURSION: Primitive = rule(
     _recursion,
-    vjps=(
-        _recursion_vjp,
-        lambda c, x, y, *, axis: fit(np.flip(RECURSION(x, np.flip(c, axis), axis=axis), axis), Like(y)),
-    ),
+    vjps=(_recursion_vjp, lambda c, x, y, *, axis: fit(_backwards(x, c, axis), Like(y))),
     jvps=(
-        lambda t, out, x, *, axis: -RECURSION(x, _feedback(t, out, axis), axis=axis),
+        lambda t, out, x, *, axis: -RECURSION(x, _driven(t, out, axis), axis=axis),
         lambda t, x, *, axis: RECURSION(x, t, axis=axis),
     ),
     because="linear in the signal only",
     count=_steps,
+    batch=_each_filter,
     linear=(1,),
 )
 
@@ -189,29 +236,20 @@ def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     b, a, x = arrays(np.atleast_1d(assembled(b)), np.atleast_1d(assembled(a)), x)
     if np.ndim(a) != 1 or np.ndim(b) != 1 or not np.shape(a)[0] or not np.shape(b)[0] or a[0] == 0:
         raise ValueError(f"lfilter: b and a have one axis, and a[0] is not zero{user_line()}")
-    axis = normalize_axis_index(axis, np.ndim(x))
+    axis = normalize_axis_index(axis, np.ndim(x)) - np.ndim(x)
     b, a = b / a[0], a / a[0]
-    driven = _feedback(b, x, axis)
+    driven, n = _driven(b, x, axis), np.shape(x)[axis]
     if zi is None:
         return RECURSION(a, driven, axis=axis)
-    order, n = max(np.shape(a)[0], np.shape(b)[0]) - 1, np.shape(x)[axis]
-    expected = tuple(order if k == axis else m for k, m in enumerate(np.shape(x)))
+    order = max(np.shape(a)[0], np.shape(b)[0]) - 1
+    expected = tuple(order if k == np.ndim(x) + axis else m for k, m in enumerate(np.shape(x)))
     if np.shape(zi) != expected:
         raise ValueError(f"lfilter: zi has the shape {np.shape(zi)}, and not {expected}{user_line()}")
-    (zi, _) = arrays(zi, x)
-
-    def longer(signal_: Any, length: int) -> Any:
-        after = length - np.shape(signal_)[axis]
-        return np.pad(signal_, [(0, after) if k == axis else (0, 0) for k in range(np.ndim(signal_))])
-
-    def first(signal_: Any, length: int) -> Any:
-        return signal_[(slice(None),) * axis + (slice(length),)]
-
-    found = RECURSION(a, driven + first(longer(zi, max(n, order)), n), axis=axis)
-    # What the signals so far leave in the delays comes out after their end.
-    total = n + order
-    rest = _feedback(b, longer(x, total), axis) + longer(zi, total) - _feedback(a, longer(found, total), axis)
-    return found, rest[(slice(None),) * axis + (slice(n, total),)]
+    # The state is what comes out of the delays first, and what the signals leave there after their end.
+    state = _padded(arrays(zi, x)[0], 0, n, axis)
+    found = RECURSION(a, driven + _first(state, n, axis), axis=axis)
+    left = _driven(b, _padded(x, 0, order, axis), axis) - _driven(a, _padded(found, 0, order, axis), axis) + state
+    return found, left[(..., slice(n, None), *(slice(None),) * (-axis - 1))]
 
 
 __all__ = ["convolve", "correlate", "fftconvolve", "lfilter"]

@@ -427,7 +427,11 @@ def _sparse_product(a: Application) -> Dependence:
         met = np.repeat(met, beside.size)
         relations.append(x.relation.joined(sources[met], targets[met], a.size))
     if data.relation is not None:
-        relations.append(data.relation.joined(np.repeat(np.arange(rows.size), beside.size), targets, a.size))
+        sources = np.repeat(np.arange(rows.size), beside.size)
+        if x.zero is not None:
+            met = ~np.reshape(x.zero, (-1, beside.size))[columns].reshape(-1)
+            sources, targets = sources[met], targets[met]
+        relations.append(data.relation.joined(sources, targets, a.size))
     return union(relations), None
 
 

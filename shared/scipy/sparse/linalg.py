@@ -18,7 +18,7 @@ from shared.core.errors import user_line
 from shared.core.facets import Count, size_of
 from shared.core.primitive import Primitive
 from shared.core.registry import rule
-from shared.rules.sparse_products import SPARSE_PRODUCT, SparseArray, at_nonzeros, columns_together, parts_of
+from shared.rules.sparse_products import SPARSE_PRODUCT, SparseArray, at_nonzeros, of_examples, parts_of
 from shared.scipy.offering import is_traced, required
 
 sparse_linalg = required("scipy.sparse.linalg")
@@ -55,6 +55,15 @@ def _counted(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count
     return size_of(operands[0]) * columns * Count(2, 2) + size_of(out) * Count(divide=1)
 
 
+def _depends(a: Any) -> Any:
+    """A column of the solution depends on that column of the right-hand side, and all depend on all nonzeros."""
+    from shared.sparse.relation import union
+
+    data, right = a.operands
+    of_data = data.relation and data.relation.whole().taken(np.zeros(a.size, np.int64))
+    return union([of_data, right.relation and right.relation.along(right.shape, (0,))]), None
+
+
 #: The solution by a sparse matrix of the nonzeros x, transposed if `transposed`; y has one axis or two.
 SPARSE_SOLUTION: Primitive = rule(
     _sparse_solution,
@@ -70,7 +79,8 @@ SPARSE_SOLUTION: Primitive = rule(
     ),
     because="linear in the right-hand side only",
     count=_counted,
-    batch=columns_together,
+    batch=of_examples,
+    dependence=_depends,
     linear=(1,),
 )
 
