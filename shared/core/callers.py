@@ -194,7 +194,7 @@ def _owner(node: ast.expr, frame: FrameType) -> str:
     if isinstance(found, ModuleType):
         return found.__name__
     module = getattr(type(found), "__module__", "")
-    if module == "builtins":
-        # A function written in C, or one of Python's.
+    if module in ("builtins", "uarray"):
+        # A function written in C, or one of Python's, or one for which SciPy lets others stand in.
         module = getattr(found, "__module__", None) or getattr(type(getattr(found, "__self__", None)), "__module__", "")
     return module if isinstance(module, str) else ""

@@ -16,6 +16,7 @@ from shared.core.duck_array import DuckArray
 from shared.core.edges import fit
 from shared.core.errors import user_line
 from shared.core.facets import Count, size_of
+from shared.core.primitive import Primitive
 from shared.core.registry import multilinear
 
 
@@ -108,7 +109,7 @@ def of_examples(
     return np.reshape(found, (size, -1, *np.shape(y)[2:]))
 
 
-SPARSE_PRODUCT = multilinear(
+SPARSE_PRODUCT: Primitive = multilinear(
     _sparse_product,
     lambda c, x, y, *, pattern, transposed: fit(at_nonzeros(c, y, pattern, transposed), x),
     lambda c, x, y, *, pattern, transposed: fit(SPARSE_PRODUCT(x, c, pattern=pattern, transposed=not transposed), y),

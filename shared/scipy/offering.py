@@ -55,7 +55,7 @@ def offered(function: Callable[..., Any]) -> Callable[[F], F]:
 
 def arrays(*values: Any) -> list[Any]:
     """Arrays of floating-point numbers of one dtype, as SciPy makes of its arguments before it computes."""
-    found = [value if isinstance(value, DuckArray) else np.asarray(value) for value in values]
+    found: list[Any] = [value if isinstance(value, DuckArray) else np.asarray(value) for value in values]
     dtype = np.result_type(*[value.dtype for value in found])
     dtype = np.result_type(dtype, np.float32 if dtype in (np.float16, np.float32) else np.complex64
                            if dtype == np.complex64 else np.float64)  # fmt: skip

@@ -107,7 +107,8 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     >>> reversead.grad(lambda x: convolve(x, np.array([1.0, 2.0, 3.0]), mode="same")[0])(np.zeros(3))
     array([2., 1., 0.])
     """
-    return _convolved("convolve", *arrays(in1, in2), mode, method)
+    in1, in2 = arrays(in1, in2)
+    return _convolved("convolve", in1, in2, mode, method)
 
 
 @offered(signal.fftconvolve)
@@ -122,7 +123,8 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: None = None) -> An
     """
     if axes is not None:
         raise NotImplementedError(f"fftconvolve: `axes` has no rule{user_line()}")
-    return _convolved("fftconvolve", *arrays(in1, in2), mode, "fft")
+    in1, in2 = arrays(in1, in2)
+    return _convolved("fftconvolve", in1, in2, mode, "fft")
 
 
 @offered(signal.correlate)
@@ -136,8 +138,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     array([2., 0.])
     """
     in1, in2 = arrays(in1, in2)
-    found = _convolved("correlate", in1, np.flip(conjugate_of(in2)), mode, method)
-    return found
+    return _convolved("correlate", in1, np.flip(conjugate_of(in2)), mode, method)
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------
@@ -186,7 +187,8 @@ def _recursion_vjp(c: Any, out: Any, x: Any, *, axis: int) -> Any:
 
 
 def _steps(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-    return size_of(out) * operands[0].shape[-1] * Count(1, 1)
+    taps: int = operands[0].shape[-1]
+    return size_of(out) * taps * Count(1, 1)
 
 
 def _each_filter(

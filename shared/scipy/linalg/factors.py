@@ -172,7 +172,7 @@ def qr(
         packed = transposed(reflections)
         return ((packed, factors), np.triu(packed[..., :columns, :]), *order)
     if mode == "r":
-        r = np.linalg.qr(a, "r")
+        r: Any = np.linalg.qr(a, "r")
         if rows > columns:
             r = np.pad(r, [*[(0, 0)] * (np.ndim(r) - 2), (0, rows - columns), (0, 0)])
         return (r, *order)

@@ -105,7 +105,7 @@ def _substituting(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> 
 
 
 #: The solution of a x + x b = z (of aᵀ x + x bᵀ = z if `trans`), by both Schur factors x and both matrices y.
-SYLVESTER = rule(
+SYLVESTER: Primitive = rule(
     _sylvester,
     vjps=(None, _sylvester_vjp, lambda c, x, y, z, *, trans: fit(SYLVESTER(x, y, c, trans=not trans), Like(z))),
     jvps=(None, _sylvester_jvp, lambda t, x, y, *, trans: SYLVESTER(x, y, t, trans=trans)),
@@ -167,7 +167,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
            [0.3333, 0.25  ]])
     """
     a, q = arrays(a, q)
-    return solve_sylvester.__wrapped__(a, adjoint_of(a), q)
+    return solve_sylvester(a, adjoint_of(a), q)
 
 
 @offered(linalg.solve_discrete_lyapunov)
@@ -189,14 +189,14 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     eye = np.eye(n, dtype=a.dtype)
     if method == "direct":
         system = np.eye(n * n, dtype=a.dtype) - np.kron(a, conjugate_of(a))
-        return np.reshape(solve.__wrapped__(system, np.ravel(q)), np.shape(q))
+        return np.reshape(solve(system, np.ravel(q)), np.shape(q))
     if method != "bilinear":
         raise ValueError(f"Unknown solver {method}")
     adjoint = adjoint_of(a)
     b = transposed(np.linalg.solve(transposed(adjoint + eye), transposed(adjoint - eye)))
     left = 2.0 * np.linalg.solve(a + eye, q)
     c = transposed(np.linalg.solve(transposed(adjoint + eye), transposed(left)))
-    return solve_sylvester.__wrapped__(adjoint_of(b), b, -c)
+    return solve_sylvester(adjoint_of(b), b, -c)
 
 
 # --- square roots and polar factors -----------------------------------------------------------------------------------
@@ -272,9 +272,9 @@ def _corner(e: Any) -> Any:
 
 def _of_one_type(*values: Any) -> list[Any]:
     dtype = np.result_type(*[value.dtype for value in values])
-    values = [value if value.dtype == dtype else value.astype(dtype) for value in values]
+    alike = [value if value.dtype == dtype else value.astype(dtype) for value in values]
     shape = np.broadcast_shapes(*[np.shape(value) for value in values])
-    return [value if np.shape(value) == shape else np.broadcast_to(value, shape) for value in values]
+    return [value if np.shape(value) == shape else np.broadcast_to(value, shape) for value in alike]
 
 
 def _with_frechet(
@@ -337,8 +337,7 @@ def _logm_frechet(x: Any, y: Any) -> Any:
         if size == 0:
             return np.zeros(a.shape, dtype)
         found = size * linalg.logm(_blocks(a, e / size))[:n, n:]
-        return found.astype(np.result_type(found.dtype if found.dtype.kind == "c" else dtype, dtype)
-                            if dtype.itemsize > 8 or dtype == np.float64 else dtype)  # fmt: skip
+        return found.astype(np.result_type(dtype, np.complex64) if found.dtype.kind == "c" else dtype)
 
     return each(of_one, (2, 2), x, y)
 

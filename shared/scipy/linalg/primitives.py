@@ -17,6 +17,7 @@ import numpy as np
 from shared.core.edges import Like, fit
 from shared.core.errors import user_line
 from shared.core.facets import Count, each_matrix, of_matrices, size_of
+from shared.core.primitive import Primitive
 from shared.core.registry import internal_constant, rule
 from shared.rules.matrices import transposed
 from shared.scipy.linalg.stacks import each, each_with_columns, solution
@@ -65,7 +66,7 @@ def _per_solution(count: Callable[[int, int], Count]) -> Callable[..., Count]:
 
 
 #: The solution of a system whose matrix is a triangle of x, transposed if `trans`; y has right-hand sides as columns.
-TRIANGULAR = rule(
+TRIANGULAR: Primitive = rule(
     _triangular,
     vjps=(
         _triangular_vjp,
@@ -124,7 +125,7 @@ def _cholesky(a: np.ndarray) -> np.ndarray:
 
 def _cholesky_solved(packed: np.ndarray, b: np.ndarray, trans: int) -> np.ndarray:
     if trans:
-        return np.conjugate(linalg.cho_solve((packed, True), np.conjugate(b), check_finite=False))
+        return np.asarray(linalg.cho_solve((packed, True), np.conjugate(b), check_finite=False)).conj()
     return np.asarray(linalg.cho_solve((packed, True), b, check_finite=False))
 
 
@@ -150,7 +151,7 @@ def _band_cholesky(ab: np.ndarray, below: int) -> np.ndarray:
 
 def _band_cholesky_solved(packed: np.ndarray, b: np.ndarray, trans: int, below: int) -> np.ndarray:
     if trans:
-        return np.conjugate(linalg.cho_solve_banded((packed, True), np.conjugate(b), check_finite=False))
+        return np.asarray(linalg.cho_solve_banded((packed, True), np.conjugate(b), check_finite=False)).conj()
     return np.asarray(linalg.cho_solve_banded((packed, True), b, check_finite=False))
 
 
@@ -254,7 +255,7 @@ def _solving(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count
 
 
 #: The solution with the factors x of the matrix y, transposed if `trans`; z has right-hand sides as columns.
-SOLVED = rule(
+SOLVED: Primitive = rule(
     _solved,
     vjps=(
         None,

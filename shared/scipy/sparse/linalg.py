@@ -146,7 +146,7 @@ def factorized(A: Any) -> Callable[[Any], Any]:
     >>> dualad.jvp(solve, (np.ones(2),), (np.array([0.0, 1.0]),))[1]
     array([-0.125,  0.25 ])
     """
-    return splu(A).solve
+    return Factored(A).solve
 
 
 def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = True) -> Any:
