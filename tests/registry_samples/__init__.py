@@ -42,6 +42,9 @@ SAMPLES: list[Sample] = joined(
     SCIPY_TRANSFORMS,
 )
 
+#: Samples whose primitives call SciPy
+OF_SCIPY: list[Sample] = [*SCIPY_LINALG, *SCIPY_LINALG_COMPLEX, *SCIPY_TRANSFORMS, *SCIPY_TRANSFORMS_COMPLEX]
+
 #: Samples with complex arguments or results
 COMPLEX: list[Sample] = [
     *COMPLEX_ELEMENTWISE,
@@ -76,6 +79,7 @@ __all__ = [
     "CONSTANTS",
     "EACH_RANK",
     "MOVES",
+    "OF_SCIPY",
     "ONE_SHAPE",
     "ONE_SHAPE_AND_BROADCASTS",
     "ONE_SHAPE_COMPLEX",

@@ -70,12 +70,14 @@ MATRICES = [
     *(Sample(f"linalg.eigh(x, y + 3 * np.eye(2){rest})", x=(2, 2), y=(2, 2), domain={"y": "matrix"}) for rest in
         ("", ", type=2", ", type=3, lower=False", ", eigvals_only=True")),
     *over([f"linalg.norm(x{order})" for order in ("", ", 'fro'", ", 2", ", 'nuc'", ", 1, axis=0")], [(2, 3)]),
+    *over(["linalg.functions.LOGARITHM_ALONG(x + 3 * np.eye(2), np.ones((2, 2)))",
+        "linalg.functions.LOGARITHM_ALONG(2 * np.eye(2) + np.ones((2, 2)), x)"], [(2, 2)]),
     *over(["linalg.norm(x, np.inf) * x"], [(2, 3)]),
     Sample("linalg.solve_sylvester(x, y, z)", x=(3, 3), y=(2, 2), z=(3, 2), domain={"x": "matrix", "y": "matrix"}),
     *(Sample(call, x=(2, 2), y=(2, 2), domain={"x": "matrix"}) for call in
         ("linalg.solve_continuous_lyapunov(x, y)", "linalg.solve_discrete_lyapunov(0.1 * x, y)",
          "linalg.solve_discrete_lyapunov(0.1 * x, y, method='bilinear')", "linalg.expm_frechet(0.3 * x, y)",
-         "linalg.functions.LOGARITHM_ALONG(x, y)", "linalg.expm_frechet(x, y, compute_expm=False)")),
+         "linalg.expm_frechet(x, y, compute_expm=False)")),
 ]  # fmt: skip
 
 MADE = [
