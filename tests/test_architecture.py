@@ -38,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "checking": {"core", "calling"},
     "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},
-    "scipy": {"core", "rules", "calling", "sparse"},
+    "scipy": {"core", "rules", "calling"},
 }
 
 Arrow = tuple[str, str]

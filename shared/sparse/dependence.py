@@ -448,7 +448,7 @@ def _of_matrix(a: Application) -> Dependence:
 
 
 def _solve(a: Application) -> Dependence:
-    matrix, right = a.operands
+    *_, matrix, right = a.operands  # before them there may be factors, which are constants
     of_matrix = of_right = None
     if matrix.relation is not None:
         rank = len(matrix.shape)
@@ -460,6 +460,13 @@ def _solve(a: Application) -> Dependence:
         axis = max(len(right.shape) - 2, 0)
         of_right = a.repeated(right.relation.along(right.shape, (axis,)), right.shape)
     return union([of_matrix, of_right]), None
+
+
+def _sparse_solve(a: Application) -> Dependence:
+    """A column of the solution depends on that column of the right-hand side, and all depend on all nonzeros."""
+    data, right = a.operands
+    of_data = data.relation and data.relation.whole().taken(np.zeros(a.size, np.int64))
+    return union([of_data, right.relation and right.relation.along(right.shape, (0,))]), None
 
 
 #: What each word of a row means.
@@ -487,5 +494,6 @@ MEANINGS: dict[str, Rule] = {
     "convolution": _convolve,
     "matrix": _of_matrix,
     "solution": _solve,
+    "sparse solution": _sparse_solve,
     "everything": everything,
 }

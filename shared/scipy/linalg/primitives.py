@@ -20,7 +20,7 @@ from shared.core.facets import Count, each_matrix, of_matrices, size_of
 from shared.core.primitive import Primitive
 from shared.core.registry import internal_constant, rule
 from shared.rules.matrices import transposed
-from shared.scipy.linalg.stacks import each, each_with_columns, solution
+from shared.scipy.linalg.stacks import each, each_with_columns
 from shared.scipy.offering import required
 
 linalg = required("scipy.linalg")
@@ -79,7 +79,7 @@ TRIANGULAR: Primitive = rule(
     because="linear in the right-hand side only",
     count=_per_solution(_substitution),
     batch=each_matrix(2, 2),
-    dependence=solution,
+    dependence="solution",
     linear=(1,),
 )
 
@@ -272,7 +272,7 @@ SOLVED: Primitive = rule(
     because="linear in the right-hand side only",
     count=_solving,
     batch=each_matrix(2, 2, 2),
-    dependence=solution,
+    dependence="solution",
     linear=(2,),
 )
 

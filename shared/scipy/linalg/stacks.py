@@ -41,14 +41,6 @@ def each_with_columns(function: Callable[..., Any], matrices: Sequence[np.ndarra
     return np.moveaxis(found.reshape(columns.shape), 0, -2)
 
 
-def solution(application: Any) -> Any:
-    """What a solution depends on, where the last two arguments are the matrix and the right-hand side."""
-    from shared.sparse.dependence import MEANINGS, Application
-
-    a = application
-    return MEANINGS["solution"](Application(a.primitive, a.operands[-2:], a.static, a.shape, a.numbers))
-
-
 def columns_of(primitive: Primitive, *arguments: Any, **static: Any) -> Any:
     """A primitive of matrices and, last, right-hand sides, where one of one axis is one vector."""
     *others, right = arguments

@@ -55,15 +55,6 @@ def _counted(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count
     return size_of(operands[0]) * columns * Count(2, 2) + size_of(out) * Count(divide=1)
 
 
-def _depends(a: Any) -> Any:
-    """A column of the solution depends on that column of the right-hand side, and all depend on all nonzeros."""
-    from shared.sparse.relation import union
-
-    data, right = a.operands
-    of_data = data.relation and data.relation.whole().taken(np.zeros(a.size, np.int64))
-    return union([of_data, right.relation and right.relation.along(right.shape, (0,))]), None
-
-
 #: The solution by a sparse matrix of the nonzeros x, transposed if `transposed`; y has one axis or two.
 SPARSE_SOLUTION: Primitive = rule(
     _sparse_solution,
@@ -80,7 +71,7 @@ SPARSE_SOLUTION: Primitive = rule(
     because="linear in the right-hand side only",
     count=_counted,
     batch=of_examples,
-    dependence=_depends,
+    dependence="sparse solution",
     linear=(1,),
 )
 
