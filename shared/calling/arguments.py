@@ -17,7 +17,7 @@ import numpy as np
 from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.edges import Like
-from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, is_users, user_line
+from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, TracerConversionError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
 from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
@@ -160,7 +160,13 @@ class Selection:
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float."""
+        """Raise what an error of the function means, if that is that an integer became a float, or a plain array."""
+        if isinstance(error, TypeError) and "numpy.ndarray" in str(error):
+            from shared.core.callers import plain_array_needed
+
+            needed = plain_array_needed(error, is_users)
+            if needed is not None:
+                raise TracerConversionError(needed) from error
         given = self.arguments()
         found = flatten(given[0] if self.single else given)[0]
         names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]

@@ -84,9 +84,27 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
     frame: Any = sys._getframe(1)
     while frame is not None and not is_users(frame.f_code):
         frame = frame.f_back
-    if frame is None:
+    return None if frame is None else _called_in(frame, frame.f_lasti)
+
+
+def plain_array_needed(error: Exception, is_users: Callable[[CodeType], bool]) -> str | None:
+    """What to say in place of the error of a function written in C that takes nothing but plain arrays.
+
+    None if it was another error, or if its function cannot be told.
+    """
+    if "must be numpy.ndarray, not " not in str(error):
         return None
-    node = _executing(frame)
+    found, line, at = None, "", error.__traceback__
+    while at is not None:
+        if is_users(at.tb_frame.f_code):
+            found = _called_in(at.tb_frame, at.tb_lasti)
+            line = f" (at {one_line(at.tb_frame.f_code.co_filename)}:{at.tb_lineno})"
+        at = at.tb_next
+    return found and f"{found[0]} takes no value that is being differentiated{line}. {found[1]}"
+
+
+def _called_in(frame: FrameType, instruction: int) -> tuple[str, str] | None:
+    node = _executing(frame, instruction)
     if isinstance(node, ast.Call):
         written, owner = ast.unparse(node.func), _owner(node.func, frame)
     elif isinstance(node, ast.BinOp):
@@ -158,9 +176,9 @@ def _is_in(owner: str, module: str) -> bool:
     return owner == module or owner.startswith(module + ".")
 
 
-def _executing(frame: FrameType) -> Any:
+def _executing(frame: FrameType, instruction: int) -> Any:
     """The expression that a frame is executing, as a tree."""
-    found = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    found = next(itertools.islice(frame.f_code.co_positions(), instruction // 2, None), None)
     if found is None or None in found:
         return None
     first, last, start, stop = found
@@ -178,11 +196,12 @@ def _executing(frame: FrameType) -> Any:
 def _owner(node: ast.expr, frame: FrameType) -> str:
     """The module that a function or an object in an expression belongs to; empty if its name does not tell."""
     names: list[str] = []
-    while isinstance(node, ast.Call):
-        node = node.func  # what a function of a module makes is that module's
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
+    while isinstance(node, (ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        else:
+            node = node.func  # what a function of a module makes is that module's
     if not isinstance(node, ast.Name):
         return ""
     found: Any = frame.f_locals.get(node.id, frame.f_globals.get(node.id))
@@ -194,6 +213,8 @@ def _owner(node: ast.expr, frame: FrameType) -> str:
     if isinstance(found, ModuleType):
         return found.__name__
     module = getattr(type(found), "__module__", "")
+    if module == "builtins" and type(found).__name__ == "SuperLU":
+        return "scipy.sparse.linalg"  # whose class does not say so
     if module in ("builtins", "uarray"):
         # A function written in C, or one of Python's, or one for which SciPy lets others stand in.
         module = getattr(found, "__module__", None) or getattr(type(getattr(found, "__self__", None)), "__module__", "")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 
 import reversead
 import shared
@@ -106,6 +107,15 @@ def _arguments(function: str, first: str) -> str:
     binary = ("solve", "lstsq", "lyapunov", "triangular", "toeplitz", "convolve", "correlate", "circulant")
     takes_two = function not in ("toeplitz", "circulant", "spsolve") and any(part in function for part in binary)
     return first + more.get(function, ", [[1.0, 2.0], [3.0, 4.0]]" if takes_two else "")
+
+
+def test_factors_of_scipys_name_those_with_derivatives() -> None:
+    factors = scipy.sparse.linalg.splu(scipy.sparse.csc_array(np.eye(2)))
+    for f in (
+        lambda x: factors.solve(x),
+        lambda x: scipy.sparse.linalg.splu(scipy.sparse.eye_array(2).tocsc()).solve(x),
+    ):
+        assert "Call shared.scipy.sparse.linalg.splu(A).solve in place of it" in message(f, np.ones(2))
 
 
 def test_a_line_of_an_installed_package_is_not_blamed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
