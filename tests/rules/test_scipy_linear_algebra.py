@@ -22,6 +22,7 @@ import dualad
 import reversead
 import shared
 from shared import NoRuleError, compile, count_operations, jacobian_pattern, vmap
+from shared.calling.tree import flatten
 from shared.rules import sparse_products
 from shared.scipy import fft, linalg, signal, sparse
 from shared.scipy.linalg import primitives
@@ -124,6 +125,24 @@ def test_an_ill_conditioned_matrix_is_warned_of() -> None:
     nearly = SINGULAR + np.diag([0.0, 4e-15])
     with pytest.warns(scipy.linalg.LinAlgWarning, match=r"linear_algebra\.py"):
         dualad.jvp(lambda b: linalg.solve(nearly, b), (np.ones(2),), (np.ones(2),))
+
+
+EMPTY = np.zeros((0, 0))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: linalg.solve(a, a[:, :0]),
+        lambda a: linalg.solve(a, np.zeros(0), assume_a="tridiagonal"),
+        lambda a: linalg.solve_banded((1, 1), np.zeros((3, 0)), a),
+        lambda a: linalg.solve_sylvester(a, a, a),
+        *(linalg.inv, linalg.lu, linalg.lu_factor, linalg.cholesky, linalg.expm, linalg.eigh, linalg.qr, linalg.svd),
+    ],
+)
+def test_an_empty_matrix_has_what_scipy_gives(ad: Any, f: Any) -> None:
+    for found, expected in zip(flatten(ad.jvp(f, (EMPTY,), (EMPTY,))[0])[0], flatten(f(EMPTY))[0], strict=True):
+        assert np.shape(found) == np.shape(expected)
 
 
 @pytest.mark.parametrize(

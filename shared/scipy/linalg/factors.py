@@ -259,7 +259,7 @@ def eigh(
         square("eigh", b)
         (inner, back), uplo, given = _reduced(a, b, lower, type), "L", b
     first, last = (0, np.shape(a)[-1] - 1) if subset_by_index is None else subset_by_index
-    if not 0 <= first <= last < max(np.shape(a)[-1], 1):
+    if subset_by_index is not None and not 0 <= first <= last < np.shape(a)[-1]:
         raise ValueError(f"eigh: the indices {first} to {last} are not those of eigenvalues{user_line()}")
     chosen = slice(int(first), int(last) + 1)
     if eigvals_only:

@@ -66,6 +66,8 @@ SCHUR = internal_constant(_schur, count=iterations(25), batch=each_matrix(2))
 def _sylvester(x: Any, y: Any, z: Any, *, trans: bool) -> Any:
     def of_one(factors: Any, q: Any) -> Any:
         m, n = q.shape
+        if not q.size:
+            return np.zeros(q.shape, np.result_type(factors, q))
         first, u, second, v = _parted(factors, m, m, n, n)
         is_complex = factors.dtype.kind == "c"
         # Of complex factors LAPACK takes the adjoint, so the transposed equation is conjugated.

@@ -101,6 +101,8 @@ def _lu(a: np.ndarray) -> np.ndarray:
 
 def _regular_lu(a: np.ndarray) -> np.ndarray:
     packed = _lu(a)
+    if not a.size:
+        return packed
     if not np.all(np.diagonal(packed)):
         raise linalg.LinAlgError(f"the matrix is singular{user_line()}")
     (condition,) = linalg.get_lapack_funcs(("gecon",), (packed,))
@@ -131,6 +133,8 @@ def _cholesky_solved(packed: np.ndarray, b: np.ndarray, trans: int) -> np.ndarra
 
 def _band_lu(ab: np.ndarray, below: int) -> np.ndarray:
     n, above = ab.shape[1], ab.shape[0] - below - 1
+    if not n:
+        return np.zeros((2 * below + above + 2, 0), ab.dtype)
     (factor,) = linalg.get_lapack_funcs(("gbtrf",), (ab,))
     lu, pivots, info = factor(np.concatenate([np.zeros((below, n), ab.dtype), ab]), below, above)
     if info > 0:
@@ -139,6 +143,8 @@ def _band_lu(ab: np.ndarray, below: int) -> np.ndarray:
 
 
 def _band_solved(packed: np.ndarray, b: np.ndarray, trans: int, below: int) -> np.ndarray:
+    if not b.size:
+        return np.zeros(b.shape, np.result_type(packed, b))
     above = packed.shape[0] - 2 - 2 * below
     (solve,) = linalg.get_lapack_funcs(("gbtrs",), (packed, b))
     found, _ = solve(packed[:-1], below, above, b, _integers(packed[-1]), trans=trans)

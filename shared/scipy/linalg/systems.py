@@ -251,6 +251,8 @@ def _order(pivots: Any) -> Any:
     """The order of rows that LAPACK's exchanges, one after the other, bring about."""
     pivots = np.asarray(pivots)
     order = np.broadcast_to(np.arange(pivots.shape[-1]), pivots.shape).copy()
+    if not order.size:
+        return order
     lines, exchanges = order.reshape(-1, order.shape[-1]), pivots.reshape(-1, order.shape[-1]).astype(np.intp)
     for line, exchange in zip(lines, exchanges, strict=True):
         for k, other in enumerate(exchange):
