@@ -17,7 +17,7 @@ from shared.calling.arguments import differentiable, in_dtype_of
 from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, captures_within, highest
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, captures_within, highest
 from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
 from shared.core.primitive import Primitive
@@ -32,6 +32,10 @@ class ForwardLevel(Level):
     """One forward pass: the level that its dual numbers belong to."""
 
     __slots__ = ()
+
+    def zero(self, value: Any) -> Any:
+        """The tangent of a value that does not vary."""
+        return like_output(None, value)
 
     def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
         if self.closed:
@@ -107,7 +111,7 @@ class Dual(DuckArray):
                 elif x_value.__class__ is _ndarray:
                     y_value = constant_operand(y, x_value)
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             level, y_value, y_tangent = y.level, y.primal, y.tangent
             x_value, x_tangent = x, None
@@ -117,7 +121,7 @@ class Dual(DuckArray):
             elif y_value.__class__ is _ndarray:
                 x_value = constant_operand(x, y_value)
         else:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if level.closed:
             raise closed(x if isinstance(x, Dual) else y)
         out = primitive.evaluate(x_value, y_value)
@@ -167,7 +171,7 @@ class Dual(DuckArray):
 
     def lift(self, value: Any) -> Dual:
         value = captured(value, self.primal)
-        return new_dual(self.level, value, like_output(None, value))
+        return new_dual(self.level, value, self.level.zero(value))
 
     def twin(self) -> Dual:
         return new_dual(self.level, self.primal, self.tangent)
@@ -239,7 +243,7 @@ def like_output(tangent: Any, out: Any) -> Any:
     if getattr(tangent, "shape", ()) != shape:
         tangent = np.broadcast_to(tangent, shape)
     dtype = out.dtype
-    if getattr(tangent, "dtype", None) != dtype:
+    if getattr(tangent, "dtype", bool) != dtype:
         tangent = tangent.astype(dtype) if hasattr(tangent, "astype") else np.asarray(tangent, dtype)[()]
     return tangent
 

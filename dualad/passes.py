@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualad.dual import Dual, ForwardLevel, new_dual
-from shared.batching.directions import along_directions, number_of_directions
+from shared.batching.directions import along_directions, number_of_directions, require_within_limit
 from shared.calling.arguments import Selection, as_leaf, refuse_iterators, scalar_output
-from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded, zero_like
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import flatten
 from shared.core.edges import Like
 from shared.core.levels import attempt
 
@@ -38,20 +38,23 @@ class ForwardPass:
     ):
         care = CAREFUL.get()
         if care:
+            from dualad.careful import run_carefully
+
             attempt(
-                lambda: self._run_carefully(name, selection, seeds, has_aux, scalar),
-                lambda error: self._run(name, selection, seeds, has_aux, scalar),
+                lambda: run_carefully(self, name, selection, seeds, has_aux, scalar),
+                lambda error: self.run(ForwardLevel(name), selection, seeds, has_aux, scalar),
             )
             return
-        self._run(name, selection, seeds, has_aux, scalar)
+        self.run(ForwardLevel(name), selection, seeds, has_aux, scalar)
         if care is None and has_nan(self.tangents):
+            from dualad.careful import run_carefully
             from shared.calling.careful import instead
 
             again = object.__new__(ForwardPass)
 
             def with_care() -> ForwardPass:
                 refuse_iterators(name, selection.args, selection.kwargs)
-                again._run_carefully(name, selection, seeds, has_aux, scalar)
+                run_carefully(again, name, selection, seeds, has_aux, scalar)
                 return again
 
             if instead(self, with_care, lambda found: found.outputs) is again:
@@ -59,8 +62,9 @@ class ForwardPass:
                     again.outputs, again.structure, again.tangents, again.aux,
                 )  # fmt: skip
 
-    def _run(self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool) -> None:
-        level = ForwardLevel(name)
+    def run(self, level: ForwardLevel, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool) -> None:
+        """Evaluate at a level of its own, which is closed afterwards."""
+        name = level.transform
         try:
             duals = [
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
@@ -81,28 +85,11 @@ class ForwardPass:
         finally:
             level.closed = True
 
-    def _run_carefully(
-        self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool
-    ) -> None:
-        """The same with tangents that know their exact zeros (see `shared.calling.careful`)."""
-        from shared.linear.known_zeros import KnownZeros
-
-        known = KnownZeros()
-        seeds = known.seeds([seeded(leaf, seed) for leaf, seed in zip(selection.leaves, seeds, strict=True)])
-        try:
-            self._run(name, selection, seeds, has_aux, scalar)
-            self.tangents = [
-                as_leaf(tangent, floating(np.reshape(primal, ())[()] if scalar and np.ndim(primal) else primal))
-                for tangent, primal in zip(known.plain(self.tangents), self.outputs, strict=True)
-            ]
-        finally:
-            known.closed = True
-
     def output(self) -> Any:
-        return unflatten(self.structure, self.outputs)
+        return handed_out(self.structure, self.outputs)
 
     def tangent(self) -> Any:
-        return unflatten(self.structure, self.tangents)
+        return handed_out(self.structure, self.tangents)
 
 
 class Passes:
@@ -171,9 +158,14 @@ def _span_of_columns(
 
     def tangents(seeds: list[Any]) -> list[Any]:
         done = ForwardPass(name, selection, seeds, has_aux, scalar)
+        require_within_limit(seeds)
         found, done.tangents = done.tangents, []
         if not passes:
             passes.append(done)
+        else:
+            from shared.linear.purity import FirstValue
+
+            FirstValue(name, passes[0].outputs).of(done)
         return found
 
     columns = along_directions(name, selection.leaves, tangents, chunk_size, span)

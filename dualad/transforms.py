@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 import numpy as np
 
 from dualad.passes import ForwardPass, columns_of
-from shared.batching.directions import along_directions
+from shared.batching.directions import along_directions, require_within_limit
 from shared.calling.arguments import Argnums, Selection, refuse_iterators, same_structure, sequence_of_primals
 from shared.calling.jacobians import gradient_of
 from shared.calling.options import checked_options
-from shared.calling.results import CAREFUL, has_nan, independent
+from shared.calling.results import CAREFUL, copied, has_nan, independent
 from shared.calling.seeds import is_complex, zero_like
 from shared.calling.transformed import transformed, without_value
 from shared.core.edges import Like
@@ -95,7 +95,8 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     of these) picks, in that order.  With `has_aux` the result is `(out, f_jvp, aux)`.
 
     Cost: one evaluation, and one pass for each call of the linear function.  `f` runs again each time, so it must be
-    pure; the primals are copied.  Raises ShapeError for a tangent that does not fit its primal.
+    pure: ImpureFunctionError if it gives another value then.  The primals are copied.  Raises ShapeError for a tangent
+    that does not fit its primal.
 
     >>> out, f_jvp = linearize(lambda x: x**3, 2.0)
     >>> out, f_jvp(1.0), f_jvp(10.0)
@@ -103,13 +104,21 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     """
     selection = _copied("linearize", f, primals, argnums)
     first = ForwardPass("linearize", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    value = _value_of("linearize", first)
 
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux).tangent()
+        return value.of(ForwardPass("linearize", selection, selection.unpack("linearize", given), has_aux)).tangent()
 
     return (first.output(), f_jvp, first.aux) if has_aux else (first.output(), f_jvp)
+
+
+def _value_of(name: str, first: ForwardPass) -> Any:
+    """The value of a function, which it has to give again: the arrays themselves are the user's from now on."""
+    from shared.linear.purity import FirstValue
+
+    return FirstValue(name, first.outputs)
 
 
 def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums | None) -> Selection:
@@ -117,21 +126,8 @@ def _copied(name: str, f: Function, primals: tuple[Any, ...], argnums: Argnums |
     selection = Selection(name, f, primals, {}, argnums)
     selection.leaves = [independent(leaf) for leaf in selection.leaves]
     if argnums is not None:
-        selection.args = tuple([a if k in selection.places else _copy(a) for k, a in enumerate(primals)])
+        selection.args = tuple([a if k in selection.places else copied(a) for k, a in enumerate(primals)])
     return selection
-
-
-def _copy(value: Any) -> Any:
-    """A primal that does not vary, with copies of the arrays in it: the next pass must see what the first one saw."""
-    kind = value.__class__
-    if kind is list or kind is tuple:
-        return kind([_copy(part) for part in value])
-    if kind is dict:
-        return {key: _copy(part) for key, part in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*[_copy(part) for part in value])
-    # A masked array or a matrix stays one.
-    return value.copy("K") if isinstance(value, np.ndarray) else independent(value)
 
 
 @overload
@@ -152,7 +148,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     sequence).  With `has_aux` the result is `(out, pullback, aux)`.
 
     Cost: one evaluation, and n directions for each call of the pullback, which stores no matrix.  `f` runs again each
-    time, so it must be pure; the primals are copied.  Raises ShapeError for a cotangent that does not fit the output.
+    time, so it must be pure: ImpureFunctionError if it gives another value then.  The primals are copied.  Raises
+    ShapeError for a cotangent that does not fit the output.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> out, pullback(1.0)
@@ -160,13 +157,16 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnums | No
     """
     selection = _copied("vjp", f, primals, argnums)
     first = ForwardPass("vjp", selection, [zero_like(leaf) for leaf in selection.leaves], has_aux)
+    value = _value_of("vjp", first)
 
     def pullback(cotangent: Any) -> Any:
         """The cotangents of the primals that vary, for a cotangent of the output."""
         seeds = same_structure("vjp", "cotangent", cotangent, first.structure, first.outputs)
 
         def paired(direction: list[Any]) -> list[Any]:
-            return [_inner(seeds, ForwardPass("vjp", selection, direction, has_aux).tangents)]
+            done = ForwardPass("vjp", selection, direction, has_aux)
+            require_within_limit(direction)
+            return [_inner(seeds, value.of(done).tangents)]
 
         entries = along_directions("vjp", selection.leaves, paired)
         return selection.pack(gradient_of(entries[0] if entries else np.zeros(0), selection.leaves))
@@ -224,7 +224,7 @@ def _value_and_grad(
         selection = Selection(name, f, args, kwargs, argnums)
         first, columns = columns_of(name, selection, has_aux, chunk_size, executor, scalar=True)
         gradient = selection.pack(gradient_of(columns[0], selection.leaves))
-        value = first.outputs[0]
+        value = first.output()
         return ((value, first.aux) if has_aux else value), gradient
 
     return value_and_gradient

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from reversead.tape import Tape
 from reversead.variable import Variable
 from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
-from shared.calling.results import CAREFUL, has_nan, primal_of, require_numbers, split_aux, strip
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, require_numbers, split_aux, strip
 from shared.calling.seeds import floating, seeded
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import flatten
 
 
 class TapedRun:
@@ -55,7 +57,7 @@ class TapedRun:
             self._again.release()
 
     def output(self) -> Any:
-        return unflatten(self.structure, self.outputs)
+        return handed_out(self.structure, self.outputs)
 
     def pull(self, seeds: list[Any], once: bool = True) -> list[Any]:
         """The leaves' cotangents, for a cotangent of each output: a sweep backwards.
@@ -72,7 +74,10 @@ class TapedRun:
     def push(self, seeds: list[Any], once: bool = True) -> list[Any]:
         """The outputs' tangents, for a tangent of each leaf, or None where it does not vary: a sweep forwards."""
         leaves = self.selection.leaves
-        seeds = [None if seed is None else seeded(leaf, seed) for leaf, seed in zip(leaves, seeds, strict=True)]
+        # A Python float would make single precision of what a float64 that comes of the leaf makes double.
+        seeds = [
+            None if seed is None else seeded(leaf, _strong(seed)) for leaf, seed in zip(leaves, seeds, strict=True)
+        ]
         reached = self.tape.pushed(seeds, self.nodes)
         if once and has_nan(reached):
             reached = self._rather(reached, lambda run: run.tape.pushed(seeds, run.nodes))
@@ -97,3 +102,7 @@ class TapedRun:
             self._again = instead(self, evaluate, lambda run: run.outputs)
         again = self._again
         return found if again is self else instead(found, lambda: sweep(again))
+
+
+def _strong(seed: Any) -> Any:
+    return np.asarray(seed)[()] if seed.__class__ is float or seed.__class__ is complex else seed

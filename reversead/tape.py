@@ -21,7 +21,7 @@ import numpy as np
 from reversead.guard import Guard
 from reversead.variable import Variable
 from shared.calling.arguments import as_leaf, differentiable, same_structure
-from shared.calling.results import CAREFUL, has_nan
+from shared.calling.results import CAREFUL, handed_out, has_nan
 from shared.calling.tree import LEAF as SINGLE
 from shared.core.duck_array import DuckArray, captures_within
 from shared.core.errors import ClosedLevelError, ShapeError, closed, inner_into_outer, user_line
@@ -202,7 +202,7 @@ class Tape(Records):
         asked = list(variables) if many else [variables]
         numbers = [self._leaf_number(v) for v in asked]
         leaves = self.pulled([output.index], [cotangent])
-        gradients = [as_leaf(leaves[k], v.primal) for k, v in zip(numbers, asked, strict=True)]
+        gradients = [handed_out(SINGLE, [as_leaf(leaves[k], v.primal)]) for k, v in zip(numbers, asked, strict=True)]
         return gradients if many else gradients[0]
 
     def _leaf_number(self, variable: Any) -> int:

@@ -27,9 +27,9 @@ from shared.calling.arguments import (
     sequence_of_primals,
 )
 from shared.calling.options import checked_options
-from shared.calling.results import CAREFUL, has_nan, primal_of, split_aux, strip
+from shared.calling.results import CAREFUL, handed_out, has_nan, primal_of, split_aux, strip
 from shared.calling.transformed import transformed, without_value
-from shared.calling.tree import unflatten
+from shared.calling.tree import LEAF
 from shared.core.duck_array import DuckArray, seed_of
 from shared.core.levels import attempt
 
@@ -83,6 +83,8 @@ def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> 
                 # The tape is used up, so the function is called again.
                 found = _with_care(found, name, f, argnums, has_aux, args, kwargs)
         value, aux, leaves, selection = found
+        if isinstance(value, DuckArray):
+            value = handed_out(LEAF, [value])
         return ((value, aux) if has_aux else value), selection.pack(leaves)
 
     return value_and_gradient
@@ -116,18 +118,17 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
         # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
         variables = tape.inputs(selection.leaves, copy=False)
         out, aux = split_aux(name, selection.call(variables), has_aux)
-        number, traced = out, isinstance(out, Variable) and out.level is tape
-        if not (traced and out.primal.__class__ in _REAL):
-            number = scalar_output(name, out)
-        seed: Any = 1.0 if not traced or out.dtype == np.float64 else out.dtype.type(1)
-        if traced and isinstance(out.primal, DuckArray):
+        number = out if isinstance(out, Variable) and out.primal.__class__ in _REAL else scalar_output(name, out)
+        traced = isinstance(number, Variable) and number.level is tape
+        seed: Any = 1.0 if not traced or number.dtype == np.float64 else number.dtype.type(1)
+        if traced and isinstance(number.primal, DuckArray):
             seed = seed_of(number.primal, seed)
         if has_aux:
             aux = strip(aux, tape)
         tape.end()
         nodes = [number.index if traced else -1]
         found = swept(tape, nodes, [seed], False) if careful else tape.sweep(nodes, [seed], keep=False)
-        value = primal_of(out, tape)
+        value = primal_of(out, tape) if number is out else strip(out, tape)
         leaves = as_leaves(found, selection.leaves)
         tape.release()
     except BaseException:
@@ -229,7 +230,7 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, argnums: Argnum
     def f_jvp(*tangents: Any) -> Any:
         """The output's tangent, for a tangent of each primal that varies."""
         given = tangents[0] if selection.single and len(tangents) == 1 else tangents
-        return unflatten(run.structure, run.push(selection.unpack("linearize", given), once=False))
+        return handed_out(run.structure, run.push(selection.unpack("linearize", given), once=False))
 
     try:
         return (run.output(), f_jvp, run.aux) if has_aux else (run.output(), f_jvp)
@@ -275,7 +276,7 @@ def jvp(
     selection = Selection("jvp", f, sequence_of_primals("jvp", primals), {}, argnums)
     run = TapedRun("jvp", selection, has_aux)
     try:
-        tangent = unflatten(run.structure, run.push(selection.unpack("jvp", tangents)))
+        tangent = handed_out(run.structure, run.push(selection.unpack("jvp", tangents)))
         return (run.output(), tangent, run.aux) if has_aux else (run.output(), tangent)
     except BaseException:
         run.release()
@@ -306,7 +307,7 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums 
         try:
             for output in run.outputs:
                 scalar_output("hvp", output)
-            tangent = unflatten(run.structure, run.push(run.selection.unpack("hvp", v)))
+            tangent = handed_out(run.structure, run.push(run.selection.unpack("hvp", v)))
             return (tangent, run.aux) if has_aux else tangent
         except BaseException:
             run.release()

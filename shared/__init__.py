@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`, `scipy`.
+`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -11,6 +11,7 @@ This package never imports an engine; what needs one takes it as an argument.
 import typing
 
 from shared import rules
+from shared.calling.results import stop_gradient
 from shared.calling.tree import flatten, tree_map, unflatten
 from shared.core import lazy
 from shared.core.errors import (
@@ -28,6 +29,7 @@ from shared.core.errors import (
     RecordLengthError,
     RegistrationError,
     ShapeError,
+    SolutionError,
     SomeExamplesError,
     StaleProgramError,
     StaleViewError,
@@ -36,15 +38,20 @@ from shared.core.errors import (
 )
 from shared.core.registry import REGISTRY, alias, composite, constant, elementwise, multilinear, rule
 from shared.rules import operators
-from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign, stop_gradient
+from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign
 
 if typing.TYPE_CHECKING:
     from shared.batching.batched import report_loops
     from shared.batching.parallel import ExecutorError, sum_over_shards
     from shared.batching.vmap import vmap
+    from shared.calling.containers import register_container
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
     from shared.counting.counter import count_operations
+    from shared.implicit.minimisers import minimum
+    from shared.implicit.roots import fixed_point, implicit_root
+    from shared.implicit.runge_kutta import runge_kutta
+    from shared.implicit.trajectories import ode_solution
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
     from shared.linear.custom import custom_derivative
     from shared.linear.transposition import linear_transpose
@@ -66,6 +73,7 @@ if typing.TYPE_CHECKING:
         trace_table,
     )
     from shared.programs import compile as compile
+    from shared.series.expansion import taylor
     from shared.sparse.colouring import Colouring, colour
     from shared.sparse.pattern import Pattern
     from shared.sparse.sparsity import jacobian_pattern
@@ -76,9 +84,14 @@ _LATER = {
     "shared.batching.batched": ("report_loops",),
     "shared.batching.parallel": ("ExecutorError", "sum_over_shards"),
     "shared.batching.vmap": ("vmap",),
+    "shared.calling.containers": ("register_container",),
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
     "shared.counting.counter": ("count_operations",),
+    "shared.implicit.minimisers": ("minimum",),
+    "shared.implicit.roots": ("fixed_point", "implicit_root"),
+    "shared.implicit.runge_kutta": ("runge_kutta",),
+    "shared.implicit.trajectories": ("ode_solution",),
     "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
     "shared.linear.custom": ("custom_derivative",),
     "shared.linear.transposition": ("linear_transpose",),
@@ -100,11 +113,15 @@ _LATER = {
         "trace",
         "trace_table",
     ),
+    "shared.series.expansion": ("taylor",),
     "shared.sparse.colouring": ("Colouring", "colour"),
     "shared.sparse.pattern": ("Pattern",),
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
-_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "scipy", "sparse")
+_ROOMS = (
+    "batching", "calling", "checking", "counting", "implicit", "linear", "networks", "programs", "scipy", "series",
+    "sparse",
+)  # fmt: skip
 
 if not typing.TYPE_CHECKING:
     # Hidden from type checkers, which would take any name for one of these.
@@ -135,6 +152,7 @@ __all__ = [
     "RegistrationError",
     "ReverseSweep",
     "ShapeError",
+    "SolutionError",
     "SomeExamplesError",
     "StaleProgramError",
     "StaleViewError",
@@ -156,17 +174,23 @@ __all__ = [
     "draw",
     "elementwise",
     "elimination_orders",
+    "fixed_point",
     "flatten",
+    "implicit_root",
     "jacobian_pattern",
     "linear_transpose",
     "log_softmax",
     "logsumexp",
+    "minimum",
     "multilinear",
+    "ode_solution",
+    "register_container",
     "relu",
     "report_loops",
     "rounding_error",
     "rule",
     "rules",
+    "runge_kutta",
     "sigmoid",
     "simplify",
     "softmax",
@@ -175,6 +199,7 @@ __all__ = [
     "source",
     "stop_gradient",
     "sum_over_shards",
+    "taylor",
     "trace",
     "trace_table",
     "tree_map",

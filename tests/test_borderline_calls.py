@@ -103,24 +103,30 @@ def test_an_object_with_traced_values_is_no_auxiliary_value(ad: Any, held: Calla
     assert ad.grad(lambda x: (np.sum(x), plain), has_aux=True)(X)[1] is plain
 
 
-def test_a_number_has_no_length() -> None:
+def test_a_number_has_no_length_and_no_iterator() -> None:
     seen = []
+    nothing: Any = None
 
     def f(x: Any) -> Any:
-        seen.append(hasattr(x, "__len__"))
+        seen.append(hasattr(x, "__len__") or hasattr(x, "__iter__") or np.iterable(x))
+        seen.append(getattr(x, "__iter__", None) or getattr(x, "__iter__", nothing) is not None)
         if not x.shape:
-            with pytest.raises(TypeError, match="scalar"):
-                len(x)
+            for many in (len, iter, list, lambda x: (*x,), lambda x: [k for k in x], lambda x: x.__iter__()):
+                with pytest.raises(TypeError, match=r"of a scalar has no meaning.*np.ndim\(x\)"):
+                    many(x)
         return np.sum(x) * 2.0
 
     for ad in ENGINES:
         for at in (2.0, np.float64(2.0)):
-            ad.value_and_grad(f)(at)
+            # Again and again, since an interpreter comes to execute what it has seen before in another way.
+            for _ in range(20):
+                ad.value_and_grad(f)(at)
     shared.vmap(f)(X)
     shared.trace(f, 2.0)
     assert seen and not any(seen)
     for ad in ENGINES:
         assert ad.grad(lambda x: np.sum(x) * len(x) * hasattr(x, "__len__"))(X).tolist() == [3.0, 3.0, 3.0]
+        assert ad.grad(lambda x: sum(x) * hasattr(x, "__iter__"))(X).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_a_dual_number_prints_its_tangent() -> None:

@@ -80,9 +80,7 @@ CANNOT_DISPATCH: dict[str, str] = {
 }
 
 #: What could have a rule and has none
-MISSING = """
-    numpy.roots
-"""
+MISSING = ""
 
 
 def public(module: Any) -> dict[str, Callable[..., Any]]:

@@ -27,10 +27,10 @@ from fuzz.shrinking import shrunk
 import dualad
 import reversead
 import shared
+from shared.calling.results import stop_gradient
 from shared.calling.tree import flatten, tree_map
 from shared.core.registry import REGISTRY
 from shared.programs.equations import Guard
-from shared.rules.special import stop_gradient
 
 CHUNKS, PROGRAMS = 10, 120
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.calling import arguments, results
+from shared.core import duck_array
+
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "how-it-works.md"
 PAGE = DOCUMENT.read_text(encoding="utf-8")
@@ -53,7 +56,11 @@ def section(heading: str) -> str:
     return found
 
 
-def test_the_examples_print_what_the_page_says() -> None:
+def test_the_examples_print_what_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Once a process has met arrays of another library, results are looked through for them.
+    monkeypatch.setattr(duck_array, "LIBRARIES", [])
+    monkeypatch.setattr(arguments, "LIBRARIES", [])
+    monkeypatch.setattr(results, "LIBRARIES", [])
     assert as_run(PAGE) == PAGE
 
 

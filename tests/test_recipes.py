@@ -1,7 +1,7 @@
 """The recipes of the documentation from Hessian-vector products on: their code runs, and their numbers are right.
 
 What the examples compute is compared with closed forms and dense matrices that are written out here, without an engine.
-The recipes before these are tested in `test_implicit_functions.py`.
+The recipes before these are tested in `test_implicit_recipes.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", RECIPES, re.DOTALL)
 @pytest.fixture(scope="module")
 def recipes() -> dict[str, Any]:
     """The names that the examples define, run one after the other as they are printed; and what they print."""
-    scope: dict[str, Any] = {"__name__": "recipes"}
+    scope: dict[str, Any] = {"__name__": __name__}  # a dataclass looks its module up
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         for example in EXAMPLES:
             exec(example, scope)
@@ -393,3 +393,19 @@ def test_the_examples_as_a_script_with_processes(tmp_path: Path, recipes: dict[s
         np.testing.assert_allclose(found["total"], np.sum(np.log1p(np.exp(-y * (x @ w)))), rtol=1e-12)
         np.testing.assert_allclose(found["downwards"], logistic_gradient(x, y, w), rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(found["matrix"], brusselator_jacobian(recipes["start"]), rtol=1e-13, atol=1e-12)
+
+
+def test_containers_of_ones_own_and_labels_are_kept(recipes: dict[str, Any]) -> None:
+    dense, steepest = recipes["dense"], recipes["steepest"]
+    hidden = np.tanh(dense.weights @ [1.0, 2.0])
+    out = np.tanh(dense.weights @ hidden)
+    back = 2 * out * (1 - out**2)
+    inner = (dense.weights.T @ back) * (1 - hidden**2)
+    np.testing.assert_allclose(steepest.weights, np.outer(back, hidden) + np.outer(inner, [1.0, 2.0]), rtol=1e-12)
+    np.testing.assert_allclose(recipes["stepped"].biases, -0.1 * (back + inner), rtol=1e-12)
+    assert (steepest.activation, steepest.repeats) == ("tanh", 2)
+    force = recipes["force"]
+    assert (force.stiffness, force.length, force.name) == (0.125, -1.0, "a")
+    warming, prices = recipes["warming"], recipes["prices"]
+    assert recipes["along_place"].identical(warming.copy(data=[[0.0, 3.5], [0.0, 3.5]]))
+    assert recipes["paid"].equals(prices[::-1].set_axis(prices.index) + 1.0)

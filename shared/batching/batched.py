@@ -22,7 +22,7 @@ from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
 from shared.core.described import as_object, asked_for_product
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, highest
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, highest
 from shared.core.errors import (
     DifferentiationError,
     NoRuleError,
@@ -124,7 +124,7 @@ class Batched(DuckArray):
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         if not primitive.broadcasts:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if isinstance(x, Batched):
             level, first = x.level, x.primal
             if y.__class__ in CONSTANT_TYPES:
@@ -133,11 +133,11 @@ class Batched(DuckArray):
                 elif y.ndim < first.ndim:
                     second = y
                 else:
-                    return bind(primitive, (x, y), {})
+                    return bind_two(primitive, x, y)
             elif isinstance(y, Batched) and y.level is level and y.primal.ndim == first.ndim:
                 second = y.primal
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             level, second = y.level, y.primal
             if x.__class__ is not _ndarray:
@@ -145,15 +145,15 @@ class Batched(DuckArray):
             elif x.ndim < second.ndim:
                 first = x
             else:
-                return bind(primitive, (x, y), {})
+                return bind_two(primitive, x, y)
         else:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         if level.closed:
-            return bind(primitive, (x, y), {})
+            return bind_two(primitive, x, y)
         try:
             out = primitive.evaluate(first, second)
         except Exception:
-            return bind(primitive, (x, y), {})  # which tells the examples apart
+            return bind_two(primitive, x, y)  # which tells the examples apart
         return new_batched(level, out)
 
     def linear(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Any:
@@ -162,7 +162,11 @@ class Batched(DuckArray):
         if out.__class__ is not _ndarray:
             return self.process(primitive, (self, *rest), static)
         # An array made of a number, such as s[None], is no view of it.
-        return made if out.base is None else standing_for(made, primitive, (self, *rest))
+        if out.base is None:
+            return made
+        if _is_number(primitive, out, rest):
+            return new_batched(self.level, out.copy())
+        return standing_for(made, primitive, (self, *rest))
 
     def pushed(self, primitive: Primitive, rest: tuple[Any, ...], static: dict[str, Any]) -> Batched:
         """A primitive that is linear in this array, applied to it as to a tangent: the result is no view of it."""
@@ -192,6 +196,8 @@ class Batched(DuckArray):
             raise raised_by_some(level, primitive.name.lstrip("_"), error, alone) from error
         if out.__class__ is Alike:
             return out.value
+        if _is_number(primitive, out, args[1:]):
+            return new_batched(level, np.copy(out))
         return standing_for(new_batched(level, out), primitive, args)
 
     # --- assignment ---
@@ -287,6 +293,11 @@ class Batched(DuckArray):
 
     def __repr__(self) -> str:
         return f"Batched({self.level.size} of shape {self.shape}: {self.primal!r}, level {self.level.number})"
+
+
+def _is_number(primitive: Primitive, out: Any, index: tuple[Any, ...]) -> bool:
+    """Whether what is read of each example is a number, which NumPy copies; of x[0, ...] it makes a view."""
+    return primitive.is_index and out.ndim == 1 and not any(part is Ellipsis for part in index)
 
 
 def _many(wanted: str, instead: str) -> TracerConversionError:

@@ -186,6 +186,13 @@ def _in_chunks(
     return collected.results
 
 
+def require_within_limit(seeds: Sequence[Any]) -> None:
+    """Raise TooLarge if a function of these seeds has caught it: what it returned may come of another way it went."""
+    for seed in seeds:
+        if isinstance(seed, Batched):
+            _require_within_limit(seed.level)
+
+
 def _require_within_limit(level: Batch) -> None:
     """Raise TooLarge if it was raised and caught by the function, which may have gone another way in consequence."""
     if level.largest > level.limit:

@@ -13,8 +13,9 @@ import numpy as np
 
 from shared.batching.batched import Batch, Batched
 from shared.calling.arguments import refuse_iterators
+from shared.calling.results import handed_out
 from shared.calling.transformed import transformed
-from shared.calling.tree import flatten, unflatten
+from shared.calling.tree import Structure, flatten, unflatten
 from shared.core.duck_array import DuckArray, operand
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import current_recording
@@ -48,6 +49,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         refuse_iterators("vmap", args, kwargs)
         leaves, structure = flatten(list(args))
         axes = _axes_of("in_axes", in_axes, list(args))
+        _refuse_labels(structure, axes)
         level = Batch("vmap", _number_of_examples(leaves, axes, bool(kwargs)))
         try:
             inputs = [
@@ -58,7 +60,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             results, returned = flatten(out)
             places = _axes_of("out_axes", out_axes, out)
             del out, inputs
-            return unflatten(returned, _results(results, level, places))
+            return handed_out(returned, _results(results, level, places))
         finally:
             level.closed = True
 
@@ -74,6 +76,10 @@ def _axes_of(name: str, axes: Any, tree: Any) -> list[int | None]:
         if axes.keys() == tree.keys():
             _, structure = flatten(tree)
             return [axis for key in structure.names or () for axis in _axes_of(name, axes[key], tree[key])]
+    elif not isinstance(tree, (list, tuple, dict)) or type(tree) not in (list, tuple, dict):
+        found = _within_shell(name, axes, tree)
+        if found is not None:
+            return found
     elif isinstance(axes, (list, tuple)) and isinstance(tree, kinds) and len(axes) == len(tree):
         return [axis for entry, branch in zip(axes, tree, strict=True) for axis in _axes_of(name, entry, branch)]
     _, structure = flatten(tree)
@@ -82,6 +88,30 @@ def _axes_of(name: str, axes: Any, tree: Any) -> list[int | None]:
         f"for all, or one entry {'an argument, as in (0, None)' if name == 'in_axes' else 'an output'}, each an int, "
         "None or a container that matches it"
     )
+
+
+def _within_shell(name: str, axes: Any, tree: Any) -> list[int | None] | None:
+    """The axes within a container that is none of Python's four; None if they do not fit."""
+    _, structure = flatten(tree)
+    entries = None if structure.names is None else structure.names.entries(axes)
+    branches = None if entries is None else structure.names.entries(tree)
+    if entries is None or branches is None:
+        return None
+    return [axis for entry, branch in zip(entries, branches, strict=True) for axis in _axes_of(name, entry, branch)]
+
+
+def _refuse_labels(structure: Structure, axes: Sequence[int | None]) -> None:
+    """Refuse a mapped array with labels: an example has an axis less than the labels say."""
+    labelled = structure.names is not None and structure.kind is not dict and not structure.names.may_be_mapped
+    if labelled and any(axis is not None for axis in axes):
+        raise ShapeError(
+            f"vmap: in_axes maps over an axis of a {structure.kind.__name__}{user_line()}, whose labels do not fit "
+            "one example: pass its array, x.to_numpy(), or give it in_axes=None, for all examples to share it"
+        )
+    start = 0
+    for child in structure.children:
+        _refuse_labels(child, axes[start : start + child.size])
+        start += child.size
 
 
 def _shown(axes: Any) -> str:

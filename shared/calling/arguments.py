@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
-from shared.core.duck_array import DuckArray
+from shared.calling.results import handed_out
+from shared.calling.tree import LEAF, Structure, flatten, leaf_paths, unflatten
+from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library
 from shared.core.edges import Like
 from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, TracerConversionError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
@@ -51,11 +52,20 @@ def _checked_leaf(leaf: Any, name: str, position: int | None) -> Any:
         raise _not_differentiable(name, position, f"has dtype {leaf.dtype}", "convert it with .astype(float)")  # type: ignore[union-attr]
     if kind is int or (isinstance(leaf, (int, float)) and kind is not bool):
         return float(leaf)
-    if hasattr(leaf, "__array_ufunc__") and getattr(getattr(leaf, "dtype", None), "kind", "") in "fc":
-        return leaf
+    traced = of_any_library(leaf)
+    if traced is not leaf:
+        return _checked_leaf(traced, name, position)
     raise _not_differentiable(
-        name, position, f"is a {kind.__name__}", "pass a number, an array of numbers, or nested containers of them"
-    )
+        name, position, f"is a {kind_of(leaf)}", "pass a number, an array of numbers, or nested containers of them"
+        f"{_how_to_be_one(leaf)}",
+    )  # fmt: skip
+
+
+def _how_to_be_one(leaf: Any) -> str:
+    """What makes an object of a user's class a container, if it can be one."""
+    if getattr(leaf, "__dict__", None) is None or callable(leaf):
+        return ""
+    return f" (an object of a class of yours is one after shared.register_container({kind_of(leaf)}, ...))"
 
 
 _ndarray = np.ndarray
@@ -84,11 +94,12 @@ class Selection:
     that argument however it was passed, a sequence means several in its order, and None all the positional ones.
     """
 
-    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "places", "single", "structure")
+    __slots__ = ("args", "by_keyword", "f", "kwargs", "leaves", "name", "places", "single", "structure")
 
     def __init__(
         self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums | None
     ):
+        self.name = name
         self.f = f
         self.args = args
         self.kwargs = kwargs
@@ -144,7 +155,7 @@ class Selection:
                     args[place] = value  # type: ignore[index]
             try:
                 return self.f(*args, **kwargs)
-            except (IndexError, TypeError) as error:
+            except (IndexError, TypeError, ValueError) as error:
                 self._explain(error)
                 raise
         kwargs = dict(kwargs)
@@ -155,18 +166,35 @@ class Selection:
                 args[place] = value
         try:
             return self.f(*args, **kwargs)
-        except (IndexError, TypeError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             self._explain(error)
             raise
 
     def _explain(self, error: Exception) -> None:
-        """Raise what an error of the function means, if that is that an integer became a float, or a plain array."""
+        """Say what an error of the function means: integers became floats, arrays objects, or one is locked.
+
+        The first two are other errors; the third is a note on that of NumPy.
+        """
         if isinstance(error, TypeError) and "numpy.ndarray" in str(error):
             from shared.core.callers import plain_array_needed
 
             needed = plain_array_needed(error, is_users)
             if needed is not None:
                 raise TracerConversionError(needed) from error
+        if isinstance(error, ValueError):
+            if "read-only" in str(error) and not getattr(error, "__notes__", None):
+                from shared.core.callers import who_locked
+
+                locked = who_locked(error, self.name, is_users)
+                if locked is not None:
+                    error.add_note(locked)
+            return
+        if "loop of ufunc does not support argument" in str(error):
+            raise TracerConversionError(
+                f"an array of objects holds values that are being differentiated{user_line()}, as pandas makes of a "
+                f"list of them: {error}. Build the array with np.stack([...]), or compute with .to_numpy() of what is "
+                "passed as an argument"
+            ) from error
         given = self.arguments()
         found = flatten(given[0] if self.single else given)[0]
         names = [place if isinstance(place, str) else f"argument {place}" for place in self.places]
@@ -182,19 +210,19 @@ class Selection:
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Results per leaf, in the structure that the user asked in: one argument's, or a tuple of several."""
-        values = unflatten(self.structure, leaves)
+        values = (handed_out if LIBRARIES else unflatten)(self.structure, leaves)
         return values if self.single else tuple(values)
 
     def pack_square(self, blocks: list[list[Any]]) -> Any:
         """Blocks [leaf][leaf] of a Hessian in nested containers: of several arguments, `[i][j]` is that of two."""
         if self.single:
-            return unflatten(self.structure, [unflatten(self.structure, row) for row in blocks])
+            return unflatten(self.structure, [handed_out(self.structure, row) for row in blocks])
         ends = list(accumulate(child.size for child in self.structure.children))
         parts = [
             (child, slice(end - child.size, end)) for child, end in zip(self.structure.children, ends, strict=True)
         ]
         return tuple(
-            tuple(unflatten(outer, [unflatten(inner, row[k]) for row in blocks[i]]) for inner, k in parts)
+            tuple(unflatten(outer, [handed_out(inner, row[k]) for row in blocks[i]]) for inner, k in parts)
             for outer, i in parts
         )
 
@@ -337,8 +365,13 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
     return results
 
 
+_OURS = (np.ndarray, float, Tracer, np.generic, complex, int)
+
+
 def as_leaf(value: Any, leaf: Any) -> Any:
     """One derivative in the type of its leaf, copied if it is an array."""
+    if not isinstance(leaf, _OURS):
+        leaf = of_any_library(leaf)
     if isinstance(value, Tracer):
         value = value.twin() if isinstance(value, DuckArray) else value
         found = in_dtype_of(value.real if _is_real(leaf) and value.dtype.kind == "c" else value, leaf)
@@ -358,6 +391,9 @@ def as_leaf(value: Any, leaf: Any) -> Any:
     return np.array(value, dtype=leaf.dtype)
 
 
+_ONE_VALUE = (Tracer, float, np.ndarray, np.generic)
+
+
 def _is_real(leaf: Any) -> bool:
     dtype = getattr(leaf, "dtype", None)
     return not isinstance(leaf, complex) if dtype is None else dtype.kind != "c"
@@ -365,11 +401,17 @@ def _is_real(leaf: Any) -> bool:
 
 def scalar_output(name: str, out: Any) -> Any:
     """The number that an output is or, as an array of one element, holds; refuse what has no gradient: all else."""
-    if isinstance(out, (list, tuple, dict)) or out is None:
-        raise ShapeError(
-            f"{name}: the function returned {'None' if out is None else f'a {type(out).__name__}'}{user_line()}, "
-            "but a gradient is of one number; return it alone, or with extra values as (value, aux) and has_aux=True"
-        )
+    if not isinstance(out, _ONE_VALUE):
+        leaves, structure = flatten(out)
+        if structure is not LEAF:
+            if not structure.is_one_array:
+                raise ShapeError(
+                    f"{name}: the function returned {'None' if out is None else f'a {kind_of(out)}'}{user_line()}, but "
+                    "a gradient is of one number; return it alone, or with extra values as (value, aux) and "
+                    "has_aux=True"
+                )
+            (out,) = leaves
+        out = of_any_library(out)
     like = Like(out)
     if like.size != 1 and like.shape:
         raise ShapeError(
@@ -387,7 +429,12 @@ def same_structure(name: str, what: str, given: Any, structure: Structure, likes
     """The leaves of a tangent or cotangent, checked against what it belongs to."""
     leaves, found = flatten(given)
     if found != structure:
-        raise ShapeError(f"{name}: the {what} has the structure {found}, not the shape of {structure}{user_line()}")
+        from shared.calling.shells import where_different
+
+        raise ShapeError(
+            f"{name}: the {what} has the structure {found}, not the shape of {structure}{user_line()}"
+            f"{where_different(found, structure)}"
+        )
     result = []
     for leaf, like in zip(leaves, likes, strict=True):
         value = differentiable(leaf, f"{name}: the {what}")
@@ -402,7 +449,8 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
-        return value if dtype is None or value.dtype == dtype else value.astype(dtype)  # type: ignore[attr-defined]
+        kept = dtype is None or (value.dtype == dtype and not _is_weak(value))  # type: ignore[attr-defined]
+        return value if kept else value.astype(dtype)  # type: ignore[attr-defined]
     if np.iscomplexobj(value) and _is_real(like):
         raise LeafTypeError(
             f"a complex tangent or cotangent was given for a real value{user_line()}; give its real part"
@@ -411,9 +459,16 @@ def in_dtype_of(value: Any, like: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray)):
             return value.item() if isinstance(like, complex) else float(value)
         return value
-    if getattr(value, "dtype", None) == dtype:
+    if getattr(value, "dtype", bool) == dtype:  # not None, which equals float64 to NumPy
         return value
     return np.asarray(value, dtype)[()] if isinstance(like, np.generic) else np.asarray(value, dtype)
+
+
+def _is_weak(value: Any) -> bool:
+    """Whether a traced value stands for a Python number, which takes the precision of what it meets."""
+    while isinstance(value, Tracer):
+        value = value.primal  # type: ignore[attr-defined]
+    return value.__class__ is float or value.__class__ is complex
 
 
 def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:
@@ -428,8 +483,9 @@ def sequence_of_primals(name: str, primals: Any) -> tuple[Any, ...]:
 
 def scalar_input(name: str, x: Any) -> None:
     """Refuse an argument of `derivative` that is not one number."""
-    shape = Like(x).shape
-    if shape != () or isinstance(x, (list, tuple, dict)):
+    is_leaf = flatten(x)[1] is LEAF
+    shape = Like(x).shape if is_leaf else None
+    if shape != ():
         what = f"shape {shape}" if shape else f"type {type(x).__name__}"
         raise ShapeError(
             f"{name}: the argument has {what}{user_line()}, but a derivative is with respect to one number; use "

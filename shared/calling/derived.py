@@ -9,16 +9,17 @@ numbers, and imports no engine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from shared.calling.arguments import Argnums, Selection, scalar_input
 from shared.calling.jacobians import complex_derivative, nest
-from shared.calling.results import require_elementwise, require_same_shape, scattered_powers
+from shared.calling.results import handed_out, require_elementwise, require_same_shape, scattered_powers
 from shared.calling.seeds import is_complex, one_of
 from shared.calling.transformed import transformed
-from shared.calling.tree import Structure, unflatten
+from shared.calling.tree import Structure
 from shared.core.edges import Like
 
 if TYPE_CHECKING:
@@ -67,9 +68,13 @@ class Operations(NamedTuple):
     blocks: Callable[[str, Selection, bool, int | None, Executor | None], tuple[Value, list[list[Any]]]]
 
 
-def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool) -> Function:
-    """The derivative with respect to a number, or a tuple of several: one direction each."""
+def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool, order: int = 1) -> Function:
+    """The derivative with respect to a number, or a tuple of several: one direction each, or one power series."""
     name = "derivative"
+    if order.__class__ is not int or order != 1:
+        # Loaded by name: power series stand on what is said here.
+        found: Function = import_module("shared.series.expansion").derivative(f, argnums, has_aux, order)
+        return found
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
@@ -79,7 +84,7 @@ def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool)
         try:
             tangents = [_slope(name, point, selection, k, one_of(leaf)) for k, leaf in enumerate(selection.leaves)]
             value = point.value
-            found = [unflatten(value.structure, leaves) for leaves in tangents]
+            found = [handed_out(value.structure, leaves) for leaves in tangents]
             return _packed(selection, found, value, has_aux)
         except BaseException:
             point.release()
@@ -105,7 +110,8 @@ def elementwise_grad(engine: Operations, f: Function, argnums: Argnums, has_aux:
                 require_same_shape(name, [leaf], point.value.outputs)
                 direction = scattered_powers(shape, dtype)
                 require_elementwise(name, point.push(_along(selection, k, direction))[0], tangents[0], direction)
-                found.append(derivatives[0])
+                structure = selection.structure if selection.single else selection.structure.children[k]
+                found.append(handed_out(structure, derivatives) if structure.is_one_array else derivatives[0])
             return _packed(selection, found, point.value, has_aux)
         except BaseException:
             point.release()
@@ -154,7 +160,7 @@ def value_and_jacobian(
     def value_and_matrix(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)
         found, blocks = engine.blocks(name, selection, has_aux, chunk_size, executor)
-        out = unflatten(found.structure, found.outputs)
+        out = handed_out(found.structure, found.outputs)
         matrix = selection.pack_square(blocks) if square else nest(blocks, found.structure, selection.pack)
         return ((out, found.aux) if has_aux else out), matrix
 

@@ -12,12 +12,12 @@ from typing import Any, cast
 import numpy as np
 
 from shared.calling.arguments import as_leaf
+from shared.calling.results import stop_gradient
 from shared.calling.seeds import floating, is_complex
 from shared.calling.tree import Structure, unflatten
 from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
-from shared.rules.special import stop_gradient
 
 
 def gradient_of(entries: Any, leaves: Sequence[Any]) -> list[Any]:

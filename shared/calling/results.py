@@ -6,6 +6,7 @@ module knows containers, shapes and levels, and no derivative.
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
@@ -13,17 +14,31 @@ from typing import Any
 
 import numpy as np
 
-from shared.calling.tree import flatten, unflatten
-from shared.core.duck_array import DuckArray
+from shared.calling.tree import Structure, flatten, unflatten
+from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library, operand
 from shared.core.edges import Like
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import Tracer
-from shared.rules.special import stop_gradient
+from shared.rules.special import STOP_GRADIENT
 
 #: Whether derivatives are computed with care for zeros that are exact (`shared.calling.careful`): True from the start,
 #: since one around this one is; None if there is a NaN; False not at all, while a program is recorded that runs for
 #: other numbers as well.
 CAREFUL: ContextVar[bool | None] = ContextVar("careful", default=None)
+
+
+def stop_gradient(x: Any) -> Any:
+    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
+
+    Of a container, the same with the value of each number and array in it.
+
+    >>> stop_gradient(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+    if isinstance(x, Tracer):
+        return STOP_GRADIENT(x)
+    leaves, structure = flatten(x)
+    return unflatten(structure, [STOP_GRADIENT(leaf) for leaf in leaves])
 
 
 def has_nan(values: Iterable[Any]) -> bool:
@@ -43,9 +58,12 @@ def has_nan(values: Iterable[Any]) -> bool:
             # The value alone, of no level: nothing is recorded, and no count is taken.
             if has_nan((value.primal, getattr(value, "tangent", None))):
                 return True
-        elif value is not None and value != value:
+        elif isinstance(value, _NUMBERS) and value != value:
             return True
     return False
+
+
+_NUMBERS = (float, complex, np.inexact)
 
 
 def strip(tree: Any, level: Any) -> Any:
@@ -54,7 +72,9 @@ def strip(tree: Any, level: Any) -> Any:
     for leaf in leaves:
         if not isinstance(leaf, _PLAIN):
             _require_no_traced_parts(leaf, level)
-    return unflatten(structure, [primal_of(leaf, level) for leaf in leaves])
+    if structure.names is not None and not any(isinstance(leaf, Tracer) and leaf.level is level for leaf in leaves):
+        return tree  # an object of a user's class stays that object
+    return handed_out(structure, [primal_of(leaf, level) for leaf in leaves])
 
 
 _PLAIN = (int, float, complex, str, bytes, np.ndarray, np.generic, Tracer)
@@ -74,15 +94,16 @@ def _require_no_traced_parts(value: Any, level: Any) -> None:
         if any(isinstance(one, Tracer) and one.level is level for one in held):
             raise ShapeError(
                 f"the auxiliary value is a {type(value).__name__}{user_line()}, and {where} is a traced value, which "
-                "would have no meaning outside: values are taken out of lists, tuples, dicts and named tuples. Return "
-                "one of those, or put stop_gradient(x) in the object"
+                "would have no meaning outside: values are taken out of lists, tuples, dicts, named tuples, "
+                "dataclasses and what shared.register_container makes a container. Return one of those, or put "
+                "stop_gradient(x) in the object"
             )
 
 
 def require_numbers(name: str, leaves: Sequence[Any]) -> None:
     """Refuse an output that is no number, array or container of them: a derivative inside it would be lost."""
     for leaf in leaves:
-        dtype = getattr(leaf, "dtype", None)
+        dtype = getattr(leaf if isinstance(leaf, _PLAIN) else of_any_library(leaf), "dtype", None)
         if not isinstance(leaf, (bool, int, float, complex)) and (dtype is None or dtype.kind not in "biufc"):
             kind = type(leaf).__name__ if dtype is None else f"array of {dtype}"
             raise ShapeError(
@@ -91,10 +112,17 @@ def require_numbers(name: str, leaves: Sequence[Any]) -> None:
             )
 
 
+def handed_out(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """Results in their containers, as the user has them: those that are arrays of other libraries as such arrays."""
+    if LIBRARIES:
+        leaves = [leaf.whole() if isinstance(leaf, LIBRARIES[0]) else leaf for leaf in leaves]
+    return unflatten(structure, leaves)
+
+
 def primal_of(leaf: Any, level: Any) -> Any:
     if isinstance(leaf, Tracer) and leaf.level is level:
         return independent(leaf.primal)  # type: ignore[attr-defined]
-    return leaf
+    return leaf if isinstance(leaf, _PLAIN) else of_any_library(leaf)
 
 
 def independent(value: Any) -> Any:
@@ -102,6 +130,27 @@ def independent(value: Any) -> Any:
     if isinstance(value, DuckArray):
         return value.twin()
     return np.array(value) if isinstance(value, np.ndarray) else value
+
+
+def copied(value: Any) -> Any:
+    """An argument with copies of the arrays in it: a later evaluation must see what the first one saw."""
+    from shared.calling.containers import opened
+
+    kind = value.__class__
+    if kind is list or kind is tuple:
+        return kind([copied(part) for part in value])
+    if kind is dict:
+        return {key: copied(part) for key, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*[copied(part) for part in value])
+    if isinstance(value, np.ndarray):
+        return value.copy("K")  # a masked array or a matrix stays one
+    if not isinstance(value, (list, tuple, dict, Tracer)) or kind in (OrderedDict, defaultdict):
+        found = opened(value)
+        if found is not None:
+            shell, children = found
+            return shell.make([copied(child) for child in children])
+    return independent(value)
 
 
 def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:
@@ -138,7 +187,7 @@ def require_elementwise(name: str, response: Any, derivative: Any, direction: An
     For an elementwise function the two are equal to the last bit, since such factors go through it without rounding;
     only subnormal numbers may lose some.
     """
-    response, expected = stop_gradient(response), stop_gradient(derivative * direction)
+    response, expected = stop_gradient(operand(response)), stop_gradient(operand(derivative * direction))
     limits = np.finfo(Like(expected).dtype or np.float64)
     if not np.allclose(response, expected, rtol=2 * limits.eps, atol=1024 * limits.smallest_subnormal, equal_nan=True):
         raise ShapeError(

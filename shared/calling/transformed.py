@@ -60,12 +60,27 @@ def transformed(transform: Function, f: Function, *further: Any, **options: Any)
     if not callable(f):
         raise TypeError(f"{transform.__name__}: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
 
+    if further and further[0].__class__ is not int and _is_point(transform, further[0]):
+        name = transform.__name__
+        raise TypeError(
+            f"{name}: argnums must be an int, the name of an argument, or a sequence of these, not "
+            f"{shown(further[0])}{user_line()}; at a point x it is {name}(f)(x)"
+        )
+
     def decorate(call: Function) -> Function:
         made = Transformed(call)
         made.transform, made.arguments, made.options = transform, (f, *further), options
         return update_wrapper(made, f, updated=())
 
     return decorate
+
+
+def _is_point(transform: Function, given: Any) -> bool:
+    """Whether what is given as `argnums` is numbers, at which the derivative was to be taken."""
+    if "argnums" not in transform.__code__.co_varnames[: transform.__code__.co_argcount]:
+        return False
+    part = given[0] if isinstance(given, (list, tuple)) and given else given
+    return isinstance(part, (float, complex, dict)) or getattr(getattr(part, "dtype", None), "kind", "?") in "fcb"
 
 
 def without_value(call: Function, has_aux: bool) -> Function:

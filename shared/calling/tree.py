@@ -1,7 +1,9 @@
-"""Nested containers of arrays: lists, tuples, dicts and named tuples, taken apart into leaves and put together again.
+"""Nested containers of arrays: taken apart into leaves and put together again.
 
-Anything that is none of these is a leaf; None is an empty container.  Dict keys are taken in sorted order
-where they can be sorted, so the order of insertion does not matter.  This module knows nothing of derivatives.
+Lists, tuples, dicts and named tuples are taken apart here.  What else is a container (dataclasses, labelled arrays, a
+user's own classes) is known to `shared.calling.containers`, which is loaded when an object comes that is neither of
+these nor a number or an array.  Anything else is a leaf; None is an empty container.  Dict keys are taken in sorted
+order where they can be sorted, so the order of insertion does not matter.  This module knows nothing of derivatives.
 """
 
 from __future__ import annotations
@@ -11,16 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.errors import ShapeError
+from shared.core.errors import ShapeError, user_line
+from shared.core.levels import Tracer
 from shared.core.visible import one_line, shown
 
 
 class Structure:
-    """The shape of a nested container: how to put its leaves back.  Two are equal if they nest alike."""
+    """The shape of a nested container: how to put its leaves back.  Two are equal if they nest alike.
+
+    `names` are the keys of a dict; of a container that is none of Python's own, its `Shell`, which holds what is left
+    of it without the children (`shared.calling.containers`).
+    """
 
     __slots__ = ("children", "kind", "names", "size")
 
-    def __init__(self, kind: Any, names: tuple[Any, ...] | None, children: tuple[Structure, ...], size: int):
+    def __init__(self, kind: Any, names: Any, children: tuple[Structure, ...], size: int):
         self.kind = kind
         self.names = names
         self.children = children
@@ -36,6 +43,11 @@ class Structure:
     def __hash__(self) -> int:
         return hash((self.kind, self.names, self.children))
 
+    @property
+    def is_one_array(self) -> bool:
+        """Whether it is an array with labels, which stands for its numbers."""
+        return bool(getattr(self.names, "is_one_array", False))
+
     def __reduce__(self) -> Any:
         # The leaf is one object, also in another process.
         return (_structure, (self.kind, self.names, self.children, self.size))
@@ -50,6 +62,8 @@ class Structure:
             return "{" + ", ".join(f"{shown(k)}: {p}" for k, p in zip(self.names or (), parts, strict=True)) + "}"
         if self.kind is list:
             return f"[{', '.join(parts)}]"
+        if self.names is not None:
+            return str(self.names.text(parts))
         name = "" if self.kind is tuple else one_line(self.kind.__name__)
         return f"{name}({', '.join(parts)}{',' if len(parts) == 1 and not name else ''})"
 
@@ -72,41 +86,59 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> flatten({"w": [1.0, 2.0], "b": (3.0,)})
     ([3.0, 1.0, 2.0], {'b': (*,), 'w': [*, *]})
     """
-    if tree.__class__ not in _CONTAINERS and not isinstance(tree, _CONTAINERS):
-        return ([], _NONE) if tree is None else ([tree], LEAF)
+    kind = tree.__class__
+    if kind is _array or kind in _LEAVES:
+        return [tree], LEAF
     leaves: list[Any] = []
-    return leaves, _flatten(tree, leaves)
+    try:
+        return leaves, _flatten(tree, leaves)
+    except RecursionError:
+        raise ShapeError(
+            f"a {one_line(kind.__name__)} holds itself{user_line()}, or nests too deeply to be taken apart into arrays"
+        ) from None
 
 
-_CONTAINERS = (list, tuple, dict)
 _array = np.ndarray
+#: the classes of leaves that have been met, so that these are not asked what they are; tracers add themselves
+_LEAVES: set[Any] = {
+    bool, int, float, complex, str, bytes, np.float64, np.float32, np.int64, np.complex128, np.bool_,
+}  # fmt: skip
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> Structure:
     kind = tree.__class__
-    names: tuple[Any, ...] | None = None
-    if kind is dict:
+    names: Any = None
+    if kind is list or kind is tuple:
+        children = tree
+    elif kind is dict:
         names = tuple(_in_order(tree))
         children = [tree[name] for name in names]
-    elif kind is list or kind is tuple or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
+    elif tree is None:
+        return _NONE
+    elif isinstance(tree, Tracer):
+        _LEAVES.add(kind)
+        leaves.append(tree)
+        return LEAF
+    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
         children = tree
     else:
-        raise TypeError(
-            f"containers may be list, tuple, dict or namedtuple, not {one_line(kind.__name__)}: convert it first"
-        )
+        from shared.calling.containers import opened
+
+        found = opened(tree)
+        if found is None:
+            leaves.append(tree)
+            return LEAF
+        names, children = found
+        kind = names.kind
     before = len(leaves)
     parts = []
     for child in children:
-        if child.__class__ is _array:
+        kind_of_child = child.__class__
+        if kind_of_child is _array or kind_of_child in _LEAVES:
             leaves.append(child)
             parts.append(LEAF)
-        elif isinstance(child, _CONTAINERS):
-            parts.append(_flatten(child, leaves))
-        elif child is None:
-            parts.append(_NONE)
         else:
-            leaves.append(child)
-            parts.append(LEAF)
+            parts.append(_flatten(child, leaves))
     return Structure(kind, names, tuple(parts), len(leaves) - before)
 
 
@@ -138,7 +170,9 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
         return parts
     if kind is dict:
         return dict(zip(structure.names or (), parts, strict=True))
-    return tuple(parts) if kind is tuple else kind(*parts)
+    if kind is tuple:
+        return tuple(parts)
+    return kind(*parts) if structure.names is None else structure.names.make(parts)
 
 
 def leaf_paths(tree: Any, root: str) -> Iterator[str]:
@@ -147,16 +181,29 @@ def leaf_paths(tree: Any, root: str) -> Iterator[str]:
     >>> list(leaf_paths({"w": [1.0, 2.0], "b": (3.0,)}, "p"))
     ["p['b'][0]", "p['w'][0]", "p['w'][1]"]
     """
-    if isinstance(tree, dict):
-        for key in _in_order(tree):
-            yield from leaf_paths(tree[key], f"{root}[{shown(key)}]")
-    elif isinstance(tree, (list, tuple)):
-        fields = getattr(tree, "_fields", None)
-        for k, part in enumerate(tree):
-            name = str(fields[k]) if fields else ""
-            yield from leaf_paths(part, f"{root}.{name}" if name.isidentifier() else f"{root}[{k}]")
-    elif tree is not None:
+    yield from paths_within(flatten(tree)[1], root)
+
+
+def paths_within(structure: Structure, root: str) -> Iterator[str]:
+    """What the leaves of something called `root` that has this structure are called (`leaf_paths`)."""
+    kind, names = structure.kind, structure.names
+    if structure is LEAF:
         yield root
+        return
+    if kind is None:
+        return
+    if kind is dict:
+        roots = [f"{root}[{shown(key)}]" for key in names]
+    elif names is not None:
+        roots = names.paths(root)
+    else:
+        fields = [str(name) for name in getattr(kind, "_fields", ())]
+        roots = [
+            f"{root}.{fields[k]}" if k < len(fields) and fields[k].isidentifier() else f"{root}[{k}]"
+            for k in range(len(structure.children))
+        ]
+    for child, path in zip(structure.children, roots, strict=True):
+        yield from paths_within(child, path)
 
 
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
@@ -170,6 +217,11 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     for other in rest:
         other_leaves, other_structure = flatten(other)
         if other_structure != structure:
-            raise ShapeError(f"the structures differ: {structure} and {other_structure}")
+            from shared.calling.shells import where_different
+
+            raise ShapeError(
+                f"the structures differ: {structure} and {other_structure}"
+                f"{where_different(other_structure, structure)}{user_line()}"
+            )
         others.append(other_leaves)
     return unflatten(structure, [f(*values) for values in zip(leaves, *others, strict=True)])

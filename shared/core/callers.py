@@ -1,13 +1,15 @@
 """Which call in the user's line took a traced value for a plain one, and what to write instead of it.
 
-One text would not fit `math.sin(x)`, a function of SciPy, a sparse matrix and random numbers alike.  What was called is
-read off the user's line, at the place where Python is executing it; whose function that is, off the names there.  This
+One text would not fit `math.sin(x)`, a function of SciPy, a sparse matrix, random numbers, `K[i, j] = x` and `table[x]`
+alike.  What was called is read off the user's line, at the place where Python is executing it; whose function that is,
+off the names there.  This
 module is loaded when there is an error to tell, and knows nothing of derivatives.
 """
 
 from __future__ import annotations
 
 import ast
+import dis
 import itertools
 import linecache
 import os
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.locks import is_locked
 from shared.core.visible import one_line
 
 #: The functions of `math` that NumPy calls otherwise.
@@ -29,10 +32,15 @@ _REMEDIES = {
     "rng.standard_normal(n).",
     "scipy.sparse": "Of a sparse matrix A and a traced x write the product A @ x, which has its derivative; for traced "
     "nonzeros there is shared.scipy.sparse.with_data; anything else needs A.toarray().",
+    "scipy.special": "It takes plain arrays alone, as the ufuncs of scipy.special do not, which have derivatives. "
+    "shared.scipy.special has functions of the same name for polygamma, multigammaln, comb, perm, factorial and the "
+    "spherical Bessel functions; of the others docs/scipy-special.md says more.",
     "scipy": "SciPy computes it in code that no derivative is known of: write it with NumPy's functions, or declare a "
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "
     "that.",
+    "xarray": "xarray keeps a traced array where it computes by NumPy's functions: write it with xarray's arithmetic, "
+    "reductions and indexing (xr.where for np.where), or with NumPy's functions of the array, da.data.",
 }
 
 #: The functions of SciPy that compute with arrays of every kind, traced values too, once that is switched on.
@@ -50,11 +58,14 @@ OF_EVERY_ARRAY = {
         "lp2bs lp2hp lp2lp lp2lp_zpk normalize oaconvolve resample sos2tf vectorstrength zpk2tf"
     ),
     "scipy.spatial.transform.Rotation": "__mul__ apply as_matrix as_quat as_rotvec magnitude",
-    "scipy.special": "log_softmax logsumexp softmax",
+    "scipy.special": (
+        "betaln digamma entr erf expit gammainc gammaln i0 j0 log_softmax logsumexp ndtr rel_entr softmax xlogy"
+    ),
     "scipy.stats": (
-        "boxcox_llf circmean circstd circvar describe differential_entropy directional_stats gmean gzscore "
-        "hmean iqr kstat kstatvar kurtosis median_abs_deviation moment pmean quantile sem skew tmax tmin "
-        "trim_mean zmap zscore"
+        "bartlett boxcox_llf chisquare circmean circstd circvar combine_pvalues describe differential_entropy "
+        "directional_stats entropy gmean gzscore hmean iqr jarque_bera kstat kstatvar kurtosis kurtosistest lmoment "
+        "levene median_abs_deviation moment normaltest pmean power_divergence quantile sem skew skewtest tmax "
+        "tmin trim_mean ttest_1samp ttest_ind ttest_rel zmap zscore"
     ),
 }
 
@@ -81,10 +92,16 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
 
     None if it cannot be told, or if it is no other package's.  `is_users` tells the user's code.
     """
+    frames: list[FrameType] = []
     frame: Any = sys._getframe(1)
-    while frame is not None and not is_users(frame.f_code):
+    while frame is not None:
+        if is_users(frame.f_code):
+            frames.append(frame)
+            if f"-packages{os.sep}" not in frame.f_code.co_filename:
+                break
         frame = frame.f_back
-    return None if frame is None else _called_in(frame, frame.f_lasti)
+    # The line that called a package, such as pandas, tells more than the line within.
+    return next((told for told in map(_told_of, [*frames[-1:], *frames[:1]]) if told is not None), None)
 
 
 def plain_array_needed(error: Exception, is_users: Callable[[CodeType], bool]) -> str | None:
@@ -97,16 +114,24 @@ def plain_array_needed(error: Exception, is_users: Callable[[CodeType], bool]) -
     found, line, at = None, "", error.__traceback__
     while at is not None:
         if is_users(at.tb_frame.f_code):
-            found = _called_in(at.tb_frame, at.tb_lasti)
+            found = _told_of(at.tb_frame, at.tb_lasti)
             line = f" (at {one_line(at.tb_frame.f_code.co_filename)}:{at.tb_lineno})"
         at = at.tb_next
     return found and f"{found[0]} takes no value that is being differentiated{line}. {found[1]}"
 
 
-def _called_in(frame: FrameType, instruction: int) -> tuple[str, str] | None:
-    node = _executing(frame, instruction)
-    if isinstance(node, ast.Call):
+def _told_of(frame: FrameType, instruction: int | None = None) -> tuple[str, str] | None:
+    """What the line tells that a frame is executing, or was at an instruction."""
+    node = _executing(frame, frame.f_lasti if instruction is None else instruction)
+    if isinstance(node, ast.Attribute):
+        written, owner = ast.unparse(node), _owner(node.value, frame)
+    elif isinstance(node, ast.Subscript):
+        return _of_plain_array(node, frame)
+    elif isinstance(node, ast.Call):
         written, owner = ast.unparse(node.func), _owner(node.func, frame)
+        if _is_in(owner, "numpy"):
+            # NumPy takes what has labels for a plain array.
+            owner = next((found for arg in node.args if (found := _owner(arg, frame)).startswith("xarray.")), owner)
     elif isinstance(node, ast.BinOp):
         written = ast.unparse(node)
         owners = [_owner(side, frame) for side in (node.left, node.right)]
@@ -151,12 +176,90 @@ def _switched_off(owner: str, written: str) -> str:
     )
 
 
+def _users_frame(is_users: Callable[[CodeType], bool]) -> FrameType | None:
+    """The innermost frame of the user's code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_users(frame.f_code):
+        frame = frame.f_back
+    return frame
+
+
+def _of_plain_array(node: ast.Subscript, frame: FrameType) -> tuple[str, str] | None:
+    """What to write in place of an assignment to elements of a plain array, or of reading it at a traced index."""
+    if not isinstance(_value(node.value, frame), np.ndarray):
+        return None
+    name, written = one_line(ast.unparse(node.value)), one_line(ast.unparse(node))
+    if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE"):
+        return f"{written} = ...", assigned_to_plain(name)
+    return written, (
+        f"An index has no derivative: {name}[int(stop_gradient(x))] is one entry of the table, and np.interp(x, grid, "
+        f"{name}) has the slopes between them."
+    )
+
+
+def assigned_to_plain(name: str) -> str:
+    """What to do where traced values are written into a plain array of this name."""
+    return (
+        f"{name} is a plain array, whose elements hold no derivative: make it in the function, with {name} = "
+        f"np.zeros_like(x, shape={name}.shape), of all the x that may vary (np.zeros_like(u * k)); then = and += work. "
+        "To keep a statistic from call to call, assign stop_gradient(value)."
+    )
+
+
+def written_in_place(is_users: Callable[[CodeType], bool], line: str) -> str | None:
+    """What to write in place of `b += x` or `K[i] += x`, where the target is a plain array; None of another line."""
+    frame = _users_frame(is_users)
+    node = None if frame is None else _executing(frame, frame.f_lasti)
+    if not isinstance(node, ast.AugAssign):
+        return None
+    target, sign = one_line(ast.unparse(node.target)), _SIGNS[type(node.op)]
+    if isinstance(node.target, ast.Subscript):
+        return f"{target} {sign}= ...{line}: " + assigned_to_plain(one_line(ast.unparse(node.target.value)))
+    return (
+        f"{target} {sign}= ...{line}: {target} is a plain array, which holds no derivative, and {sign}= would write "
+        f"into it: {target} = {target} {sign} ... makes a new one."
+    )
+
+
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@", ast.Mod: "%",
+    ast.FloorDiv: "//",
+}  # fmt: skip
+
+
+def who_locked(error: Exception, name: str, is_users: Callable[[CodeType], bool]) -> str | None:
+    """Of an error in writing to an array that is locked for a derivative: which one, and what to do.
+
+    None if the user's line names no such array.
+    """
+    found, at = None, error.__traceback__
+    while at is not None:
+        if is_users(at.tb_frame.f_code):
+            found = at
+        at = at.tb_next
+    if found is None:
+        return None
+    frame = found.tb_frame
+    places = {**{name: frame.f_globals.get(name) for name in frame.f_code.co_names}, **frame.f_locals}
+    for variable, value in places.items():
+        base = value
+        while isinstance(base, np.ndarray) and not is_locked(base):
+            base = base.base
+        if isinstance(base, np.ndarray):
+            return (
+                f"{one_line(variable)} is read-only (at {one_line(frame.f_code.co_filename)}:{found.tb_lineno}), "
+                f"because a tape holds it ({name}): its values are needed for the derivative, and a large array is "
+                "locked in place of copied, until the tape is gone. Write to a copy of it, or before it is used."
+            )
+    return None
+
+
 def integer_needed(error: Exception, paths: Sequence[str], is_users: Callable[[CodeType], bool]) -> str | None:
     """What to say in place of an error that a function had with floats where integers were given, named by `paths`.
 
     None if it was another error.
     """
-    text = str(error)
+    text = str(error).rstrip(".")
     if not any(part in text for part in ("integer", "'float' and 'int'", "'int' and 'float'")):
         return None
     line, at = "", error.__traceback__
@@ -170,6 +273,18 @@ def integer_needed(error: Exception, paths: Sequence[str], is_users: Callable[[C
         f"floats, of which one was needed as an index or a count{line}: {text}. Leave it out of argnums, or out of the "
         "container that is differentiated."
     )
+
+
+def calls_with_text(frame: FrameType, text: str) -> bool:
+    """Whether a frame is executing a call with this text as its last argument or the last but one."""
+    before = [
+        one for one in dis.get_instructions(frame.f_code) if one.offset <= frame.f_lasti and one.opname != "CACHE"
+    ]
+    # An interpreter that has seen the call before may have made it at PRECALL.
+    if not before or not before.pop().opname.startswith(("CALL", "PRECALL")):
+        return False
+    arguments = [one for one in before if one.opname != "PRECALL"][-2:]
+    return any(one.opname.startswith("LOAD_CONST") and one.argval == text for one in arguments)
 
 
 def _is_in(owner: str, module: str) -> bool:
@@ -187,10 +302,25 @@ def _executing(frame: FrameType, instruction: int) -> Any:
     # Columns are counted in bytes; the end first, which may be in the same line.
     lines[-1] = lines[-1][:stop]
     lines[0] = lines[0][start:]
-    try:
-        return ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
-    except (SyntaxError, ValueError):
-        return None
+    text = b"".join(lines)
+    for whole, mode in ((b"(" + text + b")", "eval"), (text, "exec")):
+        try:
+            body: Any = ast.parse(whole, mode=mode).body  # type: ignore[attr-defined]
+        except (SyntaxError, ValueError):
+            continue
+        return body[0] if isinstance(body, list) and len(body) == 1 else body
+    return None
+
+
+def _value(node: ast.expr, frame: FrameType) -> Any:
+    """What a name, or an attribute that is stored as such, stands for in a frame; None if that takes more."""
+    if isinstance(node, ast.Name):
+        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
+    if isinstance(node, ast.Attribute):
+        # Nothing is asked for attributes, which may be code of the user's.
+        stored = getattr(_value(node.value, frame), "__dict__", None)
+        return stored.get(node.attr) if isinstance(stored, dict) else None
+    return None
 
 
 def _owner(node: ast.expr, frame: FrameType) -> str:

@@ -13,28 +13,50 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from shared.core.errors import not_a_number
+from shared.core.errors import not_a_number, not_hashable, user_line
 from shared.core.levels import Tracer
 
 _NUMBERS = (int, float, complex, np.generic)
 
 
-class _NoLengthError(AttributeError, TypeError):
-    """What asks a number for its length: hasattr(x, "__len__") takes it for an answer, len(x) raises it."""
+class _OfNumberError(AttributeError, TypeError):
+    """What asks a number for what arrays have: hasattr takes it for an answer, len(x) and iter(x) raise it."""
 
 
 class _OfArrays:
-    """A method that a value without axes does not have."""
+    """A method that a value without axes does not have.
+
+    That can be said by attribute alone: `collections.abc` asks the class, which numbers and arrays share.
+    """
 
     def __init__(self, method: Any):
         self.method = method
+        self.name: str = method.__name__
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None:
-            return self.method
-        if not instance.shape:
-            raise _NoLengthError("len() of a scalar has no meaning")
-        return self.method.__get__(instance, owner)
+        # Without a method to iterate with, Python would call __getitem__, up to its first IndexError: so only who asks
+        # for it by name is told that there is none.
+        if instance is None or instance.shape or (self.name == "__iter__" and not _asks_by_name(self.name)):
+            return self.method if instance is None else self.method.__get__(instance, owner)
+        raise _of_a_number("len()" if self.name == "__len__" else "iteration")
+
+
+def _asks_by_name(name: str) -> bool:
+    """Whether what the caller executes is `hasattr(x, name)`, or getattr."""
+    frame = sys._getframe(2)
+    if name not in frame.f_code.co_consts:
+        return False
+    # Loaded for programs that do so alone
+    from shared.core.callers import calls_with_text
+
+    return calls_with_text(frame, name)
+
+
+def _of_a_number(what: str) -> _OfNumberError:
+    return _OfNumberError(
+        f"{what} of a scalar has no meaning{user_line()}. If isinstance with collections.abc led here: it cannot tell "
+        "a traced number from an array, but np.ndim(x), np.iterable(x) and hasattr do"
+    )
 
 
 def asked_for_product() -> bool:
@@ -102,6 +124,9 @@ class Described(Tracer):
 
     __int__ = __index__
 
+    def __hash__(self) -> NoReturn:
+        raise not_hashable()
+
     def __round__(self, digits: int | None = None) -> NoReturn:
         raise not_a_number("a rounded number", "np.round(x) is the constant that it rounds to.")
 
@@ -150,9 +175,10 @@ class Described(Tracer):
     def __len__(self) -> int:
         return self.shape[0]
 
+    @_OfArrays
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over a scalar has no meaning")
+            raise _of_a_number("iteration")
         return (cast(Any, self)[k] for k in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:

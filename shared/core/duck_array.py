@@ -17,6 +17,7 @@ from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
 from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.lazy import load_rules_of
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -35,9 +36,13 @@ OF_VALUES = frozenset((
     "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "fromiter", "require",
 ))  # fmt: skip
 
+#: the tracer of other libraries' arrays, once there is one (`shared.core.foreign`)
+LIBRARIES: list[Any] = []
+
 _NUMBERS = (int, float, complex, np.generic)
 _WITHOUT_AXES = np.zeros(())
 _PLAIN = (*_NUMBERS, np.ndarray)
+_TAKEN = (Tracer, *_PLAIN)
 
 #: The types that the hot paths accept as constants without asking further.
 CONSTANT_TYPES = frozenset((int, float, np.ndarray, np.float64))
@@ -50,7 +55,8 @@ class DuckArray(Described):
     #: the array that a level holds which does without views of its own, so that NumPy's tell what is a view of what
     plain_memory: Any = None
     __array_priority__ = 1000.0
-    __hash__ = None  # type: ignore[assignment]
+    #: larger than that of pandas' own classes, which leave operators to this one
+    __pandas_priority__ = 4500
     primal: Any
 
     # --- what an engine provides ---
@@ -89,13 +95,16 @@ class DuckArray(Described):
     #: `ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)`: a call of a ufunc with these keywords.
     ufunc_with_keywords: Callable[..., Any]
 
+    #: `of_library(value)`: an array of another library as a tracer; another value as it is (`shared.core.foreign`).
+    of_library: Callable[[Any], Any]
+
     #: `like.made_of(function, values, ...)`: what `np.array(values, like=like)` and its kin make of traced values.
     made_of: Callable[..., Any]
 
     @staticmethod
     def binary(primitive: Primitive, x: Any, y: Any) -> Any:
         """Process an elementwise primitive of two arguments; an engine may have a faster way."""
-        return bind(primitive, (x, y), {})
+        return bind_two(primitive, x, y)
 
     def operands(self, primitive: Primitive, args: tuple[Any, ...]) -> tuple[list[Any], list[bool]]:
         """The arguments of a primitive that this level processes, as it finds them one level below.
@@ -120,26 +129,23 @@ class DuckArray(Described):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
-            entry: Any = REGISTRY.get(ufunc)
-            if entry is None:
-                raise no_rule(_named(ufunc))
+            entry: Any = REGISTRY.get(ufunc) or _entry_of(ufunc)
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise _output_refused(f"np.{ufunc.__name__}")
+            raise unsupported_keyword(_named(ufunc), "out")
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
                 raise no_rule(f"{_named(ufunc)}.{method}")
             return entry(*inputs, **kwargs)
-        if ufunc not in REGISTRY:
-            raise no_rule(_named(ufunc))
+        entry = REGISTRY.get(ufunc) or _entry_of(ufunc)
         where, dtype, casting = kwargs.pop("where", True), kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         for keyword, neutral in (("order", "K"), ("subok", True)):
             if kwargs.pop(keyword, neutral) != neutral:
-                raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+                raise unsupported_keyword(_named(ufunc), keyword)
         if where is not True or dtype is not None or casting != "same_kind":
             return self.ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)
-        return REGISTRY[ufunc].call(inputs, kwargs)
+        return entry.call(inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = REGISTRY.get(func)
@@ -148,7 +154,7 @@ class DuckArray(Described):
                 return self._created(func, args, kwargs)
             raise no_rule(f"{func.__module__.replace('numpy', 'np')}.{func.__name__}")
         if kwargs.get("out") is not None:
-            raise _output_refused(f"np.{func.__name__}")
+            raise unsupported_keyword(f"np.{func.__name__}", "out")
         return entry.call(args, kwargs)
 
     def _created(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -256,10 +262,13 @@ def _named(ufunc: np.ufunc) -> str:
     return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
 
 
-def _output_refused(name: str) -> Exception:
-    error = unsupported_keyword(name, "out")
-    error.add_note("For `plain_array += traced`, write `plain_array = plain_array + traced`.")
-    return error
+def _entry_of(ufunc: np.ufunc) -> Any:
+    """The entry of a ufunc whose rules are loaded when it is first met; it is an error if there is none."""
+    load_rules_of(ufunc)
+    entry = REGISTRY.get(ufunc)
+    if entry is None:
+        raise no_rule(_named(ufunc))
+    return entry
 
 
 def operand(value: Any) -> Any:
@@ -271,13 +280,37 @@ def operand(value: Any) -> Any:
         )
     if isinstance(value, _PLAIN) or value is None or value is Ellipsis or isinstance(value, slice):
         return value
-    if hasattr(value, "__array_ufunc__"):
+    if isinstance(value, Tracer):
         return value
+    if hasattr(value, "__array_ufunc__"):
+        from shared.core.pandas_views import has_labels, without_labels
+
+        return without_labels(value) if has_labels(value.__class__) else of_any_library(value)
+    if hasattr(value, "__array_namespace__"):
+        return of_any_library(value)
     if isinstance(value, (list, tuple)):
         value = np.asarray(value)
         if value.dtype.kind in "biufc":
             return value
     raise TypeError(f"{shown(value)} cannot be an operand of a differentiated operation: expected a number or an array")
+
+
+def of_any_library(value: Any) -> Any:
+    """An array of another library as a tracer, which computes with that; any other value as it is."""
+    if hasattr(value, "__array_function__") or hasattr(value, "__array_namespace__"):
+        return DuckArray.of_library(value)
+    return value
+
+
+def bind_two(primitive: Primitive, x: Any, y: Any) -> Any:
+    """`bind` for two arguments, unless one has labels (xarray, pandas): what that makes of the operation."""
+    other = y if isinstance(x, Tracer) else x
+    if not isinstance(other, _TAKEN) and hasattr(other, "__array_ufunc__"):
+        from shared.core.pandas_views import beside_labels, has_labels
+
+        if has_labels(other.__class__):
+            return beside_labels(primitive.function, (x, y))
+    return bind(primitive, (x, y), {})
 
 
 def captured(value: Any, by: Any) -> Any:

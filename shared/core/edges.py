@@ -157,7 +157,7 @@ def stretch(tangent: Any, like: Like) -> Any:
     """Broadcast and promote `tangent` to the shape and dtype of `like`: what `fit` is the transpose of."""
     if getattr(tangent, "shape", ()) != like.shape:
         tangent = np.broadcast_to(tangent, like.shape)
-    if like.dtype is not None and getattr(tangent, "dtype", None) != like.dtype:
+    if like.dtype is not None and getattr(tangent, "dtype", bool) != like.dtype:
         tangent = tangent.astype(like.dtype) if hasattr(tangent, "astype") else like.dtype.type(tangent)
     return tangent
 

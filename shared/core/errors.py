@@ -58,7 +58,7 @@ class ShapeError(DifferentiationError, ValueError):
 
 
 class ImpureFunctionError(DifferentiationError, RuntimeError):
-    """A checkpointed function is not pure: it assigned to what it was given, or gave another result the second time."""
+    """A function that runs again is not pure: it assigned to what it was given, or gave another result than before."""
 
 
 class LinearityError(DifferentiationError, ValueError):
@@ -104,6 +104,10 @@ class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 
 
+class SolutionError(DifferentiationError, ArithmeticError):
+    """What a solver returned is no solution, or one that no derivative belongs to."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 
@@ -141,23 +145,39 @@ def is_users(code: CodeType) -> bool:
 
 
 def no_rule(name: str) -> NoRuleError:
-    function = name.removeprefix("the ufunc ")
+    function, further = name.removeprefix("the ufunc "), ""
+    if function != name and hasattr(sys.modules.get("scipy.special"), function):
+        name = function = f"scipy.special.{function}"
+        further = " What of scipy.special has a rule, and why the rest has none, is in docs/scipy-special.md."
     return NoRuleError(
         f"{name} has no derivative rule{user_line()}. Write it with functions that have one, or declare one: "
         f"shared.elementwise({function}, partial, ...), shared.composite({function}) or another form of "
         f"shared.core.registry, or shared.custom_derivative of a function that calls it. "
-        f"If it must not be differentiated, apply it to stop_gradient(x)."
+        f"If it must not be differentiated, apply it to stop_gradient(x).{further}"
     )
 
 
 def unsupported_keyword(name: str, keyword: str) -> NoRuleError:
+    if keyword == "out":
+        from shared.core.callers import written_in_place
+
+        instead = written_in_place(is_users, user_line())
+        if instead is not None:
+            return NoRuleError(instead)
     hints = {
-        "out": "an output array cannot carry a derivative; use the returned value: y = f(x)",
+        "out": "an output array, or a work buffer that is used again, cannot carry a derivative; use the returned "
+        "value: y = f(x)",
         "where": "use np.where(mask, f(x), other) instead",
         "dtype": "convert first: x.astype(dtype)",
     }
     hint = hints.get(keyword, "leave it out, or rewrite the call without it")
-    return NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
+    error = NoRuleError(f"{name}: the keyword {keyword!r} has no derivative rule{user_line()}; {hint}")
+    if keyword == "out":
+        error.add_note(
+            "For `plain_array += traced`, write `plain_array = plain_array + traced`; where only some elements are "
+            "written to, make the array with np.zeros_like(x, shape=plain_array.shape)."
+        )
+    return error
 
 
 def float_as_integer(what: str) -> LeafTypeError:
@@ -183,6 +203,14 @@ def not_a_number(wanted: str, instead: str) -> TracerConversionError:
     )
 
 
+def not_hashable() -> TracerConversionError:
+    return TracerConversionError(
+        f"unhashable: a traced value cannot be a key, nor an element of a set{user_line()}. A function with "
+        "functools.lru_cache keeps what it was called with, and returns it in a later differentiation: call what is "
+        "below the cache (f.__wrapped__(x)), or cache only what does not depend on traced values."
+    )
+
+
 def stopped_halfway(what: str) -> StoppedHalfwayError:
     return StoppedHalfwayError(
         f"{what} was stopped halfway by an exception, such as an interrupt, and the function caught that and went on"
@@ -193,8 +221,9 @@ def stopped_halfway(what: str) -> StoppedHalfwayError:
 def closed(tracer: Any) -> ClosedLevelError:
     return ClosedLevelError(
         f"a traced value was used after its differentiation ({tracer.level.transform}) had ended{user_line()}. "
-        "It was probably stored in a variable outside the function; return it from the function instead "
-        "(has_aux=True returns extra values)."
+        "It was probably stored in a variable outside the function, or by functools.lru_cache; return it from the "
+        "function instead (has_aux=True returns extra values), or store its value alone, stop_gradient(x), as of "
+        "running statistics."
     )
 
 

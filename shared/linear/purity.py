@@ -7,12 +7,14 @@ level, and nothing of what they are evaluated for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from shared.core.duck_array import DuckArray
 from shared.core.edges import Like
+from shared.core.errors import ImpureFunctionError, user_line
 
 #: An array is remembered as this many sums; one that is no longer, number by number.
 SUMS = 64
@@ -50,6 +52,30 @@ class Remembered:
         if np.all(close | (sums == self.sums) | (np.isnan(sums) & np.isnan(self.sums))):
             return None
         return f"other numbers in an array of shape {like.shape}" if like.shape else "another number"
+
+
+class FirstValue:
+    """The outputs that a function gave at first, of which each is remembered: run again, it has to give them again."""
+
+    __slots__ = ("name", "outputs")
+
+    def __init__(self, name: str, outputs: Sequence[Any]):
+        self.name = name
+        self.outputs = [Remembered(output) for output in outputs]
+
+    def of(self, done: Any) -> Any:
+        """A later evaluation, if its outputs are those of the first."""
+        outputs = done.outputs
+        found = [first.difference(output) for first, output in zip(self.outputs, outputs, strict=False)]
+        different = next(filter(None, found), None)
+        if different is not None or len(outputs) != len(self.outputs):
+            raise ImpureFunctionError(
+                f"{self.name}: run again for its derivative, the function gave {different or 'other outputs'}"
+                f"{user_line()}. Something that it uses has changed since: an array or a variable from outside, or "
+                "random numbers. Make that an argument, or let the function have a copy of its own; "
+                f"reversead.{self.name} runs it once, and keeps what it needs."
+            )
+        return done
 
 
 def _sums(value: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.calling.tree import Structure, flatten, leaf_paths, unflatten
+from shared.calling.tree import Structure, flatten, paths_within, unflatten
 from shared.core.duck_array import DuckArray
 from shared.core.errors import ProgramGuardError, user_line
 from shared.core.levels import Tracer, bind
@@ -172,9 +172,11 @@ class Program:
         """
         leaves, structure = flatten([list(args), kwargs])
         if structure != self.structure:
+            from shared.calling.shells import where_different
+
             raise ProgramGuardError(
                 f"{self.name} was recorded for arguments of the structure {_arguments_text(self.structure)}, not "
-                f"{_arguments_text(structure)}{user_line()}; trace it again"
+                f"{_arguments_text(structure)}{user_line()}{where_different(structure, self.structure)}; trace it again"
             )
         values: list[Any] = [None] * len(self.types)
         inputs = iter(self.inputs)
@@ -390,8 +392,8 @@ def _arguments_text(structure: Structure) -> str:
 
 def _leaf_path(structure: Structure, position: int) -> str:
     """What leaf of (args, kwargs) has a position, such as `args[1]['rate']`."""
-    args, kwargs = unflatten(structure, range(structure.size))
-    return [*leaf_paths(args, "args"), *leaf_paths(kwargs, "kwargs")][position]
+    args, kwargs = structure.children
+    return [*paths_within(args, "args"), *paths_within(kwargs, "kwargs")][position]
 
 
 def _same(recorded: Any, given: Any) -> bool:

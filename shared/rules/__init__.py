@@ -14,6 +14,7 @@ Public, as names of `shared`: the functions of `special`.
 
 import numpy as np
 
+from shared.core.lazy import rules_later
 from shared.core.registry import composite_later
 from shared.rules import (
     elementwise,
@@ -48,9 +49,12 @@ LATER = {
         np.pad, np.lib.stride_tricks.sliding_window_view, np.resize, np.insert, np.delete, np.trim_zeros,
     ),
     "shared.rules.grids": (
-        np.interp, np.ediff1d, np.unwrap, np.gradient, np.trapezoid, np.polyval, np.vander, np.polyadd, np.polysub,
-        np.polymul, np.polydiv, np.polyder, np.polyint, np.poly, np.polyfit, np.linspace, np.logspace, np.geomspace,
+        np.interp, np.ediff1d, np.unwrap, np.gradient, np.trapezoid, np.linspace, np.logspace, np.geomspace,
         np.meshgrid,
+    ),
+    "shared.rules.polynomials": (
+        np.polyval, np.vander, np.polyadd, np.polysub, np.polymul, np.polydiv, np.polyder, np.polyint, np.poly,
+        np.roots, np.polyfit,
     ),
     "shared.rules.statistics": (
         np.average, np.cov, np.corrcoef, np.nansum, np.nanprod, np.nancumsum, np.nancumprod, np.nanmean, np.nanvar,
@@ -67,3 +71,5 @@ LATER = {
 
 for _module, _functions in LATER.items():
     composite_later(_module, *_functions)
+
+rules_later("scipy.special", "shared.scipy.special")

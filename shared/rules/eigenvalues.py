@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.core.edges import Like, fit
-from shared.core.facets import each_matrix
+from shared.core.facets import FREE, ask, each_matrix
 from shared.core.primitive import Primitive
 from shared.core.registry import internal_constant, rule
 from shared.rules.matrices import (
@@ -146,6 +146,19 @@ EIGENVECTORS_TOGETHER: Primitive = rule(
 # --- eigenvalues of any matrix: x = v diag(w) v^-1 --------------------------------------------------------------------
 
 # LAPACK makes vectors of norm 1, and of a complex one the largest component real.
+
+
+def _is_real(w: Any) -> Any:
+    return not np.iscomplexobj(w)
+
+
+IS_REAL = internal_constant(_is_real, count=FREE, batch=ask)
+
+
+def kept_real(w: Any) -> Any:
+    """Values that are real or complex as they come out, which a record notes: it has to stay so when that is run."""
+    bool(IS_REAL(w))
+    return w
 
 
 def _eig_values(x: Any, *, with_vectors: bool) -> Any:

@@ -99,13 +99,17 @@ def _is_weak(x: Any) -> bool:
 
 
 def _is_complex_power(x: Any, y: Any) -> bool:
-    """Whether x**y is complex of two Python floats: NumPy's meaning, which all other numbers have, is NaN."""
+    """Whether x**y is complex of two Python floats: np.power, and the operator of all other numbers, make NaN."""
     return _is_weak(y) and _is_weak(x) and bool(x < 0) and bool(y % 1 != 0)
 
 
-def _power_partial(x: Any, y: Any) -> Any:
+def _operator_partial(x: Any, y: Any) -> Any:
     if x.__class__ is not np.ndarray and y.__class__ is not np.ndarray and _is_complex_power(x, y):
         return y * x ** (y - 1.0)
+    return _power_partial(x, y)
+
+
+def _power_partial(x: Any, y: Any) -> Any:
     # x**0 is 1 whatever x, so its derivative is 0 even where y * x**(y - 1) would be 0 * inf.
     if isinstance(y, (int, float)):
         return y * np.power(x, y - 1.0) if y != 0 else np.zeros_like(x)
@@ -127,6 +131,14 @@ def _exponent_partial(out: Any, x: Any) -> Any:
     if kind.kind == "c":
         return out * np.log(x + strong(x == 0).astype(kind))
     return out * np.log(np.where(x == 0, kind.type(1), x))
+
+
+def _operator_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
+    if tangents[1] is None:
+        return tangents[0] * _operator_partial(*values)
+    if np.iscomplexobj(out) and tangents[0] is not None:
+        return tangents[0] * _operator_partial(*values) + tangents[1] * _exponent_partial(out, values[0])
+    return _power_tangent(out, values, tangents, static)
 
 
 def _power_tangent(out: Any, values: Any, tangents: Any, static: Any) -> Any:
@@ -157,7 +169,8 @@ elementwise(np.cbrt, lambda out: 1 / (3 * out * out))
 
 exp = elementwise(np.exp, lambda out: out)
 elementwise(np.exp2, lambda out: out * _LOG_2)
-elementwise(np.expm1, lambda out: out + 1)
+# Not out + 1, which is 0 from -37 on.
+elementwise(np.expm1, np.exp)
 log = elementwise(np.log, lambda x: np.divide(1, x + 0.0))
 elementwise(np.log2, lambda x: np.divide(1 / _LOG_2, x + 0.0))
 elementwise(np.log10, lambda x: np.divide(1 / _LOG_10, x + 0.0))
@@ -474,15 +487,27 @@ def _modf(x: Any) -> Any:
 @composite(np.clip)
 def _clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *,
-    min: Any = None, max: Any = None, dtype: None = None, where: None = None,
+    min: Any = None, max: Any = None, **keywords: Any,
 ) -> Any:  # fmt: skip
     a = strong(a)
     low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if keywords:
+        return _clip_with(a, low, high, **keywords)
     if low is None and high is None:
         return np.positive(a)  # a new array, as NumPy's
     if low is not None:
         a = np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
+
+
+def _clip_with(a: Any, low: Any, high: Any, *, dtype: Any = None, where: Any = True, **keywords: Any) -> Any:
+    """`np.clip` with the keywords of a ufunc: of the dtype in which it computes, and zero beside what `where` tells."""
+    keywords["dtype"] = dtype
+    if low is None and high is None:
+        return np.positive(a, where=where, **keywords)
+    if low is not None:
+        a = np.maximum(a, low, where=where if high is None else True, **keywords)
+    return a if high is None else np.minimum(a, high, where=where, **keywords)
 
 
 @composite(np.nan_to_num)
@@ -513,7 +538,8 @@ ADD = infix(add, operator.add)
 SUBTRACT = infix(subtract, operator.sub)
 MULTIPLY = infix(multiply, operator.mul)
 DIVIDE = infix(divide, operator.truediv)
-POWER = infix(power, operator.pow)  # which leaves the reals for (-8.0) ** (1 / 3), as Python does
+# Leaves the reals for (-8.0) ** (1 / 3), as Python does
+POWER = infix(power, operator.pow, _operator_partial, _exponent_partial, joint_push=_operator_tangent)
 NEGATIVE = infix(negative, operator.neg)
 POSITIVE = infix(positive, operator.pos)
 ABSOLUTE = infix(absolute, operator.abs)

@@ -1,24 +1,20 @@
-"""Functions given by their values on a grid, and grids: interpolation, differences, quadrature, polynomials.
+"""Functions given by their values on a grid, and grids: interpolation, differences, quadrature.
 
-All are rewritten in terms of other functions.  A polynomial is fitted by its normal equations, of powers that a
-triangular factor has made nearly orthonormal (Golub & Van Loan 2013, section 5.3).
+All are rewritten in terms of other functions.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from shared.core.errors import NoRuleError, user_line
-from shared.core.facets import Count, of_array
 from shared.core.levels import Tracer
-from shared.core.registry import composite, internal_constant
+from shared.core.registry import composite
 from shared.core.writing import read
-from shared.rules.indexing import assembled
 from shared.rules.reductions import strong, unwrapped
 
 # --- interpolation ----------------------------------------------------------------------------------------------------
@@ -191,178 +187,6 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
             widths = np.reshape(widths, (-1,) + (1,) * (y.ndim - 1 - axis))
     before = (slice(None),) * axis
     return np.sum(widths * (y[(*before, slice(1, None))] + y[(*before, slice(None, -1))]) / 2.0, axis=axis)
-
-
-# --- polynomials ------------------------------------------------------------------------------------------------------
-
-
-@composite(np.polyval)
-def _polyval(p: Any, x: Any) -> Any:
-    p, x = strong(p), strong(x)
-    value = np.zeros_like(x)
-    for k in range(p.shape[0]):
-        value = value * x + p[k]
-    # Without coefficients it is the array of zeros, also of a number.
-    return unwrapped(value) if p.shape[0] else value
-
-
-@composite(np.vander)
-def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    x = strong(x)
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    count = x.shape[0] if N is None else operator.index(N)
-    kind = np.promote_types(x.dtype, int)  # as NumPy has it, single precision is left
-    x = x if x.dtype == kind else x.astype(kind)
-    powers = [np.ones_like(x)]
-    for _ in range(count - 1):
-        powers.append(powers[-1] * x)
-    return np.stack(powers if increasing else powers[::-1], axis=1)[:, :count]
-
-
-def _as_polynomials(a1: Any, a2: Any) -> tuple[Any, Any]:
-    """Coefficients of one length, with zeros in front."""
-    a1, a2 = np.atleast_1d(a1), np.atleast_1d(a2)
-    length = max(len(a1), len(a2))
-    a1, a2 = (a if len(a) == length else np.pad(a, (length - len(a), 0)) for a in (a1, a2))
-    return a1, a2
-
-
-@composite(np.polyadd)
-def _polyadd(a1: Any, a2: Any) -> Any:
-    a1, a2 = _as_polynomials(a1, a2)
-    return a1 + a2
-
-
-@composite(np.polysub)
-def _polysub(a1: Any, a2: Any) -> Any:
-    a1, a2 = _as_polynomials(a1, a2)
-    return a1 - a2
-
-
-@composite(np.polymul)
-def _polymul(a1: Any, a2: Any) -> Any:
-    # Leading zeros are no part of a polynomial, but one that varies may be.
-    a1, a2 = (np.trim_zeros(np.atleast_1d(a), "f") for a in (a1, a2))
-    a1, a2 = (a if len(a) else np.zeros(1, a.dtype) for a in (a1, a2))
-    return np.convolve(a1, a2)
-
-
-@composite(np.polydiv)
-def _polydiv(u: Any, v: Any) -> Any:
-    u, v = np.atleast_1d(u) + 0.0, np.atleast_1d(v) + 0.0
-    kind = np.result_type(u, v)
-    m, n = len(u) - 1, len(v) - 1
-    scale, quotient, rest = 1.0 / v[0], [], u if u.dtype == kind else u.astype(kind)
-    for k in range(m - n + 1):
-        leading = scale * rest[k]
-        quotient.append(leading)
-        rest = np.concatenate([rest[:k], rest[k : k + n + 1] - leading * v, rest[k + n + 1 :]])
-    while len(rest) > 1 and np.abs(rest[0]) <= 1e-8:  # which NumPy's allclose takes for zero
-        rest = rest[1:]
-    return np.stack(quotient) if quotient else np.zeros(1, kind), rest
-
-
-@composite(np.polyder)
-def _polyder(p: Any, m: int = 1) -> Any:
-    if operator.index(m) < 0:
-        raise ValueError("Order of derivative must be positive (see polyint)")
-    for _ in range(m):
-        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
-    return p
-
-
-@composite(np.polyint)
-def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    p = strong(p)
-    if operator.index(m) < 0:
-        raise ValueError("Order of integral must be positive (see polyder)")
-    constants = np.zeros(m) if k is None else np.atleast_1d(assembled(k))
-    if len(constants) == 1 and m > 1:
-        constants = constants[0] * np.ones(m)
-    if len(constants) < m:
-        raise ValueError("k must be a scalar or a rank-1 array of length 1 or >m.")
-    for j in range(m):
-        p = np.concatenate([p / np.arange(len(p), 0, -1), constants[j : j + 1]])
-    return p
-
-
-@composite(np.poly)
-def _poly(seq_of_zeros: Any) -> Any:
-    roots = np.atleast_1d(seq_of_zeros)
-    if np.ndim(roots) == 2 and roots.shape[0] == roots.shape[1] and roots.shape[0]:
-        roots = np.linalg.eigvals(roots)
-    elif np.ndim(roots) != 1:
-        raise ValueError("input must be 1d or non-empty square 2d array.")
-    if not roots.shape[0]:
-        return 1.0
-    p = np.ones(1, roots.dtype)
-    for k in range(roots.shape[0]):
-        p = np.pad(p, (0, 1)) - roots[k] * np.pad(p, (1, 0))
-    if roots.dtype.kind == "c" and np.all(np.sort(roots) == np.sort(np.conjugate(roots))):
-        p = np.copy(p.real)
-    return p
-
-
-def _orthogonaliser(x: Any) -> Any:
-    return np.linalg.inv(np.linalg.qr(x, mode="r"))
-
-
-def _householder(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
-    # Golub & Van Loan 2013, section 5.2.2, without the inverse of the triangle
-    m, n = operands[0].shape[-2:]
-    return Count(add=n * n * (m - n // 3), multiply=n * n * (m - n // 3))
-
-
-#: a matrix that makes the columns of another one nearly orthonormal, taken for constant
-ORTHOGONALISER = internal_constant(
-    _orthogonaliser,
-    count=_householder,
-    memory="fresh",
-    batch=of_array(lambda primitive, x: primitive(x)),
-)
-
-
-@composite(np.polyfit)
-def _polyfit(
-    x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
-) -> Any:  # fmt: skip
-    x, y = strong(x) + 0.0, strong(y) + 0.0
-    order = operator.index(deg) + 1
-    if order < 1:
-        raise ValueError("expected deg >= 0")
-    if x.ndim != 1 or not x.size:
-        raise TypeError("expected non-empty 1D vector for x")
-    if y.ndim not in (1, 2) or x.shape[0] != y.shape[0]:
-        raise TypeError("expected 1D or 2D array for y, as long as x")
-    if full:
-        raise NoRuleError(f"np.polyfit: full=True has no derivative rule{user_line()}; leave it out")
-    if x.shape[0] < order:
-        raise NoRuleError(f"np.polyfit: {order} coefficients of {x.shape[0]} points{user_line()}: lower the degree")
-    powers, values = np.vander(x, order), y
-    if w is not None:
-        w = strong(w) + 0.0
-        powers = powers * w[:, None]
-        values = values * (w[:, None] if y.ndim == 2 else w)
-    scale = np.sqrt(np.sum(powers * powers, axis=0))
-    powers = powers / scale
-    # Whatever that matrix, the solution is the same; with nearly orthonormal columns its equations are as well
-    # conditioned as can be.
-    straight = ORTHOGONALISER(powers)
-    columns = powers @ straight
-    turned = np.swapaxes(columns, 0, 1)
-    found = straight @ np.linalg.solve(turned @ columns, turned @ values)
-    fitted = found / (scale[:, None] if y.ndim == 2 else scale)
-    if not cov:
-        return fitted
-    base = np.linalg.inv(np.swapaxes(powers, 0, 1) @ powers) / np.outer(scale, scale)
-    if isinstance(cov, str) and cov == "unscaled":
-        return fitted, base if y.ndim == 1 else base[:, :, None]
-    if len(x) <= order:
-        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
-    left = values - powers @ found
-    factor = np.sum(left * left, axis=0) / (len(x) - order)
-    return fitted, base * factor if y.ndim == 1 else base[:, :, None] * factor
 
 
 # --- grids ------------------------------------------------------------------------------------------------------------

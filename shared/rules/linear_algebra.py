@@ -255,12 +255,13 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
 @composite(np.linalg.eig)
 def _eig(a: Any) -> Any:
     rules = _eigenvalues()
-    return _result(rules.EIGENVALUES(a, with_vectors=True), rules.EIGENVECTORS(a), of=np.linalg.eig)
+    return _result(rules.kept_real(rules.EIGENVALUES(a, with_vectors=True)), rules.EIGENVECTORS(a), of=np.linalg.eig)
 
 
 @composite(np.linalg.eigvals)
 def _eigvals(a: Any) -> Any:
-    return _eigenvalues().EIGENVALUES(a, with_vectors=False)
+    rules = _eigenvalues()
+    return rules.kept_real(rules.EIGENVALUES(a, with_vectors=False))
 
 
 @composite(np.linalg.cholesky)

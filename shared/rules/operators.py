@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.duck_array import DuckArray
+from shared.core.duck_array import DuckArray, bind_two
 from shared.core.errors import float_as_integer
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
@@ -57,7 +57,7 @@ def bound(primitive: Primitive, x: Any, y: Any) -> Any:
 
         if is_sparse(x) or is_sparse(y):
             return product(x, y)
-    return bind(primitive, (x, y), {})
+    return bind_two(primitive, x, y)
 
 
 _DENSE = (np.ndarray, DuckArray)
@@ -213,6 +213,12 @@ def _namespace(self: Any, *, api_version: str | None = None) -> Any:
     return namespace(self, api_version=api_version)
 
 
+def _of_library(value: Any) -> Any:
+    from shared.core.foreign import Foreign, is_foreign
+
+    return Foreign(value) if is_foreign(value) else value
+
+
 def _to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
     """As `ndarray.to_device`: there is one device, named "cpu"."""
     if device != "cpu" or stream is not None:
@@ -242,6 +248,7 @@ def install() -> None:
         _method(name, getattr(np, name))
     named: dict[str, Any] = {
         "made_of": indexing.made_of,
+        "of_library": staticmethod(_of_library),
         "__array_namespace__": _namespace,
         "device": "cpu",
         "to_device": _to_device,

@@ -149,8 +149,11 @@ def _einsum_call(
         elsewhere = set(output).union(*(term for j, term in enumerate(terms) if j != k))
         operand, terms[k] = _canonical(operand, terms[k], elsewhere)
         arrays.append(operand)
-    if len(arrays) > 2 and optimize is not False:
-        return _pairwise(arrays, terms, output, optimize)
+    if optimize is not False:
+        if len(arrays) > 2:
+            return _pairwise(arrays, terms, output, optimize)
+        if len(arrays) == 2:
+            return _product(arrays, terms, output)
     return EINSUM(*arrays, subscripts=",".join(terms) + "->" + output)
 
 
@@ -211,9 +214,47 @@ def _pairwise(arrays: list[Any], terms: list[str], output: str, optimize: Any) -
             del arrays[k], terms[k]
         needed = set(output).union(*terms)
         result = "".join(sorted(set("".join(term for _, term in parts)) & needed)) if terms else output
-        arrays.append(EINSUM(*[a for a, _ in parts], subscripts=",".join(t for _, t in parts) + "->" + result))
+        arrays.append(_product([a for a, _ in parts], [t for _, t in parts], result))
         terms.append(result)
     return arrays[0]
+
+
+def _product(arrays: list[Any], terms: list[str], output: str) -> Any:
+    """The contraction of operands that NumPy's optimised path makes: of two a product of matrices, if it is one."""
+    subscripts = ",".join(terms) + "->" + output
+    if len(arrays) != 2 or not all(_is_for_blas(a) for a in arrays):
+        return EINSUM(*arrays, subscripts=subscripts)
+    first, second = terms
+    summed = "".join(label for label in first if label in second and label not in output)
+    common = "".join(label for label in output if label in first and label in second)
+    rows = "".join(label for label in output if label not in second)
+    columns = "".join(label for label in output if label not in first)
+    lengths = dict(zip(first, np.shape(arrays[0]), strict=True))
+    others = dict(zip(second, np.shape(arrays[1]), strict=True))
+    # Where an axis of length one is stretched, or nothing is summed, it is no product of matrices.
+    if not summed or any(lengths[label] != others[label] for label in summed + common):
+        return EINSUM(*arrays, subscripts=subscripts)
+    lengths |= others
+    x = _as_matrices(arrays[0], first, [common, rows, summed], lengths)
+    y = _as_matrices(arrays[1], second, [common, summed, columns], lengths)
+    found = np.reshape(np.matmul(x, y), tuple(lengths[label] for label in common + rows + columns))
+    return _in_order(found, common + rows + columns, output)
+
+
+def _is_for_blas(a: Any) -> bool:
+    return getattr(getattr(a, "dtype", None), "char", "") in "fdFD" and np.ndim(a) > 0
+
+
+def _as_matrices(x: Any, term: str, parts: list[str], lengths: dict[str, int]) -> Any:
+    """An operand with its labels in this order, the axes of each part taken together; the first if there are any."""
+    shape = tuple(math.prod(lengths[label] for label in part) for part in parts)
+    x = _in_order(x, term, "".join(parts))
+    shape = shape if parts[0] else shape[1:]
+    return x if np.shape(x) == shape else np.reshape(x, shape)
+
+
+def _in_order(x: Any, term: str, wanted: str) -> Any:
+    return x if term == wanted else np.transpose(x, tuple(term.index(label) for label in wanted))
 
 
 # --- convolution ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.duck_array import DuckArray
 from shared.core.facets import FREE, FUNCTION, Count, align, each_read, later, of_array, size_of
 from shared.core.primitive import Primitive
 from shared.core.registry import composite, elementwise, internal_constant, rule
@@ -47,8 +48,8 @@ def _softplus(x: Any) -> Any:
 
 
 def _logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    top = np.maximum.reduce(x, axis=axis, keepdims=True)
-    if not np.isfinite(top).all():
+    top: Any = np.maximum.reduce(x, axis=axis, keepdims=True)
+    if isinstance(top, DuckArray) or not np.isfinite(top).all():
         # inf - inf has no value, but the result has: it is that infinity.
         top = np.where(np.isfinite(top), top, 0)
         with np.errstate(divide="ignore", over="ignore"):
@@ -290,12 +291,3 @@ def softmax(x: Any, axis: int = -1) -> Any:
     array([0.5, 0.5])
     """
     return np.exp(log_softmax(x, axis))
-
-
-def stop_gradient(x: Any) -> Any:
-    """The value of `x`, which no differentiation sees through: its derivative is zero at every level.
-
-    >>> stop_gradient(np.array([1.0, 2.0]))
-    array([1., 2.])
-    """
-    return STOP_GRADIENT(x)

@@ -11,6 +11,8 @@ from typing import Any
 
 from shared.calling.arguments import Argnums, Selection, refuse_iterators
 from shared.calling.derived import Operations
+from shared.calling.results import handed_out
+from shared.calling.tree import flatten
 from shared.core.errors import user_line
 from shared.sparse.recovery import sparse_matrix
 
@@ -68,7 +70,8 @@ def _matrix(
         refuse_iterators(name, selection.args, selection.kwargs)
         point = engine.evaluate(name, selection, has_aux)
         try:
-            return sparse_matrix(name, selection, argnums, has_aux, point, pattern, by, report)
+            leaves, structure = flatten(sparse_matrix(name, selection, argnums, has_aux, point, pattern, by, report))
+            return handed_out(structure, leaves)
         except BaseException:
             point.release()
             raise

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.calling.results import stop_gradient
 from shared.core.errors import LeafTypeError, ShapeError, user_line
 from shared.core.levels import Tracer
 from shared.core.visible import kind_of, shown
-from shared.rules.special import stop_gradient
 from shared.sparse.relation import unique
 
 

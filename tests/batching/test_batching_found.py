@@ -89,7 +89,10 @@ def with_a_return_in_finally(x: Any) -> Any:
 @pytest.mark.parametrize("bytes_", [1000, 4000, 8192])
 def test_a_function_that_catches_everything_does_not_take_its_other_branch(monkeypatch, f, bytes_):
     monkeypatch.setattr(shared.batching.directions, "BYTES", bytes_)
-    np.testing.assert_array_equal(dualad.grad(f)(np.ones(4)), np.full(4, 48.0))
+    value, gradient = dualad.value_and_grad(f)(np.ones(4))
+    assert value == 64.0
+    np.testing.assert_array_equal(gradient, np.full(4, 48.0))
+    np.testing.assert_array_equal(dualad.vjp(f, np.ones(4))[1](1.0)[0], np.full(4, 48.0))
 
 
 def test_a_function_that_catches_everything_under_forward_over_reverse(monkeypatch):
@@ -265,3 +268,32 @@ def test_integers_and_booleans_have_the_dtype_that_numpy_gives(f, dtype):
 )
 def test_no_examples_of_functions_of_all_elements(f):
     assert vmap(f)(np.zeros((0, 2, 3))).shape == (0, *np.shape(f(np.zeros((2, 3)))))
+
+
+@pytest.mark.parametrize("ad", [dualad, reversead], ids=["dualad", "reversead"])
+def test_a_number_that_is_read_of_each_example_is_a_copy(ad):
+    def swapped(x):
+        x = np.copy(x)
+        x[0], x[1] = x[1], x[0]
+        return x * np.arange(3.0)
+
+    def before(x):
+        y, total = np.copy(x), 0.0
+        for k in range(1, 3):
+            old = y[k - 1]
+            y[k - 1] = 2.0 * y[k]
+            total = total + k * old
+        return total
+
+    def view(x):
+        y = np.copy(x)
+        first = y[0, ...]
+        first[...] = 3.0 * x[2]
+        return y
+
+    x = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    for f in (swapped, before, view):
+        np.testing.assert_array_equal(vmap(f)(x), np.stack([f(row) for row in x]))
+        each = np.stack([ad.grad(lambda row, f=f: np.sum(f(row) ** 2))(row) for row in x])
+        np.testing.assert_array_equal(vmap(ad.grad(lambda row, f=f: np.sum(f(row) ** 2)))(x), each)
+        np.testing.assert_array_equal(ad.grad(lambda x, f=f: np.sum(vmap(f)(x) ** 2))(x), each)

@@ -13,7 +13,7 @@ import pytest
 import dualad
 import reversead
 from shared import DifferentiationError, ShapeError, flatten, stop_gradient, tree_map
-from shared.core.errors import LeafTypeError
+from shared.core.errors import ImpureFunctionError, LeafTypeError
 
 X, Y = np.array([1.0, 2.0, 3.0]), np.array([0.5, -1.0, 2.0])
 BIG = 20_000
@@ -820,3 +820,50 @@ def test_every_transform_agrees_with_every_other(name: str) -> None:
     np.testing.assert_allclose(hessians[0], differences, rtol=1e-5, atol=1e-7)
     for ad in (dualad, reversead):
         np.testing.assert_allclose(ad.hvp(f, X, Y), hessians[0] @ Y, rtol=1e-10, atol=1e-11)
+
+
+# --- functions that run again -----------------------------------------------------------------------------------------
+
+
+def test_what_runs_a_function_again_finds_that_it_has_changed(ad: Any) -> None:
+    factor = np.array([1.0, 2.0])
+    _, pullback = ad.vjp(lambda x: np.sum(x * factor), np.ones(2))
+    _, f_jvp = ad.linearize(lambda x: np.sum(x * factor), np.ones(2))
+    assert pullback(1.0)[0].tolist() == [1, 2] and f_jvp(np.ones(2)) == 3
+    factor[0] = 100.0
+    for again, value in ((lambda: pullback(1.0)[0].tolist(), [1, 2]), (lambda: float(f_jvp(np.ones(2))), 3)):
+        if ad is dualad:
+            with pytest.raises(ImpureFunctionError, match="run again for its derivative"):
+                again()
+        else:
+            assert again() == value
+    factor[0] = 1.0
+    assert pullback(1.0)[0].tolist() == [1, 2]
+
+
+def test_chunks_of_directions_see_one_function() -> None:
+    random = np.random.default_rng(0)
+    with pytest.raises(ImpureFunctionError, match=r"grad: run again.*random numbers"):
+        dualad.grad(lambda x: np.sum(x * random.normal(size=4)), chunk_size=2)(np.ones(4))
+    noise = random.normal(size=4)
+    np.testing.assert_array_equal(dualad.grad(lambda x: np.sum(x * noise), chunk_size=2)(np.ones(4)), noise)
+
+
+# --- precision of a direction -----------------------------------------------------------------------------------------
+
+
+def test_a_python_float_as_a_direction_of_a_double_keeps_its_digits(ad: Any) -> None:
+    single = np.array([1.1, 1.3], np.float32)
+    wanted = single.astype(float) / 3
+    for x, f in (
+        (np.float64(0.1), lambda z: z * single),
+        (0.1, lambda z: np.add(z, 1.0) * single),
+        (0.1, lambda z: np.copy(np.negative(z)) * -single),
+    ):
+        for found in (ad.jvp(f, (x,), (1 / 3,))[1], ad.linearize(f, x)[1](1 / 3)):
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, wanted, rtol=1e-15)
+    # within another differentiation, where the direction is a traced number
+    nested = ad.jacobian(lambda t: ad.jvp(lambda z: z * single, (np.float64(0.1),), (t,))[1])(1 / 3)
+    np.testing.assert_array_equal(nested, single.astype(float))
+    assert ad.jvp(lambda z: z * single, (0.1,), (1 / 3,))[1].dtype == np.float32

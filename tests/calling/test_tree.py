@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import Counter, namedtuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,8 +118,8 @@ def test_other_containers_are_refused() -> None:
     class MyList(list):
         pass
 
-    for tree in (OrderedDict(a=1), MyList([1])):
-        with pytest.raises(TypeError, match="convert"):
+    for tree in (Counter("aab"), MyList([1])):
+        with pytest.raises(TypeError, match=r"convert.*register_container"):
             flatten(tree)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import math
 import sys
@@ -136,3 +137,143 @@ def test_a_name_in_the_call_is_one_line_of_text() -> None:
     # Source that cannot be read any more: nothing is named, and the error is told all the same.
     exec(compile("def f(x):\n    return math.sin(x)\n", "gone.py", "exec"), scope)
     assert "was asked of a value" in message(scope["f"])
+
+
+# --- plain arrays -----------------------------------------------------------------------------------------------------
+
+TABLE = np.arange(10.0)
+WORK = np.zeros(3)
+LARGE = np.ones(5000)
+
+
+def refused(ad: Any, f: Callable[[Any], Any], x: Any, error: type[Exception] = shared.DifferentiationError) -> str:
+    """What a refusal says; where it is the cause of an error of NumPy's, what that says, and its notes."""
+    with pytest.raises((error, ValueError)) as caught:
+        ad.grad(f)(x)
+    found = caught.value
+    if not isinstance(found, error):
+        assert isinstance(found.__cause__, error)
+        found = found.__cause__
+    assert __file__ in str(found)
+    return str(found)
+
+
+def test_an_element_of_a_plain_array_takes_no_traced_value(ad: Any) -> None:
+    def stiffness(x: Any) -> Any:
+        K = np.zeros((3, 3))
+        K[0, 1] += x[0]
+        return np.sum(K)
+
+    def rows(x: Any) -> Any:
+        K = np.zeros((3, 3))
+        K[0] += x
+        return np.sum(K)
+
+    def assigned(x: Any) -> Any:
+        K = np.zeros((3, 3))
+        K[0, 1] = x[0]
+        return np.sum(K)
+
+    for f, written in ((stiffness, "K[0, 1] = ..."), (rows, "K[0] += ..."), (assigned, "K[0, 1] = ...")):
+        found = refused(ad, f, np.ones(3))
+        assert found.startswith(written) and "K = np.zeros_like(x, shape=K.shape)" in found
+
+    def advised(x: Any) -> Any:
+        K = np.zeros((3, 3))
+        K = np.zeros_like(x, shape=K.shape)
+        K[0, 1] += x[0]
+        K[0] += x
+        K[2, 2] = x[0]
+        return np.sum(K)
+
+    assert ad.grad(advised)(np.ones(3)).tolist() == [3, 1, 1]
+
+
+def test_a_work_buffer_that_is_used_again(ad: Any) -> None:
+    def in_place(x: Any) -> Any:
+        work = WORK
+        work += x
+        return np.sum(work)
+
+    def filled(x: Any) -> Any:
+        WORK[:] = 2.0 * x
+        return np.sum(WORK)
+
+    assert "work = work + ... makes a new one" in refused(ad, in_place, np.ones(3))
+    assert "a work buffer that is used again" in refused(ad, lambda x: np.sum(np.exp(x, out=WORK)), np.ones(3))
+    assert "WORK[:] = ... asked for" in refused(ad, filled, np.ones(3))
+    assert WORK.tolist() == [0, 0, 0]
+
+
+def test_a_plain_array_at_a_traced_index(ad: Any) -> None:
+    found = refused(ad, lambda x: TABLE[x] * x, 2.0)
+    assert found.startswith("TABLE[x] asked for") and "np.interp(x, grid, TABLE)" in found
+    assert ad.grad(lambda x: TABLE[int(shared.stop_gradient(x))] * x)(2.0) == 2.0
+    assert ad.grad(lambda x: np.sum(TABLE[np.argsort(x)] * x))(np.array([3.0, 1.0, 2.0])).tolist() == [1, 2, 0]
+
+
+def test_running_statistics_keep_no_traced_value(ad: Any) -> None:
+    kept: dict[str, Any] = {"mean": 0.0}
+
+    def centred(x: Any) -> Any:
+        kept["mean"] = 0.9 * kept["mean"] + 0.1 * np.mean(x)
+        return np.sum((x - kept["mean"]) ** 2)
+
+    ad.grad(centred)(np.ones(2))
+    assert "stop_gradient(x), as of running statistics" in refused(ad, centred, np.ones(2))
+
+    def advised(x: Any) -> Any:
+        kept["mean"] = shared.stop_gradient(0.9 * kept["mean"] + 0.1 * np.mean(x))
+        return np.sum((x - kept["mean"]) ** 2)
+
+    kept["mean"] = 0.0
+    for _ in range(2):
+        ad.grad(advised)(np.ones(2))
+    assert kept["mean"] == pytest.approx(0.19)
+
+
+def test_a_cached_function_of_a_traced_value(ad: Any) -> None:
+    @functools.lru_cache
+    def kernel(scale: float) -> Any:
+        return np.exp(-scale)
+
+    found = refused(ad, lambda x: kernel(x) * x, 2.0, shared.TracerConversionError)
+    assert "unhashable" in found and "f.__wrapped__(x)" in found
+    assert ad.grad(lambda x: kernel.__wrapped__(x))(0.0) == -1.0
+
+
+def test_a_point_in_place_of_argnums(ad: Any) -> None:
+    for transform in (ad.grad, ad.value_and_grad, ad.jacobian, ad.hessian, ad.derivative, ad.elementwise_grad):
+        for point in (np.ones(2), 2.0, [1.0, 2.0], np.float64(1.0)):
+            with pytest.raises(TypeError, match=r"at a point x it is \w+\(f\)\(x\)") as caught:
+                transform(np.sum, point)
+            assert __file__ in str(caught.value)
+    assert ad.grad(lambda x, y: x * y, np.array([0, 1]))(2.0, 3.0) == (3.0, 2.0)
+
+
+def test_who_locked_an_array_that_is_written_to() -> None:
+    def f(x: Any) -> Any:
+        y = np.sum(x * LARGE)
+        LARGE[0] = 3.0
+        return y
+
+    def g(x: Any) -> Any:
+        y = np.sum(x * LARGE)
+        np.multiply(LARGE, 2.0, out=LARGE)
+        return y
+
+    for function in (f, g):
+        with pytest.raises(ValueError, match="read-only") as caught:
+            reversead.grad(function)(np.ones(5000))
+        (note,) = caught.value.__notes__
+        assert note.startswith("LARGE is read-only") and "(grad)" in note and __file__ in note
+    own = np.ones(3)
+    own.flags.writeable = False
+
+    def not_ours(x: Any) -> Any:
+        own[0] = 1.0
+        return x
+
+    with pytest.raises(ValueError, match="read-only") as caught:
+        reversead.grad(not_ours)(1.0)
+    assert not hasattr(caught.value, "__notes__")

@@ -155,8 +155,7 @@ def test_element_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
         ad.grad(into_new_array)(THREE)
     error = refusal.value if isinstance(refusal.value, DifferentiationError) else refusal.value.__cause__
     assert isinstance(error, TracerConversionError)
-    assert "np.zeros_like(x)" in str(error)
-    assert "np.zeros_like(x, shape=n)" in str(error)
+    assert "out = np.zeros_like(x, shape=out.shape)" in str(error)
     assert f"{__file__}:{into_new_array.__code__.co_firstlineno + 2}" in str(error)
     assert_next_call_works(ad)
 
@@ -178,7 +177,7 @@ def test_slice_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
         out[:] = x
         return np.sum(out)
 
-    with pytest.raises(TracerConversionError, match=r"np.zeros_like\(x\)"):
+    with pytest.raises(TracerConversionError, match=r"out = np.zeros_like\(x, shape=out.shape\)"):
         ad.grad(f)(THREE)
 
 

@@ -173,6 +173,7 @@ OWN = {
     "made_of",
     "ufunc_method",
     "ufunc_with_keywords",
+    "of_library",
 }
 REFUSED = {"__index__", "__idivmod__"}
 #: of truth values and integers, which only vmap traces: see tests/batching/test_batching.py

@@ -382,3 +382,28 @@ def test_whether_a_reshape_that_is_written_to_copies_is_decided_for_each_layout(
     np.testing.assert_array_equal(fast(c), reversed_rows(c))
     with pytest.raises(ProgramGuardError, match="another order of elements"):
         trace(reversed_rows, c)(np.asfortranarray(c))
+
+
+# --- roots of negative numbers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("f", [lambda x: x**0.5, lambda x: (2.0 * x) ** 1.5 + 1.0, lambda x: np.power(x, 0.5)])
+def test_a_root_is_complex_to_python_and_nan_to_numpy(f):
+    with np.errstate(all="ignore"):
+        for points in ((-2.0, -3.0, -2.0), (2.0, -2.0, 3.0), (-np.inf, 2.0, -np.inf)):
+            compiled = compile(f)
+            for x in points:
+                same(compiled(x), f(x))
+
+
+@pytest.mark.parametrize("engine", [dualad, reversead])
+def test_the_derivative_of_a_complex_root(engine):
+    gradient = engine.grad(lambda x: (x**0.5).imag)
+    compiled = compile(gradient)
+    for x in (-2.0, -3.0, -2.0):
+        same(compiled(x), gradient(x))
+        assert gradient(x) == pytest.approx(-0.5 / np.sqrt(-x))
+    with np.errstate(all="ignore"):
+        for root in (lambda x: np.power(x, 0.5), lambda x: np.float_power(x, 0.5)):
+            assert np.isnan(engine.grad(root)(-2.0))
+        assert np.isnan(engine.grad(lambda x: x**0.5)(np.float64(-2.0)))

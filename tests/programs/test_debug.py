@@ -122,3 +122,29 @@ def test_context_ends_where_an_exception_leaves_it():
         raise ZeroDivisionError
     reversead.grad(lambda x: np.sum(np.abs(x)))(np.zeros(1))
     assert not texts
+
+
+# --- overflow, and tails ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_a_slope_that_is_lost_to_rounding_is_named(engine):
+    with debug(report=lambda text: None) as found:
+        assert engine.grad(lambda x: np.sum(np.tanh(x)))(np.array([25.0, 1.0, -25.0]))[0] == 0
+        assert engine.grad(np.tanh)(18.0) != 0
+        assert engine.grad(shared.sigmoid)(40.0) == pytest.approx(np.exp(-40.0))
+    (text,) = [str(finding) for finding in found[0].lost]
+    assert "a slope lost to rounding" in text and "to 0 at 2 elements" in text and "test_debug.py:" in text
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_overflow_is_explained_and_what_the_page_advises_is_right(engine):
+    for f, x in ((lambda x: np.log1p(np.exp(x)), 800.0), (lambda x: 1 / (1 + np.exp(-x)), -1000.0)):
+        with debug(report=lambda text: None) as found, np.errstate(all="ignore"):
+            assert np.isnan(engine.grad(f)(x))
+        assert "exp(" in str(found[0].adjoint) and "zero times an infinite slope" in str(found[0].adjoint)
+    assert engine.grad(lambda x: np.logaddexp(0, x))(800.0) == engine.grad(shared.softplus)(800.0) == 1
+    assert engine.grad(shared.sigmoid)(-1000.0) == 0
+    assert engine.grad(np.expm1)(-50.0) == np.exp(-50.0)
+    small = engine.jacobian(shared.log_softmax)(np.array([0.0, 50.0, 100.0]))
+    np.testing.assert_allclose(small[2, :2], [-np.exp(-100.0), -np.exp(-50.0)], rtol=1e-14)

@@ -19,10 +19,10 @@ from registry_samples import ONE_SHAPE_AND_BROADCASTS, ONE_SHAPE_COMPLEX, ONE_SH
 import dualad
 import reversead
 from shared import StaleViewError, custom_derivative, draw, flatten, rounding_error, trace, unflatten
+from shared.calling.results import stop_gradient
 from shared.core.errors import LeafTypeError, ProgramGuardError, ShapeError
 from shared.programs.explaining.adjoints import ReverseSweep, tangents
 from shared.programs.text import text_lines
-from shared.rules.special import stop_gradient
 
 # --- the same numbers as the engines' ---------------------------------------------------------------------------------
 

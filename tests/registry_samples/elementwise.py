@@ -105,6 +105,8 @@ ELEMENTWISE = [
     Sample("np.clip(x, min=-1.0, max=1.0)", x=(2, 3)),
     Sample("np.clip(0.7, x, 5.0)", x=(3,)),
     Sample("np.clip(x, -1, 1)", x=float),
+    *over(["np.clip(x, -1.0, 1.0, dtype=np.float64)", "np.clip(x, -1.0, 1.0, casting='unsafe')"], [(2, 3)]),
+    Sample("np.where([1, 0, 1], np.clip(x, -1.0, 1.0, where=np.array([True, False, True])), 0.0)", x=(2, 3)),
     Sample("np.clip(np.array([0.5, 1.5, 1.0]), x, y)", x=(3,), y=(3,), domain={"x": "unit", "y": "above one"}),
     Sample("np.modf(x)[0] * y", x=(3,), y=(3,)),
     *over(["np.frexp(x)[0]", "np.i0(x)", "np.real_if_close(x)"], [(2, 3), ()]),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import reversead
-from shared import count_operations, jacobian_pattern
+from shared import count_operations, jacobian_pattern, trace
 from shared.checking.differences import difference_jvp
-from shared.core.errors import NoRuleError
+from shared.core.errors import NoRuleError, ProgramGuardError
 
 RANDOM = np.random.default_rng(7)
 KNOTS = np.array([0.0, 1.0, 2.0, 4.0])
@@ -252,3 +252,69 @@ def test_matrices_without_a_cholesky_factor_are_refused(ad: Any) -> None:
     for matrix in (-np.eye(2), -np.eye(2) + 0j):
         with pytest.raises(np.linalg.LinAlgError):
             ad.vjp(np.linalg.cholesky, matrix)
+
+
+# --- roots of polynomials ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("p", "wanted"),
+    [
+        # dr = -dp(r) / p'(r)
+        ([1, -3, 2], [[-4, -2, -1], [1, 1, 1]]),
+        # a root at infinity comes near: of the roots that there are, all coefficients count
+        ([0, 1, -3, 2], [[-8, -4, -2, -1], [1, 1, 1, 1]]),
+        # a root of zero moves by the last coefficient
+        ([2, -3, 0], [[-3 / 4, -1 / 2, -1 / 3], [0, 0, 1 / 3]]),
+        ([5, 0], [[0, -1 / 5]]),
+        # roots of higher order have no derivative, those beside them have
+        ([1, -2, 1], np.full((2, 3), np.nan)),
+        ([1, -3, 3, -1], np.full((3, 4), np.nan)),
+        ([1, 0, 0], np.full((2, 3), np.nan)),
+        ([1, -3, 0, 0], [[-3, -1, -1 / 3, -1 / 9], *np.full((2, 4), np.nan)]),
+        ([3], np.zeros((0, 1))),
+        ([0, 0], np.zeros((0, 2))),
+    ],
+)
+def test_roots_move_by_the_slope_of_their_polynomial(ad: Any, p: list[float], wanted: Any) -> None:
+    found = ad.jacobian(lambda p: np.real(np.roots(p)))(np.array(p, float))
+    np.testing.assert_allclose(found, wanted, atol=1e-14)
+
+
+def test_what_is_pulled_to_no_root_of_higher_order_is_not_lost(ad: Any) -> None:
+    by_coefficients = ad.grad(lambda p: np.real(np.roots(p))[0])(np.array([1.0, -3.0, 0.0, 0.0]))
+    np.testing.assert_allclose(by_coefficients, [-3, -1, -1 / 3, -1 / 9])
+
+
+def test_a_record_of_roots_keeps_to_their_number_and_to_real_or_complex_ones() -> None:
+    record = trace(np.roots, np.array([1.0, -3.0, 2.0]))
+    np.testing.assert_allclose(record(np.array([1.0, -5.0, 6.0])), [3, 2])
+    for other in ([0.0, 1.0, 1.0], [1.0, 1.0, 1.0]):
+        with pytest.raises(ProgramGuardError, match="roots"):
+            record(np.array(other))
+
+
+def test_the_characteristic_polynomial_is_smooth_at_equal_eigenvalues(ad: Any) -> None:
+    # det(s - x) = s^2 - tr(x) s + det(x), also without a basis of eigenvectors
+    for x in (np.eye(2), np.array([[1.0, 1.0], [0.0, 1.0]]), np.zeros((2, 2))):
+        cofactors = np.array([[x[1, 1], -x[1, 0]], [-x[0, 1], x[0, 0]]])
+        np.testing.assert_array_equal(ad.jacobian(np.poly)(x), [0 * x, -np.eye(2), cofactors])
+        second = ad.hessian(lambda x: np.poly(x)[2])(x)
+        np.testing.assert_array_equal(second[0, 0], [[0, 0], [0, 1]])
+        np.testing.assert_array_equal(second[0, 1], [[0, 0], [-1, 0]])
+
+
+# --- contractions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_contraction_that_is_to_be_optimised_is_a_product_of_matrices_both_ways() -> None:
+    windows = np.lib.stride_tricks.sliding_window_view(RANDOM.normal(size=(2, 3, 6, 6)), (3, 3), axis=(2, 3))
+    weights = RANDOM.normal(size=(4, 3, 3, 3))
+
+    def loss(weights: Any, optimize: bool) -> Any:
+        return np.sum(np.tanh(np.einsum("bcijkl,ockl->boij", windows, weights, optimize=optimize)))
+
+    gradient = reversead.grad(loss)
+    np.testing.assert_allclose(gradient(weights, True), gradient(weights, False), rtol=1e-12, atol=1e-12)
+    names = [step.primitive.name for step in trace(gradient, weights, True).steps]
+    assert names.count("matmul") == 2 and not any("einsum" in name for name in names)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.calling.tree import LEAF, Structure
+from shared.calling.tree import LEAF, Structure, flatten
 from shared.programs.compiling.literals import literal
 from shared.programs.equations import ValueType, layout_of
 from shared.programs.program import Program
@@ -68,6 +68,15 @@ class Check:
             self._unless(f"{place} is None")
             return
         name = f"part{len(self.rows)}"
+        if structure.names is not None and structure.kind is not dict:
+            # A container of another class, which its shell knows how to take apart.
+            self.scope["leaves_of"] = leaves_of
+            self.scope[f"structure_{name}"] = structure
+            self.rows.append(f"    {name} = leaves_of({place}, structure_{name})")
+            self._unless(f"{name} is not None")
+            for k in range(structure.size):
+                self._leaf(f"{name}[{k}]")
+            return
         self.scope[f"kind_{name}"] = structure.kind
         self.rows.append(f"    {name} = {place}")
         self._unless(f"{name}.__class__ is kind_{name} and len({name}) == {len(structure.children)}")
@@ -111,6 +120,14 @@ class Check:
         else:
             self.scope[f"kind{position}"] = type_.kind
             self._unless(f"{name}.__class__ is kind{position}")
+
+
+def leaves_of(value: Any, structure: Structure) -> list[Any] | None:
+    """The leaves of a value; None if it has not this structure."""
+    if value.__class__ is not structure.kind:
+        return None
+    leaves, found = flatten(value)
+    return leaves if found == structure else None
 
 
 def alike(given: Any, recorded: Any) -> bool:

@@ -155,7 +155,7 @@ def _has_nan(result: Any) -> bool:
     kind = result.__class__
     if kind is tuple:
         return any([_has_nan(part) for part in result])
-    return has_nan(flatten(result)[0] if kind in (list, dict) else (result,))
+    return has_nan((result,) if kind is np.ndarray else flatten(result)[0])
 
 
 class Compiled:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -48,7 +49,8 @@ OF_FLOATS: dict[Any, str] = {
     np.reciprocal: "1.0 / {}",
     np.absolute: "abs({})",
     np.fabs: "abs({})",
-    np.power: "math.pow({}, {})",
+    # Of an infinite base the root is inf to `math`, as to Python, and NaN to NumPy since 2.3: left to who was asked.
+    np.power: "math.pow({0} if {0} > -math.inf else math.sqrt(-1.0), {1})",
     np.sqrt: "math.sqrt({})",
     np.hypot: "math.hypot({}, {})",
     np.arctan2: "math.atan2({}, {})",
@@ -206,6 +208,12 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], n
 def _defined(primitive: Primitive, namespace: Namespace) -> str:
     """The name of a function that NumPy lacks: this library's own are defined by their source, others assigned."""
     raw = primitive.raw
+    special = sys.modules.get("scipy.special")
+    if isinstance(raw, np.ufunc) and special is not None and vars(special).get(raw.__name__) is raw:
+        # Under a name of its own: some functions have the names of NumPy's.
+        name = f"scipy_{raw.__name__}"
+        namespace.definitions[name] = Definition(f"from scipy.special import {raw.__name__} as {name}")
+        return name
     source = _own_source(raw)
     if source is None:
         return namespace.object(raw, "function", primitive.name)

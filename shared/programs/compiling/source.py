@@ -89,6 +89,9 @@ def _write_equation(emitter: Emitter, buffers: Buffers, equation: Equation) -> N
         write_array(emitter, buffers, equation)
     else:
         text = emitter.call(equation)
+        if emitter.types[number].kind is complex and equation.primitive.function is np.power:
+            # Of a negative float np.power makes NaN.
+            text = " ** ".join(f"({emitter.name(k)})" for k in equation.operands)
         # A Python number does not promote arrays, as the one that NumPy's function returns would.
         emitter.assign(number, f"complex({text})" if emitter.types[number].kind is complex else text)
     if len(body) > before:

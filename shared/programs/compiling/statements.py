@@ -334,6 +334,8 @@ def _container(emitter: Emitter, structure: Structure, leaves: Iterator[str]) ->
         return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
     if kind is tuple:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    if structure.names is not None:
+        return f"{emitter.namespace.object(structure.names.make, 'container', kind.__qualname__)}([{', '.join(parts)}])"
     return f"{_kind(emitter, kind)}({', '.join(parts)})"
 
 

@@ -39,7 +39,7 @@ PARTIALS: dict[Any, tuple[str, ...]] = {
     np.reciprocal: ("-{out}↑2",),
     np.sqrt: ("1/(2·{out})",),
     np.exp: ("{out}",),
-    np.expm1: ("({out} + 1)",),
+    np.expm1: ("exp({x})",),
     np.log: ("1/{x}",),
     np.log1p: ("1/(1 + {x})",),
     np.log2: ("1/({x}·log(2))",),

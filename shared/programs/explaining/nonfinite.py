@@ -56,23 +56,27 @@ class Finding:
 class Diagnosis:
     """What `diagnose` has found: the first `value` and the first `adjoint` that are not finite, and the `kinks`.
 
-    The first two are a `Finding`, or None where everything is finite; the kinks are a list of them.
+    The first two are a `Finding`, or None where everything is finite; the kinks are a list of them, and so are the
+    slopes that are `lost` to rounding.
     """
 
-    __slots__ = ("adjoint", "kinks", "name", "value")
+    __slots__ = ("adjoint", "kinks", "lost", "name", "value")
 
-    def __init__(self, name: str, value: Finding | None, adjoint: Finding | None, kinks: list[Finding]):
+    def __init__(
+        self, name: str, value: Finding | None, adjoint: Finding | None, kinks: list[Finding], lost: list[Finding]
+    ):
         self.name = name
         self.value = value
         self.adjoint = adjoint
         self.kinks = kinks
+        self.lost = lost
 
     def __bool__(self) -> bool:
         """Whether anything was found."""
-        return bool(self.value or self.adjoint or self.kinks)
+        return bool(self.value or self.adjoint or self.kinks or self.lost)
 
     def __str__(self) -> str:
-        found = [finding for finding in (self.value, self.adjoint, *self.kinks) if finding is not None]
+        found = [finding for finding in (self.value, self.adjoint, *self.kinks, *self.lost) if finding is not None]
         if not found:
             return f"{self.name}: all values and adjoints are finite, and no kink was met"
         return "\n".join([f"{self.name}:", *(f"  {finding}" for finding in found)])
@@ -88,7 +92,8 @@ def diagnose(f: Function | Program, *args: Any, cotangent: Any = None) -> Diagno
     backwards that makes a contribution that is not finite from an adjoint that is, and whether that is zero times an
     infinite slope, with the choice that the zero comes from.  `kinks` are the operations that were asked for a
     derivative where they have none: it follows the convention of docs/conventions.md there, and a second derivative
-    sees the convention and not the function.  `cotangent` is that of the output, ones by default.
+    sees the convention and not the function.  `lost` are those whose slope is computed as 0 from a result that is
+    rounded to 1, where it is small and not 0.  `cotangent` is that of the output, ones by default.
 
     Cost: an evaluation that is recorded, two of the record, and one sweep with everything kept.  Raises as
     `ReverseSweep` does.
@@ -102,9 +107,9 @@ def diagnose(f: Function | Program, *args: Any, cotangent: Any = None) -> Diagno
             cotangent = tree_map(_one_of, program(*args))
         sweep = ReverseSweep.called("diagnose", program, args, cotangent)
         value = next(_values(sweep), None)
-        kinks = list(_kinks(sweep))
+        kinks, lost = list(_named(sweep, "a kink", _KINKS)), list(_named(sweep, "a slope lost to rounding", _LOST))
         adjoint = _first_adjoint(sweep)
-    return Diagnosis(sweep.program.name, value, adjoint, kinks)
+    return Diagnosis(sweep.program.name, value, adjoint, kinks, lost)
 
 
 def _one_of(out: Any) -> Any:
@@ -170,17 +175,20 @@ def _chooses(equation: Equation) -> bool:
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 
-def _kinks(sweep: ReverseSweep) -> Iterator[Finding]:
+_Rules = dict[Any, Callable[[list[Any], Any], tuple[int, str]]]
+
+
+def _named(sweep: ReverseSweep, what: str, rules: _Rules) -> Iterator[Finding]:
     for equation in sweep.program.equations:
         if isinstance(equation.primitive, Write) or not sweep.varies[equation.result]:
             continue
-        rule = _KINKS.get(equation.primitive.function)
+        rule = rules.get(equation.primitive.function)
         if rule is None:
             continue
         count, convention = rule(sweep.given(equation), sweep.values[equation.result])
         if count:
             elements = f"{count} elements" if count > 1 else "one element"
-            yield Finding("a kink", sweep.program, equation, f"{convention} at {elements}")
+            yield Finding(what, sweep.program, equation, f"{convention} at {elements}")
 
 
 def _at_zero(convention: str) -> Callable[[list[Any], Any], tuple[int, str]]:
@@ -202,7 +210,14 @@ def _several(given: list[Any], out: Any) -> tuple[int, str]:
     return max(found, 0), "a tie, which those that attain the extremum share,"
 
 
-_KINKS: dict[Any, Callable[[list[Any], Any], tuple[int, str]]] = {
+def _saturated(given: list[Any], out: Any) -> tuple[int, str]:
+    lost = np.isfinite(np.asarray(given[0])) & (np.abs(np.asarray(out)) == 1)
+    return int(np.count_nonzero(lost)), "it is rounded to 1 and its slope, which is 4 exp(-2 |x|), to 0"
+
+
+_LOST: _Rules = {np.tanh: _saturated}
+
+_KINKS: _Rules = {
     **dict.fromkeys((np.absolute, np.fabs), _at_zero("|x| at zero, whose derivative is taken as 0")),
     RELU.function: _at_zero("relu at zero, whose derivative is taken as 0"),
     **dict.fromkeys((norm_sqrt.function, np.hypot), _norm_at_zero),

@@ -82,6 +82,10 @@ WITH_JACOBIAN = [*SAMPLES, *(s for s in COMPLEX if not any(name in s.expression 
 INEXACT = {
     "one value is subtracted from or divided by itself": ("x / x", "x - x.T"),
     "what a step adds to an element was subtracted from it before": ("np.unwrap(",),
+    "the first coefficients are one and the trace; a root of zero depends on the last coefficient": (
+        "np.poly(x) x:(2,2)", "np.poly(x) x:(3,3)", "np.poly(x) x:(1,1)", "np.poly(x * np.eye(3",
+        "np.roots(np.concatenate(",
+    ),
     "of one element the mean, the largest and the least are itself": (
         "np.var(", "np.std(", "np.nanvar(", "np.nanstd(",
         "np.ptp(", "softmax(x) x:()", "softmax(x) x:float", "log_softmax(x, 0) x:()",
@@ -138,7 +142,7 @@ def test_pattern_of_moves_elementwise_functions_reductions_and_products_is_exact
 #: Python's own `max` takes a branch, and what a mask reads is as long as it says.
 OTHER_BRANCHES_AND_SHAPES = ("max(x) - min(x)", "x[x > 0]", "x[np.nonzero(x > 0)]", "np.extract(x > 0, x)")
 #: A set is as long as it has different elements, and what is trimmed as its zeros say.
-SETS = ("np.trim_zeros", "np.unique", "union1d(", "setdiff1d(", "setxor1d(", "intersect1d(")
+SETS = ("np.trim_zeros", "np.roots", "np.unique", "union1d(", "setdiff1d(", "setxor1d(", "intersect1d(")
 
 
 def has_one_shape(sample: Sample) -> bool:
