@@ -97,8 +97,11 @@ def _uniform(bound: Callable[[int, int], float]) -> Draw:
 INITIALISERS: dict[str, Draw] = {
     "xavier_normal": _normal(lambda n_in, n_out: (2.0 / (n_in + n_out)) ** 0.5),
     "xavier_uniform": _uniform(lambda n_in, n_out: (6.0 / (n_in + n_out)) ** 0.5),
+    "he_normal": _normal(lambda n_in, n_out: (2.0 / n_in) ** 0.5),
+    "he_uniform": _uniform(lambda n_in, n_out: (6.0 / n_in) ** 0.5),
     "scaled_normal": _normal(lambda n_in, n_out: n_in**-0.5),
     "scaled_uniform": _uniform(lambda n_in, n_out: n_in**-0.5),
+    "standard_normal": _normal(lambda n_in, n_out: 1.0),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
 
@@ -162,10 +165,15 @@ class MLP:
 
         - "xavier_normal": normal with variance 2 / (n_in + n_out);
         - "xavier_uniform": uniform with that same variance, within +- sqrt(6 / (n_in + n_out)) (Glorot &
-          Bengio 2010, equation 16);
+          Bengio 2010, equation 16; Xavier is Glorot's first name);
+        - "he_normal": normal with variance 2 / n_in, for ReLU, which lets half of it through (He et al. 2015,
+          equation 10);
+        - "he_uniform": uniform with that same variance, within +- sqrt(6 / n_in);
         - "scaled_normal": normal with standard deviation 1 / sqrt(n_in) (LeCun et al. 1998, section 4.6);
         - "scaled_uniform": uniform within +- 1 / sqrt(n_in), standard deviation 1 / sqrt(3 n_in) (Glorot &
           Bengio 2010, equation 1);
+        - "standard_normal": normal with variance 1, to see why not: 500 inputs of size 1 make a weighted input of
+          standard deviation 22.4, where a sigmoid is flat (Nielsen 2015, chapter 3);
         - "zeros": zero, to see why not: all units of a layer then get the same gradient, and stay the same
           for ever.
 
