@@ -56,6 +56,7 @@ if typing.TYPE_CHECKING:
     from shared.linear.custom import custom_derivative
     from shared.linear.transposition import linear_transpose
     from shared.networks.mlp import MLP
+    from shared.networks.report import layer_report
     from shared.programs import (
         LinearGraph,
         Program,
@@ -96,6 +97,7 @@ _LATER = {
     "shared.linear.custom": ("custom_derivative",),
     "shared.linear.transposition": ("linear_transpose",),
     "shared.networks.mlp": ("MLP",),
+    "shared.networks.report": ("layer_report",),
     "shared.programs": (
         "LinearGraph",
         "Program",
@@ -178,6 +180,7 @@ __all__ = [
     "flatten",
     "implicit_root",
     "jacobian_pattern",
+    "layer_report",
     "linear_transpose",
     "log_softmax",
     "logsumexp",

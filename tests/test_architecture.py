@@ -38,8 +38,8 @@ ROOMS: dict[str, set[str]] = {
     "series": {"core", "rules", "calling", "batching", "linear", "sparse"},
     "counting": {"core", "rules", "calling"},
     "checking": {"core", "calling"},
-    "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},
+    "networks": {"core", "rules", "calling", "programs"},
     "scipy": {"core", "rules", "calling"},
 }
 

@@ -21,7 +21,7 @@ from shared.core.visible import kind_of
 from shared.networks.losses import find_loss, l2_penalty
 from shared.rules.special import relu, sigmoid, softplus, softsign
 
-__all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation"]
+__all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation", "initial_parameters"]
 
 #: A NumPy array, or the tracer that stands for one while it is differentiated.
 Array: TypeAlias = Any
@@ -104,6 +104,26 @@ INITIALISERS: dict[str, Draw] = {
     "standard_normal": _normal(lambda n_in, n_out: 1.0),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
+
+
+def initial_parameters(
+    shapes: Iterable[tuple[int, int]], scheme: str, rng: np.random.Generator, dtype: npt.DTypeLike
+) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """A pair (W, b) for each shape of W, as `MLP.initialise` says.
+
+    >>> [(W, b)] = initial_parameters([(4, 2)], "zeros", np.random.default_rng(0), np.float32)
+    >>> W.shape, b.shape
+    ((4, 2), (2,))
+    """
+    if scheme not in INITIALISERS:
+        raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
+    kind = np.dtype(dtype)
+    if kind.kind != "f":
+        raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
+    draw = INITIALISERS[scheme]
+    return [(draw(rng, *shape).astype(kind), np.zeros(shape[1], kind)) for shape in shapes]
 
 
 # -------------------------------------------------------------------- network
@@ -194,18 +214,7 @@ class MLP:
         >>> W.dtype, bool(np.all(np.abs(W) <= 0.5))
         (dtype('float32'), True)
         """
-        if scheme not in INITIALISERS:
-            raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
-        kind = np.dtype(dtype)
-        if kind.kind != "f":
-            raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
-        draw = INITIALISERS[scheme]
-        return [
-            (draw(rng, n_in, n_out).astype(kind), np.zeros(n_out, kind))
-            for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)
-        ]
+        return initial_parameters(zip(self.sizes, self.sizes[1:], strict=False), scheme, rng, dtype)
 
     def __call__(self, parameters: Parameters, x: Array) -> Array:
         """The network's output: the logits, unless `output` names an activation for the last layer.

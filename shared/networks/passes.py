@@ -58,7 +58,7 @@ class Passes:
         return len(self.z)
 
     def named(self) -> dict[str, Floats]:
-        """Every array under its name, in the order of both passes: a^0, w^1, b^1, z^1, a^1, ... delta^L, ... delta^1."""
+        """Every array under its name, in the order of the passes: a^0, w^1, b^1, z^1, a^1, ... delta^L, ... delta^1."""
         found = {"a^0": self.a[0]}
         for layer in range(1, self.layers + 1):
             for name in ("w", "b", "z", "a"):
