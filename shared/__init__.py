@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`.
+`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -56,6 +56,7 @@ if typing.TYPE_CHECKING:
     from shared.linear.custom import custom_derivative
     from shared.linear.transposition import linear_transpose
     from shared.networks.mlp import MLP
+    from shared.networks.report import layer_report
     from shared.programs import (
         LinearGraph,
         Program,
@@ -96,6 +97,7 @@ _LATER = {
     "shared.linear.custom": ("custom_derivative",),
     "shared.linear.transposition": ("linear_transpose",),
     "shared.networks.mlp": ("MLP",),
+    "shared.networks.report": ("layer_report",),
     "shared.programs": (
         "LinearGraph",
         "Program",
@@ -119,7 +121,8 @@ _LATER = {
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
 _ROOMS = (
-    "batching", "calling", "checking", "counting", "implicit", "linear", "networks", "programs", "series", "sparse",
+    "batching", "calling", "checking", "counting", "implicit", "linear", "networks", "programs", "scipy", "series",
+    "sparse",
 )  # fmt: skip
 
 if not typing.TYPE_CHECKING:
@@ -177,6 +180,7 @@ __all__ = [
     "flatten",
     "implicit_root",
     "jacobian_pattern",
+    "layer_report",
     "linear_transpose",
     "log_softmax",
     "logsumexp",

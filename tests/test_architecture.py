@@ -37,10 +37,10 @@ ROOMS: dict[str, set[str]] = {
     "sparse": {"core", "rules", "calling", "batching", "linear"},
     "series": {"core", "rules", "calling", "batching", "linear", "sparse"},
     "counting": {"core", "rules", "calling"},
-    "scipy": {"core", "rules"},
     "checking": {"core", "calling"},
-    "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},
+    "networks": {"core", "rules", "calling", "programs"},
+    "scipy": {"core", "rules", "calling"},
 }
 
 Arrow = tuple[str, str]

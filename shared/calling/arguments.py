@@ -175,6 +175,12 @@ class Selection:
 
         The first two are other errors; the third is a note on that of NumPy.
         """
+        if isinstance(error, TypeError) and "numpy.ndarray" in str(error):
+            from shared.core.callers import plain_array_needed
+
+            needed = plain_array_needed(error, is_users)
+            if needed is not None:
+                raise TracerConversionError(needed) from error
         if isinstance(error, ValueError):
             if "read-only" in str(error) and not getattr(error, "__notes__", None):
                 from shared.core.callers import who_locked

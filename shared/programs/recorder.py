@@ -19,6 +19,7 @@ import numpy as np
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import NestedIndex, UpdatePrimitive
 from shared.core.constants import KINDS, as_kind
+from shared.core.described import as_object, asked_for_product
 from shared.core.duck_array import LIBRARIES, DuckArray, operand
 from shared.core.errors import (
     ClosedLevelError,
@@ -539,7 +540,9 @@ class Recorded(DuckArray):
         """Refused: a Python number of one run would be wrong in the next."""
         raise self._left("a Python number (item)", "x[0], or np.reshape(x, ()), is recorded")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if asked_for_product():
+            return as_object(self)
         raise self._left(
             "a plain NumPy array",
             "np.stack([...]) builds arrays; fill those made with np.zeros_like(x); where it is the index of a plain "
