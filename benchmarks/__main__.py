@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import digits, page, picture, report, scaling, workloads
+from benchmarks import digits, page, picture, report, scaling, site, workloads
 from benchmarks.speed import OneLineParser
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="of the digit network's parameters (default: 0)",
     )
     parser.add_argument(
+        "--full", action="store_true", help="every topic of the asv suite into the report, with its pictures: minutes"
+    )
+    parser.add_argument(
         "--from-asv",
         action="store_true",
         help="measure nothing: draw the picture from the newest result that `make bench` saved",
@@ -161,6 +164,10 @@ def run(options: argparse.Namespace) -> int:
     written = options.output.with_suffix(".html")
     parts = [page.image(picture.inline(figure), claim), page.paragraph(report.explanation(rows))]
     parts += [page.table(table) for table in (*tables, *compared)]
+    if options.full:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            for topic in progress.track([*site.modules()], description="topics"):
+                parts += site.section(topic)
     written.write_text(page.document(claim, parts), encoding="utf-8")
     # Not by rich, which would break a long path over two lines.
     print(f"report: {written.resolve()}")

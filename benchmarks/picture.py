@@ -41,9 +41,14 @@ STYLES = {
     "finite differences": Style("finite differences", "#AA4499", "D"),
 }
 #: For curves that are not modes, in their order.
-OTHERS = [Style("", colour, marker) for colour, marker in zip(
-    ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#56B4E9", "#AA4499", "#444444", "#117733"), "P^sovDX<", strict=True
-)]  # fmt: skip
+OTHERS = [
+    Style("", colour, marker)
+    for colour, marker in zip(
+        ("#E69F00", "#56B4E9", "#882255", "#117733", "#332288", "#999933", "#CC6677", "#000000"),
+        "P^sovDX<",
+        strict=True,
+    )
+]
 
 #: Points between the middles of two labels at the ends of curves, and points a label is away from its curve.
 LABEL_GAP, LABEL_OFFSET = 13.0, 10.0
@@ -148,7 +153,9 @@ def style_of(name: str, position: int) -> Style:
 
 def draw_curves(axes: Axes, plot: Plot, *, large: bool) -> None:
     """The curves of a plot on logarithmic axes, each with its name at its end, moved apart where they would meet."""
-    axes.set_xscale("log", base=2)
+    sizes = sorted({x for curve in plot.curves for x in curve.xs})
+    counted = all(float(x).is_integer() for x in sizes)
+    axes.set_xscale("log", base=2 if counted else 10)
     axes.set_yscale("log")
     for position, curve in enumerate(plot.curves):
         style = style_of(curve.name, position)
@@ -161,8 +168,7 @@ def draw_curves(axes: Axes, plot: Plot, *, large: bool) -> None:
         middle = np.sqrt(lowest * highest)
         axes.set_ylim(middle / 10**0.5, middle * 10**0.5)
     _label_ends(axes, plot.curves, 10.5 if large else 8.5)
-    sizes = sorted({x for curve in plot.curves for x in curve.xs})
-    if all(float(x).is_integer() for x in sizes):
+    if counted:
         shown = sizes if len(sizes) <= 8 else sizes[:: -(-len(sizes) // 8)]
         axes.set_xticks(shown, [f"{x:.0f}" for x in shown])
     axes.minorticks_off()

@@ -18,8 +18,8 @@ from benchmarks import workloads
 from benchmarks.curves import exponent
 from benchmarks.measure import interleaved_minimum
 
-TIME_BENCHMARK = "suite.GradientVersusInputs.time_gradient"
-OPERATIONS_BENCHMARK = "suite.Operations.track_operations"
+TIME_BENCHMARK = "topics.gradient_cost.AgainstInputs.time_derivative"
+OPERATIONS_BENCHMARK = "topics.gradient_cost.AgainstInputs.track_operations"
 RESULT_FILE_VERSION = 2
 
 

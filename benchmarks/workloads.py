@@ -195,10 +195,10 @@ def one_derivative(workload: Workload, mode: str) -> Callable[[], Any]:
     `function` and `reverse` are those of `task`; `forward` is a single jvp, along ones, and `finite differences` the
     quotient along the same.
     """
-    return functools.partial(_single(workload, mode), workload.argument)
+    return functools.partial(single(workload, mode), workload.argument)
 
 
-def _single(workload: Workload, mode: str) -> Callable[[Any], Any]:
+def single(workload: Workload, mode: str) -> Callable[[Any], Any]:
     """What `one_derivative` computes, as a function of the workload's argument."""
     function = workload.function
     if mode == "forward":
@@ -245,4 +245,4 @@ def derivatives(workload: Workload) -> DerivativeCosts:
 @functools.cache
 def bytes_alive(workload: Workload, mode: str) -> int:
     """The most bytes that the values of `one_derivative(workload, mode)` occupy at once, read off its record."""
-    return cost(_single(workload, mode), workload.argument).peak_bytes
+    return cost(single(workload, mode), workload.argument).peak_bytes

@@ -1,109 +1,20 @@
-"""The benchmarks: every asv method runs, workloads are what they say, costs are bounded as operation counts.
+"""The benchmarks: workloads are what they say, costs are bounded as operation counts.
 
 No clock is asked here. What is asserted about cost is counted, so it is the same on every machine.
 """
 
-import ast
-import inspect
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import curves, digits, measure, page, picture, report, scaling, suite, workloads
+from benchmarks import curves, digits, measure, page, picture, report, scaling, workloads
 from shared.calling.tree import flatten
 
-BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
-BENCHMARKS_DIRECTORY = Path(suite.__file__).parent
 FORWARD_MODES = ("forward", "batched forward")
-
-
-def asv_benchmarks() -> Iterator[tuple[type, str]]:
-    """The classes and methods of the suite that asv would run, found as asv finds them, by their names."""
-    for class_name, candidate in inspect.getmembers(suite, inspect.isclass):
-        if candidate.__module__ == suite.__name__ and not class_name.startswith("_"):
-            for method in filter(BENCHMARK_NAME.fullmatch, dir(candidate)):
-                yield candidate, method
-
-
-def first_of_each_last_parameter(candidate: type) -> list[tuple[Any, ...]]:
-    """The smallest size with every mode or part; nothing for a class without parameters.
-
-    Of works that are called alike, one: `test_speed_workloads` measures a small version of each.
-    """
-    axes = getattr(candidate, "params", ())
-    if not axes:
-        return [()]
-    if len(axes) == 1:
-        return [(axes[0][0],)]
-    return [(*(axis[0] for axis in axes[:-1]), last) for last in axes[-1]]
-
-
-CALLS = [
-    pytest.param(candidate, method, parameters, id="-".join(map(str, (candidate.__name__, method, *parameters))))
-    for candidate, method in asv_benchmarks()
-    for parameters in first_of_each_last_parameter(candidate)
-]
-
-
-@pytest.mark.parametrize(("candidate", "method", "parameters"), CALLS)
-def test_every_benchmark_runs_on_its_smallest_size(candidate: type, method: str, parameters: tuple[Any, ...]) -> None:
-    result = getattr(candidate(), method)(*parameters)
-    if method.startswith("track_"):
-        assert np.isfinite(result) and result > 0
-
-
-def test_the_suite_measures_what_it_is_for() -> None:
-    names = {f"{candidate.__name__}.{method}" for candidate, method in asv_benchmarks()}
-    assert {
-        "GradientVersusInputs.time_gradient",
-        "GradientVersusDepth.time_gradient",
-        "MemoryVersusDepth.peakmem_derivative",
-        "MemoryVersusDepth.track_peak_bytes",
-        "Operations.track_operations",
-        "Operations.track_cost_ratio",
-        "Derivatives.track_operations",
-        "Derivatives.track_cost_ratio",
-        "BytesAlive.track_bytes_alive",
-        "Parts.time_part",
-        "Speed.track_ratio",
-        "Control.time_interpreter",
-    } <= names
-
-
-@pytest.mark.parametrize("candidate", sorted({candidate for candidate, _ in asv_benchmarks()}, key=str))
-def test_every_class_has_a_version_and_sizes_before_modes(candidate: type) -> None:
-    assert isinstance(candidate.version, str)
-    if hasattr(candidate, "params"):
-        assert len(candidate.params) == len(candidate.param_names)
-        # One axis alone may be names, as of the works that are compared with hand-written ones.
-        assert len(candidate.params) == 1 or candidate.param_names[0].startswith("log2_")
-
-
-@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
-def test_no_module_imports_at_its_top_what_the_asv_environment_lacks(path: Path) -> None:
-    """asv imports every module of the directory, in an environment that has NumPy and the three packages."""
-    imported = set()
-    for statement in ast.parse(path.read_text()).body:
-        if isinstance(statement, ast.Import):
-            imported |= {name.name.partition(".")[0] for name in statement.names}
-        elif isinstance(statement, ast.ImportFrom):
-            imported.add((statement.module or "").partition(".")[0])
-    assert imported.isdisjoint({"asv", "asv_runner", "matplotlib", "pytest", "rich", "scipy", "sklearn"})
-
-
-@pytest.mark.parametrize("path", sorted(BENCHMARKS_DIRECTORY.glob("*.py")), ids=lambda path: path.name)
-def test_only_the_suite_has_names_that_asv_takes_for_benchmarks(path: Path) -> None:
-    """asv looks for them in every module of the directory: a function `time_table` would be run and timed."""
-    if path.name == "suite.py":
-        return
-    statements = ast.parse(path.read_text()).body
-    functions = [statement.name for statement in statements if isinstance(statement, ast.FunctionDef)]
-    assert [name for name in functions if BENCHMARK_NAME.fullmatch(name)] == []
 
 
 # --- workloads
