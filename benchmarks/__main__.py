@@ -90,7 +90,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="of the digit network's parameters (default: 0)",
     )
     parser.add_argument(
-        "--full", action="store_true", help="every topic of the asv suite into the report, with its pictures: minutes"
+        "--full", action="store_true", help="every topic of the asv suite into the report, with its pictures"
     )
     parser.add_argument(
         "--from-asv",

@@ -125,14 +125,15 @@ def main(arguments: list[str] | None = None) -> int:
     if not published.exists():
         print(f"python -m benchmarks.site: error: no {published}: run `make site`", file=sys.stderr)
         return 1
-    # `asv publish` writes its index.html anew each time.
     asv_page = published.read_text(encoding="utf-8")
-    if ASV_PAGE not in asv_page:
-        try:
-            asv_page = made_local(asv_page, html)
-        except (OSError, WrongDigest) as error:
-            print(f"asv's plots need the internet, whose JavaScript could not be copied: {error}", file=sys.stderr)
-        (html / ASV_PAGE).write_text(asv_page, encoding="utf-8")
+    if ASV_PAGE in asv_page:
+        # It is ours, of an earlier call: `asv publish` has not written its own since.
+        asv_page = (html / ASV_PAGE).read_text(encoding="utf-8")
+    try:
+        asv_page = made_local(asv_page, html)
+    except (OSError, WrongDigest) as error:
+        print(f"asv's plots need the internet: their JavaScript could not be copied: {error}", file=sys.stderr)
+    (html / ASV_PAGE).write_text(asv_page, encoding="utf-8")
     published.write_text(front_page(modules()), encoding="utf-8")
     print(f"site: {published}")
     return 0

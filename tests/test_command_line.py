@@ -25,7 +25,7 @@ def run(*options: str, directory: Path = ROOT) -> subprocess.CompletedProcess[st
 def test_help_lists_every_option() -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for option in ("--sizes", "--engine", "--output", "--quick", "--seed", "--from-asv"):
+    for option in ("--sizes", "--engine", "--output", "--quick", "--full", "--seed", "--from-asv"):
         assert option in shown.stdout
 
 

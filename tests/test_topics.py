@@ -304,6 +304,24 @@ def test_what_the_pages_of_asv_load_from_elsewhere_is_copied_once_and_checked(tm
     assert (tmp_path / "local" / "lib.js").read_bytes() == b"code"
 
 
+def test_the_front_page_stands_before_the_page_of_asv_however_often_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "modules", lambda: iter(()))
+    (tmp_path / "index.html").write_text("<title>of asv</title>")
+    for _ in range(2):
+        assert site.main(["--html", str(tmp_path)]) == 0
+        assert "What derivatives cost" in (tmp_path / "index.html").read_text()
+        assert (tmp_path / "asv.html").read_text() == "<title>of asv</title>"
+
+
+def test_without_a_published_site_the_way_to_make_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.main(["--html", str(tmp_path)]) == 1
+    assert "make site" in capsys.readouterr().err
+
+
 def test_a_copy_that_is_not_what_the_page_expects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(site.WrongDigest, match=r"https://a\.example/x/lib\.js"):
         site.made_local(asv_like_page(b"code"), tmp_path, lambda url: b"other code")
