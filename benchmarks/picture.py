@@ -11,7 +11,6 @@ import base64
 import io
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,11 +58,6 @@ def suffixes() -> set[str]:
     from matplotlib.backend_bases import FigureCanvasBase
 
     return set(FigureCanvasBase.get_supported_filetypes())
-
-
-def draw(rows: Sequence[scaling.Row], path: Path, subtitle: str) -> None:
-    """Write the picture of these rows to `path`, in the format of its suffix."""
-    figure_of_rows(rows, subtitle).savefig(path, dpi=150)
 
 
 def figure_of_rows(rows: Sequence[scaling.Row], subtitle: str) -> Figure:

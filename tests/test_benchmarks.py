@@ -214,7 +214,7 @@ def test_the_picture_leads_with_the_ratio_and_names_each_mode_at_its_curve(
 
     # Letters stay letters, and are not drawn.
     with rc_context({"svg.fonttype": "none"}):
-        picture.draw(rows_of(modes), tmp_path / "cost.svg", "made up")
+        picture.figure_of_rows(rows_of(modes), "made up").savefig(tmp_path / "cost.svg")
     drawn = (tmp_path / "cost.svg").read_text()
     labels = re.findall("<text[^>]*>([^<]*: [^<]*)</text>", drawn)
     exponents = {"function": 0.5, "reverse": 0.75, "forward": 1.5, "batched forward": 1.25, "finite differences": 1.5}
