@@ -43,6 +43,7 @@ help: ## list the targets
 	@echo "make format       ruff: put the files into the format"
 	@echo "make typecheck    mypy, strict, on the three packages"
 	@echo "make bench        the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
+	@echo "make site         the asv suite as a site in .asv/html, with a page in front that leads through it"
 	@echo "make clean        remove .venv, .venv-newest, .asv and the caches"
 	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"
 
@@ -75,19 +76,32 @@ typecheck: $(VENV)/.installed-dev
 
 .PHONY: bench
 bench: $(VENV)/.installed-bench
+	@case " $(ARGS) " in *" --quick "* | *" -q "*) \
+		echo "make bench saves what it measures, and a quick run is not worth saving: make bench-quick" >&2; exit 2;; esac
+	@echo "about twenty minutes on an idle core; the results are saved below .asv/results"
 	$(ASV) machine $(ASV_CONFIG) --yes
 	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr 'HEAD^!' $(ARGS)
+
+# What was measured is kept, what is missing is measured; the front page leads to asv's plots with their axes set.
+.PHONY: site
+site: $(VENV)/.installed-bench
+	@echo "measuring what is missing of the last commit: about twenty minutes where nothing is there"
+	$(ASV) machine $(ASV_CONFIG) --yes
+	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr --skip-existing 'HEAD^!'
+	$(ASV) publish $(ASV_CONFIG)
+	$(RUN) -m benchmarks.site
+	@echo "look at it: $(ASV) preview $(ASV_CONFIG)"
 
 # A quick run must not be saved: with --set-commit-hash it would overwrite good results.
 .PHONY: bench-quick
 bench-quick: $(VENV)/.installed-bench
 	$(ASV) machine $(ASV_CONFIG) --yes --machine ci
 	$(ASV) check $(ASV_CONFIG)
-	$(ASV) run $(ASV_CONFIG) --quick --dry-run --launch-method forkserver --machine ci --show-stderr 'HEAD^!' $(ARGS)
+	BENCHMARKS_QUICK=1 $(ASV) run $(ASV_CONFIG) --quick --dry-run --launch-method forkserver --machine ci --show-stderr 'HEAD^!' $(ARGS)
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) $(VENV_NEWEST) .asv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist gradient-cost.png
+	rm -rf $(VENV) $(VENV_NEWEST) .asv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist gradient-cost.png gradient-cost.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -1,8 +1,8 @@
 """`python -m benchmarks`: both engines on the handwritten digits, and the cost of a gradient by its inputs.
 
-First one gradient is taken in four ways and compared; then networks of growing size are timed and counted,
-which ends in a table, the fitted exponents and a picture.  This module reads the command line and puts the
-parts together; it measures and draws nothing itself.
+First one gradient is taken in every way and compared; then networks of growing size are timed and counted, which ends
+in tables, the fitted exponents, a picture, and a report of it all in one HTML file.  This module reads the command line
+and puts the parts together; it measures and draws nothing itself.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import digits, picture, report, scaling, workloads
+from benchmarks import digits, page, picture, report, scaling, site, workloads
 from benchmarks.speed import OneLineParser
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 MODES_OF_ENGINE = {
     "both": workloads.MODES,
-    "reversead": ("function", "reverse"),
-    "dualad": ("function", "forward", "batched forward"),
+    "reversead": ("function", "reverse", "finite differences"),
+    "dualad": ("function", "forward", "batched forward", "finite differences"),
 }
 #: Of the network on the digits: 1,210 or 160 parameters, so that as many forward passes take seconds.
 HIDDEN_UNITS, QUICK_HIDDEN_UNITS = 16, 2
@@ -37,7 +38,7 @@ QUICK_IMAGES = 200
 QUICK_LOG2_INPUTS = (5, 6, 7)
 SAVED_RESULTS = Path(__file__).resolve().parent.parent / ".asv" / "results"
 #: Columns that the widest table needs; rich assumes 80 when the output is a file or a pipe.
-NARROWEST = 90
+NARROWEST = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +78,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=picture_path,
         default=Path("gradient-cost.png"),
         metavar="PATH",
-        help="where to write the picture; the suffix chooses the format (default: gradient-cost.png)",
+        help="where to write the picture; the suffix chooses the format; the report stands beside it, with the suffix "
+        ".html (default: gradient-cost.png)",
     )
     parser.add_argument("--quick", action="store_true", help="a small network, few images, few sizes: seconds")
     parser.add_argument(
@@ -86,6 +88,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=0,
         metavar="INTEGER",
         help="of the digit network's parameters (default: 0)",
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="every topic of the asv suite into the report, with its pictures"
     )
     parser.add_argument(
         "--from-asv",
@@ -140,27 +145,40 @@ def run(options: argparse.Namespace) -> int:
     if console.width < NARROWEST and not console.is_terminal:
         console = Console(width=NARROWEST)
     modes = MODES_OF_ENGINE[options.engine]
-    agree = True
+    agree, compared = True, []
     if options.from_asv:
-        rows, source = scaling.saved_rows(SAVED_RESULTS, modes)
-        origin = f"from {source.name}, a result that asv saved"
+        rows, origin = scaling.saved_rows(SAVED_RESULTS, modes)
     else:
         # The bar goes to standard error, so that standard output holds the tables alone.
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            agree = compare_on_digits(console, progress, options, modes)
+            agree, compared = compare_on_digits(console, progress, options, modes)
             rows = sweep(progress, options, modes)
-        origin = "least CPU time of many calls, one BLAS thread"
-    console.print(report.seconds_table(rows))
-    console.print(report.operations_table(rows))
+        origin = "operations counted exactly; least CPU time of many calls, one BLAS thread"
+    tables = [report.ratio_table(rows), report.operations_table(rows), report.seconds_table(rows)]
+    for table in tables:
+        console.print(table)
     console.print(report.explanation(rows), highlight=False)
-    picture.draw(rows, options.output, origin)
+    figure = picture.figure_of_rows(rows, origin)
+    figure.savefig(options.output, dpi=150)
+    claim = picture.claim(rows).claim
+    written = options.output.with_suffix(".html")
+    parts = [page.image(picture.inline(figure), claim), page.paragraph(report.explanation(rows))]
+    parts += [page.table(table) for table in (*tables, *compared)]
+    if options.full:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            for topic in progress.track([*site.modules()], description="topics"):
+                parts += site.section(topic)
+    written.write_text(page.document(claim, parts), encoding="utf-8")
     # Not by rich, which would break a long path over two lines.
+    print(f"report: {written.resolve()}")
     print(f"picture: {options.output.resolve()}")
     return 0 if agree else 1
 
 
-def compare_on_digits(console: Console, progress: Progress, options: argparse.Namespace, modes: Sequence[str]) -> bool:
-    """Print how the gradients on the digits compare, and return whether every pair agrees."""
+def compare_on_digits(
+    console: Console, progress: Progress, options: argparse.Namespace, modes: Sequence[str]
+) -> tuple[bool, list[Table]]:
+    """Print how the gradients on the digits compare; whether every pair agrees, and the tables that say so."""
     images, labels = digits.load()
     hidden = HIDDEN_UNITS
     if options.quick:
@@ -178,9 +196,10 @@ def compare_on_digits(console: Console, progress: Progress, options: argparse.Na
         highlight=False,
     )
     pairs = digits.disagreements(gradients)
-    console.print(report.gradient_table(gradients))
-    console.print(report.agreement_table(pairs))
-    return all(pair.acceptable for pair in pairs)
+    tables = [report.gradient_table(gradients), report.agreement_table(pairs)]
+    for table in tables:
+        console.print(table)
+    return all(pair.acceptable for pair in pairs), tables
 
 
 def sweep(progress: Progress, options: argparse.Namespace, modes: Sequence[str]) -> list[scaling.Row]:

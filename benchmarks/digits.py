@@ -64,7 +64,7 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return images / 16.0, labels
 
 
-#: What each differentiating mode is called here.
+#: What each mode of an engine is called here.
 WAYS = {
     "reverse": "reversead",
     "forward": "dualad, one by one",
@@ -84,7 +84,7 @@ class Comparison:
     def ways(self, modes: Iterable[str]) -> dict[str, Callable[[], Any]]:
         """The name of every way to take the gradient, and the call that does."""
         ways: dict[str, Callable[[], Any]] = {}
-        for mode in modes:
+        for mode in filter(WAYS.__contains__, modes):
             ways[WAYS[mode]] = functools.partial(self.by_mode, mode)
         ways[BY_HAND] = self.by_hand
         ways[FINITE_DIFFERENCES] = self.finite_differences

@@ -64,6 +64,18 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
+def ratio_table(rows: Sequence[scaling.Row]) -> Table:
+    """The claim as a table: value and gradient in each mode as a multiple of one evaluation, in exact operations."""
+    modes = [mode for mode in rows[0].operations if mode != "function"]
+    table = _table("f and its gradient, as a multiple of one evaluation of f (operations, counted exactly)")
+    table.add_column("n", justify="right")
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    for row in rows:
+        table.add_row(str(row.inputs), *(ratio_text(row.evaluations[mode]) for mode in modes))
+    return table
+
+
 def seconds_table(rows: Sequence[scaling.Row]) -> Table:
     """CPU time of the loss alone and with its gradient in each mode, and how many plain evaluations that is."""
     costs = [row.seconds for row in rows]

@@ -10,16 +10,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import workloads
+from benchmarks.curves import exponent
 from benchmarks.measure import interleaved_minimum
 
-TIME_BENCHMARK = "suite.GradientVersusInputs.time_gradient"
-OPERATIONS_BENCHMARK = "suite.Operations.track_operations"
+TIME_BENCHMARK = "topics.gradient_cost.AgainstInputs.time_derivative"
+OPERATIONS_BENCHMARK = "topics.gradient_cost.AgainstInputs.track_operations"
 RESULT_FILE_VERSION = 2
 
 
@@ -35,10 +35,10 @@ class Row:
     seconds: Mapping[str, float]
     operations: Mapping[str, int]
 
-
-def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The p of the power law cost = c * size**p nearest to the points, by least squares of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+    @property
+    def evaluations(self) -> dict[str, float]:
+        """The operations of each mode over those of one evaluation of the loss: the ratio that the claim is about."""
+        return {mode: count / self.operations["function"] for mode, count in self.operations.items()}
 
 
 def exponents_of_time(rows: Sequence[Row]) -> dict[str, float]:
@@ -64,13 +64,13 @@ def measure_row(log2_inputs: int, modes: Iterable[str]) -> Row:
     return Row(network.inputs, interleaved_minimum(tasks), operations)
 
 
-def saved_rows(results: Path, modes: Sequence[str]) -> tuple[list[Row], Path]:
-    """The rows of the newest asv result below the directory `results`, and the file they come from.
+def saved_rows(results: Path, modes: Sequence[str]) -> tuple[list[Row], str]:
+    """The rows of the newest asv result below the directory `results`, and of which machine and day they are.
 
     Raises NoSavedResult when no result file holds both the times and the operation counts of two sizes or
     more.
     """
-    found: list[tuple[float, Path, list[Row]]] = []
+    found: list[tuple[float, str, list[Row]]] = []
     for path in sorted(results.glob("*/*.json")):
         if path.name in ("machine.json", "benchmarks.json"):
             continue
@@ -79,14 +79,17 @@ def saved_rows(results: Path, modes: Sequence[str]) -> tuple[list[Row], Path]:
             continue
         rows = _rows(_columns(saved, TIME_BENCHMARK), _columns(saved, OPERATIONS_BENCHMARK), modes)
         if len(rows) > 1:
-            found.append((_columns(saved, TIME_BENCHMARK).get("started_at") or 0.0, path, rows))
+            # asv counts milliseconds since 1970.
+            started = _columns(saved, TIME_BENCHMARK).get("started_at") or 0
+            day = datetime.fromtimestamp(started / 1000, UTC).date()
+            found.append((started, f"operations counted exactly; CPU time measured by asv on {day}", rows))
     if not found:
         raise NoSavedResult(
             f"no saved asv result below {results} holds {TIME_BENCHMARK} and {OPERATIONS_BENCHMARK}: "
             "make one with `make bench`"
         )
-    _, path, rows = max(found)
-    return rows, path
+    _, origin, rows = max(found)
+    return rows, origin
 
 
 def _columns(saved: Mapping[str, Any], benchmark: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import dualad
 import reversead
 from shared import cost, derivative_costs
 from shared.calling.tree import tree_map
+from shared.checking.differences import finite_difference_gradient
 from shared.counting.counter import count_operations
 from shared.networks.mlp import MLP
 from shared.programs import DerivativeCosts
@@ -24,11 +25,32 @@ from shared.programs import DerivativeCosts
 #: `function` is the plain evaluation, without any derivative; the others take value and gradient.  Forward mode is
 #: measured both ways: one direction at a time, a run of the program for each input, and batched, where every NumPy call
 #: carries many directions.  Batching saves Python's cost an operation, and computes the function itself once for many
-#: directions; the arithmetic of the directions remains, so both counts of operations grow alike.
-MODES = ("function", "reverse", "forward", "batched forward")
+#: directions; the arithmetic of the directions remains, so both counts of operations grow alike.  Finite differences
+#: need no engine: one evaluation more for each input.
+MODES = ("function", "reverse", "forward", "batched forward", "finite differences")
 
-#: The modes of `one_derivative`, where forward mode takes one direction and there is nothing to batch.
-SINGLE_MODES = ("function", "reverse", "forward")
+#: The modes of `one_derivative`, where forward mode and differences take one direction and there is nothing to batch.
+SINGLE_MODES = ("function", "reverse", "forward", "finite differences")
+
+#: The step of differences in one direction, near the best for numbers of size 1: the square root of float64's rounding.
+DIFFERENCE_STEP = 2.0**-26
+
+
+def value_and_differences(function: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    """Value and gradient by forward differences, in n + 1 evaluations for n inputs, the value's own among them."""
+
+    def both(argument: Any) -> tuple[Any, Any]:
+        values = []
+
+        def remembered(x: Any) -> Any:
+            values.append(function(x))
+            return values[-1]
+
+        gradient = finite_difference_gradient(remembered, argument)
+        return values[0], gradient
+
+    return both
+
 
 #: The transform of each differentiating mode.
 VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -36,6 +58,7 @@ VALUE_AND_GRADIENT: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "reverse": reversead.value_and_grad,
         "forward": functools.partial(dualad.value_and_grad, chunk_size=1),
         "batched forward": dualad.value_and_grad,
+        "finite differences": value_and_differences,
     }
 )
 
@@ -124,6 +147,17 @@ def classifier(mlp: MLP, images: Any, labels: Any, rng: np.random.Generator) -> 
 
 
 @functools.cache
+def rosenbrock(log2_inputs: int) -> Workload:
+    """Rosenbrock's function of 2**log2_inputs variables, whose operations grow as their number, but for a constant."""
+
+    def valley(x: Any) -> Any:
+        return np.sum(100.0 * (x[1:] - x[:-1] * x[:-1]) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    inputs = 2**log2_inputs
+    return Workload(f"Rosenbrock's function of {inputs} variables", valley, np.linspace(-1.0, 1.0, inputs), inputs)
+
+
+@functools.cache
 def chain(log2_depth: int, inputs: int = CHAIN_INPUTS) -> Workload:
     """The sum of sin(sin(...sin(x))), 2**log2_depth times, of a vector of length `inputs`.
 
@@ -158,12 +192,20 @@ def task(workload: Workload, mode: str) -> Callable[[], Any]:
 def one_derivative(workload: Workload, mode: str) -> Callable[[], Any]:
     """One of `SINGLE_MODES`: where one forward direction is compared with a reverse gradient, as for memory.
 
-    `function` and `reverse` are those of `task`; `forward` is a single jvp, along ones.
+    `function` and `reverse` are those of `task`; `forward` is a single jvp, along ones, and `finite differences` the
+    quotient along the same.
     """
-    if mode != "forward":
-        return task(workload, mode)
-    tangent = tree_map(np.ones_like, workload.argument)
-    return functools.partial(dualad.jvp, workload.function, (workload.argument,), (tangent,))
+    return functools.partial(single(workload, mode), workload.argument)
+
+
+def single(workload: Workload, mode: str) -> Callable[[Any], Any]:
+    """What `one_derivative` computes, as a function of the workload's argument."""
+    function = workload.function
+    if mode == "forward":
+        return lambda x: dualad.jvp(function, (x,), (tree_map(np.ones_like, x),))
+    if mode == "finite differences":
+        return lambda x: (function(tree_map(lambda leaf: leaf + DIFFERENCE_STEP, x)) - function(x)) / DIFFERENCE_STEP
+    return transformed(workload, mode)
 
 
 @functools.cache
@@ -185,7 +227,12 @@ def part(workload: Workload, name: str) -> Callable[[], Any]:
 
 @functools.cache
 def operations(workload: Workload, mode: str) -> int:
-    """How many operations `task(workload, mode)` makes, exactly, as `shared.counting.counter` counts them."""
+    """How many operations `task(workload, mode)` makes, exactly, as `shared.counting.counter` counts them.
+
+    Finite differences are n + 1 evaluations; the subtraction and the division of each quotient are left out.
+    """
+    if mode == "finite differences":
+        return (workload.inputs + 1) * operations(workload, "function")
     return count_operations(transformed(workload, mode), workload.argument)
 
 
@@ -198,7 +245,4 @@ def derivatives(workload: Workload) -> DerivativeCosts:
 @functools.cache
 def bytes_alive(workload: Workload, mode: str) -> int:
     """The most bytes that the values of `one_derivative(workload, mode)` occupy at once, read off its record."""
-    if mode == "forward":
-        tangent = tree_map(np.ones_like, workload.argument)
-        return cost(lambda x: dualad.jvp(workload.function, (x,), (tangent,)), workload.argument).peak_bytes
-    return cost(transformed(workload, mode), workload.argument).peak_bytes
+    return cost(single(workload, mode), workload.argument).peak_bytes

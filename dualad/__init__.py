@@ -35,13 +35,16 @@ if typing.TYPE_CHECKING:
         derivative,
         elementwise_grad,
         hessian,
+        hessian_diagonal,
         jacobian,
+        laplacian,
         value_and_jacobian,
         value_grad_and_hessian,
     )
     from dualad.sparse import sparse_hessian, sparse_jacobian
     from shared.batching.vmap import vmap
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
+    from shared.series.expansion import taylor
 else:
     __getattr__, __dir__ = lazy.on_demand(
         __name__,
@@ -50,13 +53,16 @@ else:
                 "derivative",
                 "elementwise_grad",
                 "hessian",
+                "hessian_diagonal",
                 "jacobian",
+                "laplacian",
                 "value_and_jacobian",
                 "value_grad_and_hessian",
             ),
             "dualad.sparse": ("sparse_hessian", "sparse_jacobian"),
             "shared.batching.vmap": ("vmap",),
             "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
+            "shared.series.expansion": ("taylor",),
         },
     )
 
@@ -69,13 +75,16 @@ __all__ = [
     "elementwise_grad",
     "grad",
     "hessian",
+    "hessian_diagonal",
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
     "linearize",
     "sparse_hessian",
     "sparse_jacobian",
     "stop_gradient",
+    "taylor",
     "value_and_grad",
     "value_and_jacobian",
     "value_grad_and_hessian",

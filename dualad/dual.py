@@ -33,6 +33,10 @@ class ForwardLevel(Level):
 
     __slots__ = ()
 
+    def zero(self, value: Any) -> Any:
+        """The tangent of a value that does not vary."""
+        return like_output(None, value)
+
     def call_custom(self, function: Any, leaves: list[Any], structure: Any, static: dict[str, Any]) -> Any:
         if self.closed:
             raise closed(highest(leaves))
@@ -167,7 +171,7 @@ class Dual(DuckArray):
 
     def lift(self, value: Any) -> Dual:
         value = captured(value, self.primal)
-        return new_dual(self.level, value, like_output(None, value))
+        return new_dual(self.level, value, self.level.zero(value))
 
     def twin(self) -> Dual:
         return new_dual(self.level, self.primal, self.tangent)

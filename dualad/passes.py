@@ -38,20 +38,23 @@ class ForwardPass:
     ):
         care = CAREFUL.get()
         if care:
+            from dualad.careful import run_carefully
+
             attempt(
-                lambda: self._run_carefully(name, selection, seeds, has_aux, scalar),
-                lambda error: self._run(name, selection, seeds, has_aux, scalar),
+                lambda: run_carefully(self, name, selection, seeds, has_aux, scalar),
+                lambda error: self.run(ForwardLevel(name), selection, seeds, has_aux, scalar),
             )
             return
-        self._run(name, selection, seeds, has_aux, scalar)
+        self.run(ForwardLevel(name), selection, seeds, has_aux, scalar)
         if care is None and has_nan(self.tangents):
+            from dualad.careful import run_carefully
             from shared.calling.careful import instead
 
             again = object.__new__(ForwardPass)
 
             def with_care() -> ForwardPass:
                 refuse_iterators(name, selection.args, selection.kwargs)
-                again._run_carefully(name, selection, seeds, has_aux, scalar)
+                run_carefully(again, name, selection, seeds, has_aux, scalar)
                 return again
 
             if instead(self, with_care, lambda found: found.outputs) is again:
@@ -59,8 +62,9 @@ class ForwardPass:
                     again.outputs, again.structure, again.tangents, again.aux,
                 )  # fmt: skip
 
-    def _run(self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool) -> None:
-        level = ForwardLevel(name)
+    def run(self, level: ForwardLevel, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool) -> None:
+        """Evaluate at a level of its own, which is closed afterwards."""
+        name = level.transform
         try:
             duals = [
                 new_dual(level, leaf, seeded(leaf, seed)) for leaf, seed in zip(selection.leaves, seeds, strict=True)
@@ -80,23 +84,6 @@ class ForwardPass:
             self.aux = strip(aux, level) if has_aux else None
         finally:
             level.closed = True
-
-    def _run_carefully(
-        self, name: str, selection: Selection, seeds: Sequence[Any], has_aux: bool, scalar: bool
-    ) -> None:
-        """The same with tangents that know their exact zeros (see `shared.calling.careful`)."""
-        from shared.linear.known_zeros import KnownZeros
-
-        known = KnownZeros()
-        seeds = known.seeds([seeded(leaf, seed) for leaf, seed in zip(selection.leaves, seeds, strict=True)])
-        try:
-            self._run(name, selection, seeds, has_aux, scalar)
-            self.tangents = [
-                as_leaf(tangent, floating(np.reshape(primal, ())[()] if scalar and np.ndim(primal) else primal))
-                for tangent, primal in zip(known.plain(self.tangents), self.outputs, strict=True)
-            ]
-        finally:
-            known.closed = True
 
     def output(self) -> Any:
         return handed_out(self.structure, self.outputs)

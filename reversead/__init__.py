@@ -36,13 +36,16 @@ if typing.TYPE_CHECKING:
         derivative,
         elementwise_grad,
         hessian,
+        hessian_diagonal,
         jacobian,
+        laplacian,
         value_and_jacobian,
         value_grad_and_hessian,
     )
     from reversead.sparse import sparse_hessian, sparse_jacobian
     from shared.batching.vmap import vmap
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
+    from shared.series.expansion import taylor
 else:
     __getattr__, __dir__ = lazy.on_demand(
         __name__,
@@ -51,13 +54,16 @@ else:
                 "derivative",
                 "elementwise_grad",
                 "hessian",
+                "hessian_diagonal",
                 "jacobian",
+                "laplacian",
                 "value_and_jacobian",
                 "value_grad_and_hessian",
             ),
             "reversead.sparse": ("sparse_hessian", "sparse_jacobian"),
             "shared.batching.vmap": ("vmap",),
             "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
+            "shared.series.expansion": ("taylor",),
         },
     )
 
@@ -71,13 +77,16 @@ __all__ = [
     "elementwise_grad",
     "grad",
     "hessian",
+    "hessian_diagonal",
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
     "linearize",
     "sparse_hessian",
     "sparse_jacobian",
     "stop_gradient",
+    "taylor",
     "value_and_grad",
     "value_and_jacobian",
     "value_grad_and_hessian",

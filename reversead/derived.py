@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -29,19 +30,24 @@ P = ParamSpec("P")
 V = TypeVar("V")
 
 
-def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
+def derivative(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, order: int = 1) -> Callable[P, Any]:
     """The derivative of a function with respect to one number; its value may be of any shape or structure.
 
     The number is argument `argnums` (a position or a name); of a sequence of these the result is a tuple, and with
-    `has_aux` it is `(derivative, aux)`.
+    `has_aux` it is `(derivative, aux)`.  `order` is how often it is differentiated, by the same number each time.
 
-    Cost: one evaluation and one forward sweep over the tape a number.  Raises ShapeError if an argument is not one
-    number.
+    Cost: one evaluation and one forward sweep over the tape a number; of a higher order, one evaluation a number on
+    power series, whose operations count O(order^2) each (`taylor`), where nesting takes a factor for each order.  `f`
+    must then be pure.  Raises ShapeError if an argument is not one number, ValueError or TypeError for an order that is
+    no integer from 0 on.
 
     >>> derivative(lambda t: np.exp(2.0 * t))(0.0)
     np.float64(2.0)
+    >>> derivative(lambda t: t**10, order=9)(2.0)
+    7257600.0
     """
-    return transformed(derivative, f, argnums, has_aux)(derived.derivative(OPERATIONS, f, argnums, has_aux))
+    as_transform = transformed(derivative, f, argnums, has_aux, order=order)
+    return as_transform(derived.derivative(OPERATIONS, f, argnums, has_aux, order))
 
 
 def elementwise_grad(f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
@@ -164,6 +170,53 @@ def value_grad_and_hessian(
 
 
 # --- the rows of a Jacobian -------------------------------------------------------------------------------------------
+
+
+def laplacian(
+    f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, method: str = "taylor"
+) -> Callable[P, Any]:
+    """The Laplacian of a scalar function: the trace of its Hessian, without the rest of it.
+
+    The sum is over all elements of the argument `argnums` (a position, a name), or of several.  With `has_aux` the
+    result is `(laplacian, aux)`.  `method` says how it is found, with the same result:
+
+    "taylor": second coefficients along the unit directions, in batches, of which only the sum is carried.  It keeps no
+    tape, and where nothing is known of the Hessian takes the fewest operations, so it is the default.
+    "hvp": a Hessian-vector product for each direction, of which one entry is kept; a tape of the gradient is kept.
+    "sparse": the pattern of the Hessian is detected, and directions that nothing connects go together, as one.
+
+    Cost: n directions, each of about 1 to 3 evaluations of `f`, counted in operations; of "hvp", one gradient on a
+    tape, and n sweeps;
+    of "sparse", the detection, and as many directions as the graph of the Hessian takes colours.  `f` must be pure.
+    docs/recipes.md counts all of them beside the full Hessian.  Raises ShapeError if the output is not one real number,
+    LeafTypeError for complex arguments, ValueError for another method.
+
+    >>> laplacian(lambda x: np.sum(x**3) + x[0] * x[1])(np.array([1.0, 2.0]))
+    np.float64(18.0)
+
+    Source: Griewank & Walther 2008, section 13.3; for the sum, Li et al. 2024, "A computational framework for neural
+    network-based variational Monte Carlo with Forward Laplacian"; for the groups, Curtis, Powell & Reid 1974.
+    """
+    as_transform = transformed(laplacian, f, argnums, has_aux, method=method)
+    return as_transform(import_module("shared.series.curvature").laplacian(OPERATIONS, f, argnums, has_aux, method))
+
+
+def hessian_diagonal(
+    f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, method: str = "taylor"
+) -> Callable[P, Any]:
+    """The diagonal of the Hessian of a scalar function, in the structure, shapes and dtypes of argument `argnums`.
+
+    Of a sequence of arguments it is a tuple; with `has_aux` the result is `(diagonal, aux)`.  The methods are those of
+    `laplacian`, but that "sparse" takes Hessian-vector products, of which each entry is read off.
+
+    Cost and errors: those of `laplacian`.
+
+    >>> hessian_diagonal(lambda x: np.sum(x**3) + x[0] * x[1])(np.array([1.0, 2.0]))
+    array([ 6., 12.])
+    """
+    as_transform = transformed(hessian_diagonal, f, argnums, has_aux, method=method)
+    found = import_module("shared.series.curvature").hessian_diagonal(OPERATIONS, f, argnums, has_aux, method)
+    return as_transform(found)
 
 
 def _blocks(

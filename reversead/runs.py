@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from reversead.tape import Tape
 from reversead.variable import Variable
 from shared.calling.arguments import Selection, as_leaf, as_leaves, refuse_iterators
@@ -74,10 +72,7 @@ class TapedRun:
     def push(self, seeds: list[Any], once: bool = True) -> list[Any]:
         """The outputs' tangents, for a tangent of each leaf, or None where it does not vary: a sweep forwards."""
         leaves = self.selection.leaves
-        # A Python float would make single precision of what a float64 that comes of the leaf makes double.
-        seeds = [
-            None if seed is None else seeded(leaf, _strong(seed)) for leaf, seed in zip(leaves, seeds, strict=True)
-        ]
+        seeds = [None if seed is None else seeded(leaf, seed) for leaf, seed in zip(leaves, seeds, strict=True)]
         reached = self.tape.pushed(seeds, self.nodes)
         if once and has_nan(reached):
             reached = self._rather(reached, lambda run: run.tape.pushed(seeds, run.nodes))
@@ -102,7 +97,3 @@ class TapedRun:
             self._again = instead(self, evaluate, lambda run: run.outputs)
         again = self._again
         return found if again is self else instead(found, lambda: sweep(again))
-
-
-def _strong(seed: Any) -> Any:
-    return np.asarray(seed)[()] if seed.__class__ is float or seed.__class__ is complex else seed

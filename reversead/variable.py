@@ -16,7 +16,7 @@ import numpy as np
 
 from shared.core.assignment import UpdatePrimitive
 from shared.core.constants import constant_operand
-from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, operand
+from shared.core.duck_array import CONSTANT_TYPES, DuckArray, captured, operand
 from shared.core.edges import Like
 from shared.core.errors import StaleViewError, user_line
 from shared.core.floating_errors import error_settings
@@ -26,7 +26,7 @@ from shared.core.records import record_primitive, record_update, recorder_of_one
 from shared.core.registry import UNARY
 from shared.core.views import attach, base_of, view_class
 from shared.core.writing import lasting, writable, write
-from shared.rules.operators import ARITHMETIC
+from shared.rules.operators import ARITHMETIC, bound
 
 if TYPE_CHECKING:
     from reversead.tape import Tape
@@ -232,7 +232,7 @@ def operation(primitive: Primitive) -> Any:
             elif isinstance(y, Variable) and y.level is tape:
                 y_value, j = detached(y.primal), y.index
             else:
-                return bind_two(primitive, x, y)
+                return bound(primitive, x, y)
         elif x.__class__ in CONSTANT_TYPES:
             tape, y_value, j = y.level, y.primal, y.index
             x_value, i = x, -1
@@ -242,7 +242,7 @@ def operation(primitive: Primitive) -> Any:
             elif guards_first:
                 x_value = tape.guard.captured(x)
         else:
-            return bind_two(primitive, x, y)
+            return bound(primitive, x, y)
         if tape.thread != get_ident():
             raise tape.refusal()
         if x.__class__ is _View:

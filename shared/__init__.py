@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.
+`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -29,6 +29,7 @@ from shared.core.errors import (
     RecordLengthError,
     RegistrationError,
     ShapeError,
+    SolutionError,
     SomeExamplesError,
     StaleProgramError,
     StaleViewError,
@@ -47,10 +48,15 @@ if typing.TYPE_CHECKING:
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
     from shared.counting.counter import count_operations
+    from shared.implicit.minimisers import minimum
+    from shared.implicit.roots import fixed_point, implicit_root
+    from shared.implicit.runge_kutta import runge_kutta
+    from shared.implicit.trajectories import ode_solution
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
     from shared.linear.custom import custom_derivative
     from shared.linear.transposition import linear_transpose
     from shared.networks.mlp import MLP
+    from shared.networks.report import layer_report
     from shared.programs import (
         LinearGraph,
         Program,
@@ -68,6 +74,7 @@ if typing.TYPE_CHECKING:
         trace_table,
     )
     from shared.programs import compile as compile
+    from shared.series.expansion import taylor
     from shared.sparse.colouring import Colouring, colour
     from shared.sparse.pattern import Pattern
     from shared.sparse.sparsity import jacobian_pattern
@@ -82,10 +89,15 @@ _LATER = {
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
     "shared.counting.counter": ("count_operations",),
+    "shared.implicit.minimisers": ("minimum",),
+    "shared.implicit.roots": ("fixed_point", "implicit_root"),
+    "shared.implicit.runge_kutta": ("runge_kutta",),
+    "shared.implicit.trajectories": ("ode_solution",),
     "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
     "shared.linear.custom": ("custom_derivative",),
     "shared.linear.transposition": ("linear_transpose",),
     "shared.networks.mlp": ("MLP",),
+    "shared.networks.report": ("layer_report",),
     "shared.programs": (
         "LinearGraph",
         "Program",
@@ -103,11 +115,15 @@ _LATER = {
         "trace",
         "trace_table",
     ),
+    "shared.series.expansion": ("taylor",),
     "shared.sparse.colouring": ("Colouring", "colour"),
     "shared.sparse.pattern": ("Pattern",),
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
-_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "sparse")
+_ROOMS = (
+    "batching", "calling", "checking", "counting", "implicit", "linear", "networks", "programs", "scipy", "series",
+    "sparse",
+)  # fmt: skip
 
 if not typing.TYPE_CHECKING:
     # Hidden from type checkers, which would take any name for one of these.
@@ -138,6 +154,7 @@ __all__ = [
     "RegistrationError",
     "ReverseSweep",
     "ShapeError",
+    "SolutionError",
     "SomeExamplesError",
     "StaleProgramError",
     "StaleViewError",
@@ -159,18 +176,24 @@ __all__ = [
     "draw",
     "elementwise",
     "elimination_orders",
+    "fixed_point",
     "flatten",
+    "implicit_root",
     "jacobian_pattern",
+    "layer_report",
     "linear_transpose",
     "log_softmax",
     "logsumexp",
+    "minimum",
     "multilinear",
+    "ode_solution",
     "register_container",
     "relu",
     "report_loops",
     "rounding_error",
     "rule",
     "rules",
+    "runge_kutta",
     "sigmoid",
     "simplify",
     "softmax",
@@ -179,6 +202,7 @@ __all__ = [
     "source",
     "stop_gradient",
     "sum_over_shards",
+    "taylor",
     "trace",
     "trace_table",
     "tree_map",

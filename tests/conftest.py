@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -16,3 +17,9 @@ ENGINES = (dualad, reversead)
 def ad(request: pytest.FixtureRequest) -> Any:
     """Either engine."""
     return request.param
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage leave alone what the imports of all tests made: some tests call it often."""
+    gc.collect()
+    gc.freeze()

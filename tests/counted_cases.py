@@ -304,7 +304,11 @@ PUBLISHED: dict[Any, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
 
 
 def every_primitive() -> list[Primitive]:
-    """Those of the registry, and all that the modules of this library hold beside it."""
+    """Those of the registry, and all that the modules of this library hold beside it; but not those of SciPy.
+
+    Its functions count as one elementary function each, or as the sums that their rules are: there is nothing else to
+    count them by.
+    """
     found: dict[int, Primitive] = {id(e): e for e in REGISTRY.values() if isinstance(e, Primitive)}
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] in ("shared", "dualad", "reversead"):
@@ -312,4 +316,14 @@ def every_primitive() -> list[Primitive]:
                 parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
                 found.update({id(part): part for part in list(parts) if isinstance(part, Primitive)})
     ours = ("numpy", "scipy", "shared", "dualad", "reversead", "operator", "_operator", "")
-    return [p for p in found.values() if (getattr(p.function, "__module__", "") or "").split(".")[0] in ours]
+    return [
+        p
+        for p in found.values()
+        if (getattr(p.function, "__module__", "") or "").split(".")[0] in ours and not _is_of_scipy(p.function)
+    ]
+
+
+def _is_of_scipy(function: Any) -> bool:
+    if isinstance(function, np.ufunc):
+        return getattr(np, function.__name__, None) is not function
+    return (getattr(function, "__module__", None) or "").startswith("shared.scipy.")

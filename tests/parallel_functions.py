@@ -108,6 +108,10 @@ class Mismatch(Exception):
     def __init__(self, found: str, wanted: str):
         super().__init__(f"{found}, not {wanted}")
 
+    def __reduce__(self) -> Any:
+        # What pickle does by itself, unless dask was imported before this class, which then pickles it in another way.
+        return Mismatch, self.args
+
 
 class Kept(Exception):
     """An exception that pickle can handle, and that can be referred to weakly."""

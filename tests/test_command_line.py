@@ -25,7 +25,7 @@ def run(*options: str, directory: Path = ROOT) -> subprocess.CompletedProcess[st
 def test_help_lists_every_option() -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for option in ("--sizes", "--engine", "--output", "--quick", "--seed", "--from-asv"):
+    for option in ("--sizes", "--engine", "--output", "--quick", "--full", "--seed", "--from-asv"):
         assert option in shown.stdout
 
 
@@ -62,7 +62,9 @@ def test_a_quick_run_prints_the_tables_and_the_path_of_the_picture(tmp_path: Pat
     shown = run("--quick", "--output", str(picture))
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.rstrip().endswith(f"picture: {picture}")
+    assert f"report: {picture.with_suffix('.html')}\n" in shown.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "data:image/png;base64," in picture.with_suffix(".html").read_text(encoding="utf-8")
     for way in ("reversead", "dualad, one by one", "dualad, batched", "backprop by hand", "finite differences"):
         assert way in shown.stdout
     for words in ("agree", "n^p", "CPU time", "operations of the same", "batched forward by"):

@@ -1,15 +1,12 @@
 """The page that explains the library: its code runs, and prints what the page says.
 
 Where the library takes another path, or a file another size, the page has to be read again.
-`python -m tests.test_how_it_works` writes what its code prints now; the text around that is for people to mend.
+`python -m tests.executed_pages` writes what its code prints now; the text around that is for people to mend.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import doctest
-import io
 import re
 import subprocess
 import sys
@@ -18,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from executed_pages import BLOCK, as_run
 
 from shared.calling import arguments, results
 from shared.core import duck_array
@@ -25,28 +23,6 @@ from shared.core import duck_array
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "how-it-works.md"
 PAGE = DOCUMENT.read_text(encoding="utf-8")
-BLOCK = re.compile(r"```(python|pycon)\n(.*?)```", re.DOTALL)
-
-
-def as_run(page: str) -> str:
-    """The page with what its examples print now."""
-    scope: dict[str, Any] = {"__name__": "page"}
-
-    def run(match: re.Match[str]) -> str:
-        kind, body = match.groups()
-        if kind == "python":
-            exec(compile(body, DOCUMENT.name, "exec"), scope)
-            return match.group()
-        session = ""
-        for example in doctest.DocTestParser().get_examples(body):
-            first, *others = example.source.splitlines()
-            session += "\n".join([f">>> {first}", *[f"... {line}".rstrip() for line in others]]) + "\n"
-            with contextlib.redirect_stdout(io.StringIO()) as printed:
-                exec(compile(example.source, DOCUMENT.name, "single"), scope)
-            session += printed.getvalue()
-        return f"```{kind}\n{session}```"
-
-    return BLOCK.sub(run, page)
 
 
 def section(heading: str) -> str:
@@ -61,14 +37,14 @@ def test_the_examples_print_what_the_page_says(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(duck_array, "LIBRARIES", [])
     monkeypatch.setattr(arguments, "LIBRARIES", [])
     monkeypatch.setattr(results, "LIBRARIES", [])
-    assert as_run(PAGE) == PAGE
+    assert as_run(PAGE, DOCUMENT.name) == PAGE
 
 
 def test_a_page_that_says_something_else_is_found() -> None:
     right = "a\n```python\nx = 1\n```\nb\n```pycon\n>>> x + 1\n2\n>>> if x:\n...     print(x)\n1\n```\n"
-    assert as_run(right) == right
-    assert as_run(right.replace("2\n", "3\n")) == right
-    assert as_run(right.replace("2\n", "")) == right
+    assert as_run(right, "page.md") == right
+    assert as_run(right.replace("2\n", "3\n"), "page.md") == right
+    assert as_run(right.replace("2\n", ""), "page.md") == right
 
 
 def test_the_contents_list_every_section() -> None:
@@ -208,7 +184,3 @@ def test_every_row_of_the_page_is_used_by_a_program(small: dict[str, Any]) -> No
     finally:
         small["bind"] = bind
     assert used == set(small["REGISTRY"])
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(as_run(PAGE), encoding="utf-8")

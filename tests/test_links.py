@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 #: A file or folder of the project, named from its root: in the text, with or without a link.
@@ -46,7 +46,7 @@ def test_there_are_pages() -> None:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_links_to_or_names_exists(page: Path) -> None:
     assert missing_from(page, text_of(page)) == []
 

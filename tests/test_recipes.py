@@ -1,7 +1,7 @@
 """The recipes of the documentation from Hessian-vector products on: their code runs, and their numbers are right.
 
 What the examples compute is compared with closed forms and dense matrices that are written out here, without an engine.
-The recipes before these are tested in `test_implicit_functions.py`.
+The recipes before these are tested in `test_implicit_recipes.py`.
 """
 
 from __future__ import annotations

@@ -272,3 +272,13 @@ def test_nan_is_found_in_what_a_tracer_stands_for() -> None:
     assert not has_nan([1.0, 2, None, np.inf, np.float32(1), 1j, np.array([1, 2]), np.array([np.inf])])
     for value in (np.nan, np.float32("nan"), np.array([0, np.nan]), complex(0, np.nan), dualad.Dual(1.0, np.nan)):
         assert has_nan([0.0, value])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "make", [np.zeros_like, lambda x: np.zeros(2, like=x), lambda x: np.asarray([0.0, 0.0], like=x)]
+)
+def test_an_array_that_does_not_vary_contributes_nothing(engine: Any, make: Callable[[Any], Any]) -> None:
+    # The zeros of its tangent are those of the structure, too: the slope of the root is infinite there.
+    np.testing.assert_array_equal(engine.grad(lambda x: np.sum(np.sqrt(make(x)) * 2.0 + x))(EDGE), [1, 1])
+    np.testing.assert_array_equal(engine.hessian(lambda x: np.sum(np.sqrt(make(x)) + x**2))(EDGE), 2 * np.eye(2))

@@ -21,6 +21,7 @@ from shared.batching.example_by_example import FLOATING_ONLY, one_by_one
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
+from shared.core.described import as_object, asked_for_product
 from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, highest
 from shared.core.errors import (
     DifferentiationError,
@@ -263,7 +264,9 @@ class Batched(DuckArray):
             "use np.where(condition, x, y), or a loop over the examples"
         )
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if asked_for_product():
+            return as_object(self)
         raise _many(
             "a plain NumPy array",
             "Build arrays by np.stack([...]); fill those made with np.zeros_like(x) or np.zeros_like(x, shape=n). A "

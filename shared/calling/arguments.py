@@ -175,6 +175,12 @@ class Selection:
 
         The first two are other errors; the third is a note on that of NumPy.
         """
+        if isinstance(error, TypeError) and "numpy.ndarray" in str(error):
+            from shared.core.callers import plain_array_needed
+
+            needed = plain_array_needed(error, is_users)
+            if needed is not None:
+                raise TracerConversionError(needed) from error
         if isinstance(error, ValueError):
             if "read-only" in str(error) and not getattr(error, "__notes__", None):
                 from shared.core.callers import who_locked
@@ -443,7 +449,8 @@ def in_dtype_of(value: Any, like: Any) -> Any:
     """A tangent or cotangent in the dtype of its primal; float to complex is a promotion, complex to float refused."""
     dtype = getattr(like, "dtype", None)
     if isinstance(value, Tracer):
-        kept = dtype is None or (value.dtype == dtype and not _is_weak(value))  # type: ignore[attr-defined]
+        # A strong number may not become a weak one; what is weak already needs no operation.
+        kept = dtype is None or (value.dtype == dtype and (not _is_weak(value) or _is_weak(like)))  # type: ignore[attr-defined]
         return value if kept else value.astype(dtype)  # type: ignore[attr-defined]
     if np.iscomplexobj(value) and _is_real(like):
         raise LeafTypeError(

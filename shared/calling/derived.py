@@ -9,6 +9,7 @@ numbers, and imports no engine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -67,9 +68,13 @@ class Operations(NamedTuple):
     blocks: Callable[[str, Selection, bool, int | None, Executor | None], tuple[Value, list[list[Any]]]]
 
 
-def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool) -> Function:
-    """The derivative with respect to a number, or a tuple of several: one direction each."""
+def derivative(engine: Operations, f: Function, argnums: Argnums, has_aux: bool, order: int = 1) -> Function:
+    """The derivative with respect to a number, or a tuple of several: one direction each, or one power series."""
     name = "derivative"
+    if order.__class__ is not int or order != 1:
+        # Loaded by name: power series stand on what is said here.
+        found: Function = import_module("shared.series.expansion").derivative(f, argnums, has_aux, order)
+        return found
 
     def slopes(*args: Any, **kwargs: Any) -> Any:
         selection = Selection(name, f, args, kwargs, argnums)

@@ -122,8 +122,23 @@ class Engine(Protocol):
     ) -> Callable[P, tuple[V, Any]]:
         """The value and the gradient of a scalar function."""
 
-    def derivative(self, f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
-        """The derivative of a function with respect to one number."""
+    def derivative(
+        self, f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, order: int = 1
+    ) -> Callable[P, Any]:
+        """The derivative, of an order, of a function with respect to one number."""
+
+    def taylor(
+        self,
+        f: Function,
+        x: Any,
+        v: Any,
+        order: int,
+        has_aux: bool = False,
+        *,
+        argnums: Argnums | None = None,
+        higher: Sequence[Any] = (),
+    ) -> Any:
+        """The Taylor coefficients of `f` along a line or curve."""
 
     def elementwise_grad(self, f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[P, Any]:
         """The derivative of a function that acts on each element alone."""
@@ -174,6 +189,16 @@ class Engine(Protocol):
 
     def hvp(self, f: Function, x: Any, v: Any, has_aux: bool = False, *, argnums: Argnums | None = None) -> Any:
         """The Hessian of a scalar function at `x`, times `v`."""
+
+    def laplacian(
+        self, f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, method: str = "taylor"
+    ) -> Callable[P, Any]:
+        """The trace of the Hessian of a scalar function."""
+
+    def hessian_diagonal(
+        self, f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, method: str = "taylor"
+    ) -> Callable[P, Any]:
+        """The diagonal of the Hessian of a scalar function, in the structure of the argument."""
 
     def sparse_jacobian(
         self,

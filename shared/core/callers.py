@@ -30,8 +30,11 @@ _OF_MATH = {"pow": "power", "dist": "linalg.norm", "fsum": "sum", "isclose": "is
 _REMEDIES = {
     "numpy.random": "Draw the noise with plain parameters, then shift and scale it: mean + deviation * "
     "rng.standard_normal(n).",
-    "scipy.sparse": "A sparse matrix computes with plain arrays alone: use A.toarray(), or declare the product as a "
-    "function of your own with shared.custom_derivative.",
+    "scipy.sparse": "Of a sparse matrix A and a traced x write the product A @ x, which has its derivative; for traced "
+    "nonzeros there is shared.scipy.sparse.with_data; anything else needs A.toarray().",
+    "scipy.special": "It takes plain arrays alone, as the ufuncs of scipy.special do not, which have derivatives. "
+    "shared.scipy.special has functions of the same name for polygamma, multigammaln, comb, perm, factorial and the "
+    "spherical Bessel functions; of the others docs/scipy-special.md says more.",
     "scipy": "SciPy computes it in code that no derivative is known of: write it with NumPy's functions, or declare a "
     "function that calls it with shared.custom_derivative.",
     "pandas": "A pandas object keeps plain numbers alone: take its array first, frame.to_numpy(), and compute with "
@@ -55,12 +58,32 @@ OF_EVERY_ARRAY = {
         "lp2bs lp2hp lp2lp lp2lp_zpk normalize oaconvolve resample sos2tf vectorstrength zpk2tf"
     ),
     "scipy.spatial.transform.Rotation": "__mul__ apply as_matrix as_quat as_rotvec magnitude",
-    "scipy.special": "log_softmax logsumexp softmax",
-    "scipy.stats": (
-        "boxcox_llf circmean circstd circvar describe differential_entropy directional_stats gmean gzscore "
-        "hmean iqr kstat kstatvar kurtosis median_abs_deviation moment pmean quantile sem skew tmax tmin "
-        "trim_mean zmap zscore"
+    "scipy.special": (
+        "betaln digamma entr erf expit gammainc gammaln i0 j0 log_softmax logsumexp ndtr rel_entr softmax xlogy"
     ),
+    "scipy.stats": (
+        "bartlett boxcox_llf chisquare circmean circstd circvar combine_pvalues describe differential_entropy "
+        "directional_stats entropy gmean gzscore hmean iqr jarque_bera kstat kstatvar kurtosis kurtosistest lmoment "
+        "levene median_abs_deviation moment normaltest pmean power_divergence quantile sem skew skewtest tmax "
+        "tmin trim_mean ttest_1samp ttest_ind ttest_rel zmap zscore"
+    ),
+}
+
+
+#: The functions of SciPy that the room `scipy` has under the same names, with derivatives.
+OFFERED = {
+    "scipy.fft": (
+        "dct dctn dst dstn fft fft2 fftn hfft idct idctn idst idstn ifft ifft2 ifftn ihfft irfft irfft2 irfftn rfft "
+        "rfft2 rfftn"
+    ),
+    "scipy.linalg": (
+        "block_diag cho_factor cho_solve cholesky circulant det eigh eigvalsh expm expm_frechet hankel inv khatri_rao "
+        "logm lstsq lu lu_factor lu_solve norm pinv polar qr solve solve_banded solve_circulant "
+        "solve_continuous_lyapunov solve_discrete_lyapunov solve_sylvester solve_toeplitz solve_triangular "
+        "solveh_banded sqrtm svd svdvals toeplitz"
+    ),
+    "scipy.signal": "convolve correlate fftconvolve lfilter",
+    "scipy.sparse.linalg": "factorized splu spsolve",
 }
 
 
@@ -81,9 +104,25 @@ def what_was_called(is_users: Callable[[CodeType], bool]) -> tuple[str, str] | N
     return next((told for told in map(_told_of, [*frames[-1:], *frames[:1]]) if told is not None), None)
 
 
-def _told_of(frame: FrameType) -> tuple[str, str] | None:
-    """What the line tells that a frame is executing."""
-    node = _executing(frame)
+def plain_array_needed(error: Exception, is_users: Callable[[CodeType], bool]) -> str | None:
+    """What to say in place of the error of a function written in C that takes nothing but plain arrays.
+
+    None if it was another error, or if its function cannot be told.
+    """
+    if "must be numpy.ndarray, not " not in str(error):
+        return None
+    found, line, at = None, "", error.__traceback__
+    while at is not None:
+        if is_users(at.tb_frame.f_code):
+            found = _told_of(at.tb_frame, at.tb_lasti)
+            line = f" (at {one_line(at.tb_frame.f_code.co_filename)}:{at.tb_lineno})"
+        at = at.tb_next
+    return found and f"{found[0]} takes no value that is being differentiated{line}. {found[1]}"
+
+
+def _told_of(frame: FrameType, instruction: int | None = None) -> tuple[str, str] | None:
+    """What the line tells that a frame is executing, or was at an instruction."""
+    node = _executing(frame, frame.f_lasti if instruction is None else instruction)
     if isinstance(node, ast.Attribute):
         written, owner = ast.unparse(node), _owner(node.value, frame)
     elif isinstance(node, ast.Subscript):
@@ -109,8 +148,19 @@ def _told_of(frame: FrameType) -> tuple[str, str] | None:
         return one_line(written), "NumPy's functions have derivatives, math's none: write it with those."
     for name, remedy in _REMEDIES.items():
         if _is_in(owner, name):
-            return one_line(written), _switched_off(owner, written) or remedy
+            return one_line(written), _offered(owner, written) or _switched_off(owner, written) or remedy
     return None
+
+
+def _offered(owner: str, written: str) -> str:
+    """The function of ours to call instead of one of SciPy's; empty if there is none."""
+    name = written.rpartition(".")[2]
+    if _is_in(owner, "scipy.sparse.linalg") and name == "solve":
+        return "Call shared.scipy.sparse.linalg.splu(A).solve in place of it: it has the derivatives."
+    for module, names in OFFERED.items():
+        if _is_in(owner, module) and name in names.split():
+            return f"Call shared.{module}.{name} in place of it: the same function, with derivatives."
+    return ""
 
 
 def _switched_off(owner: str, written: str) -> str:
@@ -159,7 +209,7 @@ def assigned_to_plain(name: str) -> str:
 def written_in_place(is_users: Callable[[CodeType], bool], line: str) -> str | None:
     """What to write in place of `b += x` or `K[i] += x`, where the target is a plain array; None of another line."""
     frame = _users_frame(is_users)
-    node = None if frame is None else _executing(frame)
+    node = None if frame is None else _executing(frame, frame.f_lasti)
     if not isinstance(node, ast.AugAssign):
         return None
     target, sign = one_line(ast.unparse(node.target)), _SIGNS[type(node.op)]
@@ -241,9 +291,9 @@ def _is_in(owner: str, module: str) -> bool:
     return owner == module or owner.startswith(module + ".")
 
 
-def _executing(frame: FrameType) -> Any:
+def _executing(frame: FrameType, instruction: int) -> Any:
     """The expression that a frame is executing, as a tree."""
-    found = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    found = next(itertools.islice(frame.f_code.co_positions(), instruction // 2, None), None)
     if found is None or None in found:
         return None
     first, last, start, stop = found
@@ -276,11 +326,12 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
 def _owner(node: ast.expr, frame: FrameType) -> str:
     """The module that a function or an object in an expression belongs to; empty if its name does not tell."""
     names: list[str] = []
-    while isinstance(node, ast.Call):
-        node = node.func  # what a function of a module makes is that module's
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
+    while isinstance(node, (ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        else:
+            node = node.func  # what a function of a module makes is that module's
     if not isinstance(node, ast.Name):
         return ""
     found: Any = frame.f_locals.get(node.id, frame.f_globals.get(node.id))
@@ -292,7 +343,9 @@ def _owner(node: ast.expr, frame: FrameType) -> str:
     if isinstance(found, ModuleType):
         return found.__name__
     module = getattr(type(found), "__module__", "")
-    if module == "builtins":
-        # A function written in C, or one of Python's.
+    if module == "builtins" and type(found).__name__ == "SuperLU":
+        return "scipy.sparse.linalg"  # whose class does not say so
+    if module in ("builtins", "uarray"):
+        # A function written in C, or one of Python's, or one for which SciPy lets others stand in.
         module = getattr(found, "__module__", None) or getattr(type(getattr(found, "__self__", None)), "__module__", "")
     return module if isinstance(module, str) else ""

@@ -59,6 +59,28 @@ def _of_a_number(what: str) -> _OfNumberError:
     )
 
 
+def asked_for_product() -> bool:
+    """Whether the array is asked for by a product with a sparse matrix of SciPy's, `A @ x`.
+
+    SciPy leaves the product to x where NumPy can make nothing but an object of it (`as_object`).
+    """
+    asking: Any = sys._getframe(1)
+    while asking is not None and asking.f_code.co_name == "__array__":
+        asking = asking.f_back
+    return (
+        asking is not None
+        and asking.f_code.co_name == "_matmul_dispatch"
+        and asking.f_globals.get("__name__", "").startswith("scipy.sparse")
+    )
+
+
+def as_object(value: Any) -> np.ndarray:
+    """An array of no axes that holds a value as an object."""
+    found = np.empty((), object)
+    found[()] = value
+    return found
+
+
 class Described(Tracer):
     """The part of a duck array that is read off what it stands for, `primal`, or refused."""
 
@@ -67,7 +89,9 @@ class Described(Tracer):
 
     # --- what would drop a derivative ---
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if asked_for_product():
+            return as_object(self)
         asking = sys._getframe(1)  # which may be a comprehension
         if {"_vectorize_call", "_get_ufunc_and_otypes"} & {f.f_code.co_name for f in (asking, asking.f_back) if f}:
             raise not_a_number(

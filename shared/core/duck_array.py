@@ -17,6 +17,7 @@ from shared.core.assignment import SETITEM, UpdatePrimitive, ViewOf
 from shared.core.constants import KINDS, as_kind
 from shared.core.described import Described
 from shared.core.errors import closed, float_as_integer, no_rule, stopped_halfway, unsupported_keyword, user_line
+from shared.core.lazy import load_rules_of
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
@@ -128,26 +129,23 @@ class DuckArray(Described):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
-            entry: Any = REGISTRY.get(ufunc)
-            if entry is None:
-                raise no_rule(_named(ufunc))
+            entry: Any = REGISTRY.get(ufunc) or _entry_of(ufunc)
             return self.binary(entry, *inputs) if entry.is_binary else entry.call(inputs, kwargs)
         if any(o is not None for o in kwargs.pop("out", ())):
-            raise unsupported_keyword(f"np.{ufunc.__name__}", "out")
+            raise unsupported_keyword(_named(ufunc), "out")
         if method != "__call__":
             entry = UFUNC_METHODS.get((ufunc, method)) or self.ufunc_method(ufunc, method)
             if entry is None:
                 raise no_rule(f"{_named(ufunc)}.{method}")
             return entry(*inputs, **kwargs)
-        if ufunc not in REGISTRY:
-            raise no_rule(_named(ufunc))
+        entry = REGISTRY.get(ufunc) or _entry_of(ufunc)
         where, dtype, casting = kwargs.pop("where", True), kwargs.pop("dtype", None), kwargs.pop("casting", "same_kind")
         for keyword, neutral in (("order", "K"), ("subok", True)):
             if kwargs.pop(keyword, neutral) != neutral:
-                raise unsupported_keyword(f"np.{ufunc.__name__}", keyword)
+                raise unsupported_keyword(_named(ufunc), keyword)
         if where is not True or dtype is not None or casting != "same_kind":
             return self.ufunc_with_keywords(ufunc, inputs, kwargs, where, dtype, casting)
-        return REGISTRY[ufunc].call(inputs, kwargs)
+        return entry.call(inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         entry = REGISTRY.get(func)
@@ -262,6 +260,15 @@ def _named(ufunc: np.ufunc) -> str:
     """A ufunc as a user writes it; not all are NumPy's."""
     name = ufunc.__name__
     return f"np.{name}" if getattr(np, name, None) is ufunc else f"the ufunc {name}"
+
+
+def _entry_of(ufunc: np.ufunc) -> Any:
+    """The entry of a ufunc whose rules are loaded when it is first met; it is an error if there is none."""
+    load_rules_of(ufunc)
+    entry = REGISTRY.get(ufunc)
+    if entry is None:
+        raise no_rule(_named(ufunc))
+    return entry
 
 
 def operand(value: Any) -> Any:

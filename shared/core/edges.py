@@ -147,10 +147,10 @@ def differs(value: Any, out: Any) -> bool:
     if getattr(value, "shape", ()) != getattr(out, "shape", ()):
         return True
     dtype, promoted = getattr(value, "dtype", None), getattr(out, "dtype", None)
-    if dtype is None or promoted is None:
-        # A Python number is weak, so it is promoted only from real to complex.
+    if promoted is None:
         return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
-    return bool(dtype != promoted)
+    # A Python number is weak: its tangent takes the precision of whatever it meets, and that of NumPy's does not.
+    return dtype is None or bool(dtype != promoted)
 
 
 def stretch(tangent: Any, like: Like) -> Any:

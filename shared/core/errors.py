@@ -104,6 +104,10 @@ class RecordLengthError(DifferentiationError, MemoryError):
     """A program is too long to be recorded."""
 
 
+class SolutionError(DifferentiationError, ArithmeticError):
+    """What a solver returned is no solution, or one that no derivative belongs to."""
+
+
 class RegistrationError(DifferentiationError, ValueError):
     """A primitive was declared twice, or inconsistently."""
 
@@ -141,12 +145,15 @@ def is_users(code: CodeType) -> bool:
 
 
 def no_rule(name: str) -> NoRuleError:
-    function = name.removeprefix("the ufunc ")
+    function, further = name.removeprefix("the ufunc "), ""
+    if function != name and hasattr(sys.modules.get("scipy.special"), function):
+        name = function = f"scipy.special.{function}"
+        further = " What of scipy.special has a rule, and why the rest has none, is in docs/scipy-special.md."
     return NoRuleError(
         f"{name} has no derivative rule{user_line()}. Write it with functions that have one, or declare one: "
         f"shared.elementwise({function}, partial, ...), shared.composite({function}) or another form of "
         f"shared.core.registry, or shared.custom_derivative of a function that calls it. "
-        f"If it must not be differentiated, apply it to stop_gradient(x)."
+        f"If it must not be differentiated, apply it to stop_gradient(x).{further}"
     )
 
 

@@ -38,7 +38,7 @@ STRUCTURES = (
     # along the first axis
     "scan of rows",
     # products and matrices
-    "matrix product", "einsum", "convolution", "matrix", "solution",
+    "matrix product", "sparse product", "einsum", "convolution", "matrix", "solution", "sparse solution",
     # all on all
     "everything",
 )  # fmt: skip

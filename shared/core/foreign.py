@@ -342,6 +342,10 @@ def _updated(array: Any, primitive: UpdatePrimitive, value: Any, index: Any) -> 
         return _updated(array, SETITEM, part, index.path)
     parts: Sequence[Any] = index if isinstance(index, tuple) else (index,)
     plain = tuple([part.whole() if isinstance(part, Foreign) else part for part in parts])
+    place = _index(array, plain) if isinstance(index, tuple) else plain[0]
+    if hasattr(array, "at"):
+        # Arrays that nobody can change, such as JAX's, make a new one.
+        return array.at[place].set(value) if primitive is SETITEM else array.at[place].add(value)
     if primitive is not SETITEM:
         if any(not isinstance(part, (int, np.integer, slice)) and part is not Ellipsis for part in plain):
             raise NoRuleError(

@@ -1,6 +1,6 @@
-"""Names of a package that are loaded when they are first asked for (PEP 562).
+"""What is loaded when it is first asked for: names of a package (PEP 562), and rules of other packages' ufuncs.
 
-This module knows no name and no package.
+This module knows no name, no package and no rule.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 
 def on_demand(
@@ -34,3 +36,20 @@ def on_demand(
         return sorted({*namespace, *modules, *parts})
 
     return getattr_, dir_
+
+
+#: Modules with rules of other packages' ufuncs, by the package that defines them
+_RULES: dict[str, str] = {}
+
+
+def rules_later(package: str, module: str) -> None:
+    """Declare that `module` has rules of the ufuncs of a package: it is loaded, if that is, when one is met."""
+    _RULES[package] = module
+
+
+def load_rules_of(function: Any) -> None:
+    """Load what rules there are of a ufunc that is not NumPy's."""
+    if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is not function:
+        for package, module in _RULES.items():
+            if package in sys.modules:
+                import_module(module)

@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from shared.core.lazy import load_rules_of
 from shared.core.visible import shown
 
 #: Every primitive, by its function and by what evaluates it: an operator's twin differs from a ufunc in that alone.
@@ -20,6 +21,9 @@ _KNOWN: dict[tuple[Any, Any], Any] = {}
 def known_primitive(function: Any, evaluate: Any) -> Any:
     """The primitive that was declared of a function: what a pickled one is loaded by."""
     found = _KNOWN.get((function, evaluate))
+    if found is None:
+        load_rules_of(function)
+        found = _KNOWN.get((function, evaluate))
     if found is None:
         raise pickle.UnpicklingError(
             f"no primitive is declared of {shown(function)}: import the module that declares it before unpickling"

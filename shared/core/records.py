@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.edges import Edge, Like, differs
+from shared.core.edges import PYTHON_NUMBERS, Edge, Like, differs
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
 from shared.core.primitive import Primitive
@@ -23,7 +23,6 @@ from shared.core.updates import map_to_before, map_to_value
 
 _ndarray = np.ndarray
 _float64 = np.float64
-_DOUBLE = frozenset((float, np.float64))
 
 
 class _Independent(Edge):
@@ -129,14 +128,17 @@ Recorder = Callable[..., int]
 
 @cache
 def recorder_of_one(primitive: Primitive) -> Recorder:
-    """`record_primitive` for an elementwise primitive of one argument, which is neither broadcast nor promoted."""
+    """`record_primitive` for an elementwise primitive of one argument: of those, Python numbers alone are promoted."""
     edge: Any = primitive.edges[0]
     is_simple = _is_simple(edge)
     place = _place(edge)
 
     def recorder(level: Records, out: Any, value: Any, parent: int) -> int:
         kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
-        level.record((edge, kept, ~parent))
+        if value.__class__ in PYTHON_NUMBERS and differs(value, out):
+            level.record((edge.fitted, (Like(value), kept, Like(out)), ~parent))
+        else:
+            level.record((edge, kept, ~parent))
         node = level.count
         level.count = node + 1
         return node
@@ -165,7 +167,10 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         kind = out.__class__
         # Of two doubles nothing can have been broadcast or promoted; of arrays shape and dtype show it.
-        fits = exempt or kind is float or (kind is _float64 and x.__class__ in _DOUBLE and y.__class__ in _DOUBLE)
+        fits = exempt or kind is float
+        if kind is _float64:
+            p, q = x.__class__, y.__class__
+            fits = fits or ((p is _float64 or (p is float and i < 0)) and (q is _float64 or (q is float and j < 0)))
         values = (x, y, None, out)
         if j >= 0 and second is not None:
             if common is not None and i >= 0:

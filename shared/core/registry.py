@@ -97,8 +97,8 @@ def elementwise(
     """Declare a function that acts element by element, by its local partial derivative per argument.
 
     A partial is a number (a constant derivative, which costs no multiplication when it is 1 or -1), a ufunc of the
-    first argument, or a function whose parameters are named among `out, x, y, z`: the output and the first, second and
-    third argument.  Only the values it names are kept for the reverse sweep.  Broadcasting and promotion are undone.
+    first argument, or a function whose parameters are named among `out, x, y, z, w`: the output and the first to
+    fourth argument.  Only the values it names are kept for the reverse sweep.  Broadcasting and promotion are undone.
 
     >>> softclip = elementwise(lambda x: x / np.sqrt(1 + x * x), lambda x: (1 + x * x) ** -1.5)
     >>> softclip(np.array([0.0, 1.0]))
@@ -169,7 +169,7 @@ def rule(
 ) -> Primitive:
     """Declare both linear maps of a function, written out; `because` says in a line why no simpler form fits.
 
-    `vjps[k]` takes `(c, ...)` and `jvps[k]` takes `(t, ...)`, then any of `out, x, y, z` by name, then the
+    `vjps[k]` takes `(c, ...)` and `jvps[k]` takes `(t, ...)`, then any of `out, x, y, z, w` by name, then the
     function's keywords.  `common(c, ...)` is computed once from the output's cotangent and handed to every vjp in
     its place.  With `broadcasts=True` broadcasting and promotion are undone for it.
     """
@@ -303,7 +303,7 @@ def alias(function: Function, of: Function) -> None:
 
 # --- how a form becomes edges -----------------------------------------------------------------------------------------
 
-_POSITIONS = {"out": OUT, "x": 0, "y": 1, "z": 2}
+_POSITIONS = {"out": OUT, "x": 0, "y": 1, "z": 2, "w": 3}
 
 
 _Entry = TypeVar("_Entry", bound="Primitive | Composite")

@@ -81,7 +81,7 @@ def custom_derivative(f: Function | None = None, *, jvp: Function | None = None,
     <root with a derivative of its own: jvp as given, vjp by transposition>
 
     The rule of an implicit function needs no derivative of the iteration that finds it (Griewank & Walther 2008,
-    chapter 15): docs/recipes.md has roots, fixed points and minimisers.
+    chapter 15): that of roots, fixed points, minimisers and differential equations is in `shared.implicit`.
     """
     if f is None:
         return lambda decorated: custom_derivative(decorated, jvp=jvp, vjp=vjp)
@@ -155,7 +155,7 @@ class CustomFunction:
         """
         if level.closed:
             raise closed(next(leaf for leaf in leaves if isinstance(leaf, Tracer) and leaf.level is level))
-        inside = next((below for leaf in leaves for below in _levels(leaf) if below is not level), None)
+        inside = next((below for leaf in leaves for below in levels_of(leaf) if below is not level), None)
         one_by_one = isinstance(level, Batch) and level.size > 0
 
         def otherwise(error: Exception) -> Any:
@@ -415,7 +415,7 @@ class _Rule:
         return hash(self.rule)
 
 
-def _levels(leaf: Any) -> Iterator[Level]:
+def levels_of(leaf: Any) -> Iterator[Level]:
     """The levels of a traced value, from the highest down."""
     while isinstance(leaf, DuckArray):
         yield leaf.level

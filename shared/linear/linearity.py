@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from shared.core.assignment import UpdatePrimitive
+from shared.core.described import as_object, asked_for_product
 from shared.core.duck_array import DuckArray
 from shared.core.errors import LinearityError, closed, user_line
 from shared.core.facets import Jointly
@@ -158,7 +159,9 @@ class LinearValue(DuckArray):
             "use NumPy's functions, and fill arrays made with np.zeros_like(x) or np.zeros_like(x, shape=n)",
         )
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if asked_for_product():
+            return as_object(self)
         self.__float__()
 
     __complex__ = __index__ = __int__ = __float__

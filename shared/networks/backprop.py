@@ -9,20 +9,44 @@ written out anew, so that an error in the code under test cannot hide in the ref
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.networks.losses import find_loss, matching_target
 from shared.networks.mlp import ACTIVATIONS, MLP, Parameters
+from shared.networks.passes import Passes, view
 
 __all__ = ["backprop"]
 
 Floats: TypeAlias = npt.NDArray[Any]
 LossAndGradient: TypeAlias = Callable[[Floats, Floats, float], tuple[Any, Floats]]
+Gradient: TypeAlias = list[tuple[Floats, Floats]]
 
 
+@overload
+def backprop(
+    mlp: MLP,
+    parameters: Parameters,
+    x: npt.ArrayLike,
+    target: npt.ArrayLike,
+    loss: str = ...,
+    l2: float = ...,
+    *,
+    deltas: Literal[False] = False,
+) -> tuple[Any, Gradient]: ...
+@overload
+def backprop(
+    mlp: MLP,
+    parameters: Parameters,
+    x: npt.ArrayLike,
+    target: npt.ArrayLike,
+    loss: str = ...,
+    l2: float = ...,
+    *,
+    deltas: Literal[True],
+) -> tuple[Any, Gradient, Passes]: ...
 def backprop(
     mlp: MLP,
     parameters: Parameters,
@@ -30,7 +54,9 @@ def backprop(
     target: npt.ArrayLike,
     loss: str = "softmax_cross_entropy",
     l2: float = 0.0,
-) -> tuple[Any, list[tuple[Floats, Floats]]]:
+    *,
+    deltas: bool = False,
+) -> tuple[Any, Gradient] | tuple[Any, Gradient, Passes]:
     """Value and gradient of ``mlp.objective(loss, l2)`` by the four equations of backpropagation.
 
     For one example, a column a^l the output of layer l, z^l its weighted input, C the loss, * the product
@@ -57,10 +83,11 @@ def backprop(
         target: as the loss takes it.
         loss: one of `shared.networks.losses.LOSSES`.
         l2: strength of the penalty ``l2 / 2 * sum |W|^2``.
+        deltas: whether to return what was computed on the way, too.
 
     Returns:
         The value, and the gradient: a list of pairs (dC/dW, dC/db) of the parameters' shapes and dtypes,
-        fresh arrays.
+        fresh arrays.  With `deltas` also the `Passes`: w, b, z, a and delta of every layer by index.
 
     Raises:
         ValueError: an unknown loss, or shapes that do not fit.
@@ -75,23 +102,29 @@ def backprop(
     >>> a = np.tanh(1.0)
     >>> bool(np.isclose(value, a**2 / 2)), bool(np.isclose(db[0], a * (1 - a**2)))
     (True, True)
+    >>> _, _, found = backprop(
+    ...     mlp, [(np.array([[0.5]]), np.array([0.0]))], [2.0], [0.0], loss="half_squared_error", deltas=True
+    ... )
+    >>> found.z[1], bool(found.delta[1] == db)
+    (array([1.]), True)
     """
     find_loss(loss)
     a, wanted = np.asarray(x), np.asarray(target)
     mlp.check(parameters, a)
-    if a.ndim == 1:
+    one_example = a.ndim == 1
+    if one_example:
         a, wanted = a[np.newaxis], wanted[np.newaxis]
-    hidden = ACTIVATIONS[mlp.activation]
     last = len(parameters) - 1
+    names = [mlp.activation] * last + [mlp.output]
 
-    inputs, slopes = [], []
-    for number, (weights, bias) in enumerate(parameters):
-        activation = hidden if number < last else ACTIVATIONS[mlp.output]
-        inputs.append(a)
+    # Where an activation is the identity, a is z: nothing may write into either.
+    weighted, activated = [], [a]
+    for name, (weights, bias) in zip(names, parameters, strict=True):
         z = a @ weights
         z += bias
-        a = activation.function(z)
-        slopes.append(None if activation.derivative is None else (activation.derivative, z, a))
+        a = ACTIVATIONS[name].function(z)
+        weighted.append(z)
+        activated.append(a)
 
     if a.dtype.kind != "f":
         raise TypeError(_NOT_FLOATING.format(a.dtype))
@@ -100,24 +133,50 @@ def backprop(
     value, delta = _LOSSES_BY_HAND[loss](a, wanted, 1.0 / batch)
     ones = np.ones(batch, delta.dtype)
     gradient: list[Any] = [None] * (last + 1)
+    errors: dict[int, Floats] = {}
     for number in range(last, -1, -1):
         weights, bias = parameters[number]
         if number < last:
             delta = delta @ parameters[number + 1][0].T  # (2)
-        slope = slopes[number]
-        if slope is not None:
-            derivative, z, a = slope
-            delta *= derivative(z, a)  # (1), (2)
+        derivative = ACTIVATIONS[names[number]].derivative
+        if derivative is not None:
+            delta *= derivative(weighted[number], activated[number + 1])  # (1), (2)
+        if deltas:
+            errors[number + 1] = delta
         # One example is an outer product, which NumPy does faster element by element than as a product of
         # matrices.
-        for_weights = inputs[number].T @ delta if batch > 1 else inputs[number].T * delta  # (4)
+        a = activated[number]
+        for_weights = a.T @ delta if batch > 1 else a.T * delta  # (4)
         for_bias = ones @ delta  # (3)
         if l2:
             flat = weights.ravel()
             value += 0.5 * l2 * (flat @ flat)
             _add_scaled(for_weights, l2, weights)
         gradient[number] = (_as_dtype(for_weights, weights.dtype), _as_dtype(for_bias, bias.dtype))
-    return value, gradient
+    if not deltas:
+        return value, gradient
+    return value, gradient, _passes(parameters, weighted, activated, errors, one_example)
+
+
+def _passes(
+    parameters: Parameters,
+    weighted: list[Floats],
+    activated: list[Floats],
+    errors: dict[int, Floats],
+    one_example: bool,
+) -> Passes:
+    """What was computed, by layer, in the shape that x was given in."""
+    row: Any = 0 if one_example else slice(None)
+    pairs = zip(weighted, activated[1:], strict=True)
+    return Passes(
+        w={layer: view(weights.T) for layer, (weights, _) in enumerate(parameters, 1)},
+        b={layer: view(bias) for layer, (_, bias) in enumerate(parameters, 1)},
+        z={layer: z[row] for layer, z in enumerate(weighted, 1)},
+        # The identity returns z itself, of which a^l is then a copy: no array here is another one.
+        a={0: view(activated[0][row])}
+        | {layer: (a.copy() if a is z else a)[row] for layer, (z, a) in enumerate(pairs, 1)},
+        delta={layer: errors[layer][row] for layer in sorted(errors)},
+    )
 
 
 def _add_scaled(total: Floats, factor: float, matrix: Floats) -> None:

@@ -21,7 +21,7 @@ from shared.core.visible import kind_of
 from shared.networks.losses import find_loss, l2_penalty
 from shared.rules.special import relu, sigmoid, softplus, softsign
 
-__all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation"]
+__all__ = ["ACTIVATIONS", "INITIALISERS", "MLP", "Activation", "find_activation", "initial_parameters"]
 
 #: A NumPy array, or the tracer that stands for one while it is differentiated.
 Array: TypeAlias = Any
@@ -97,10 +97,33 @@ def _uniform(bound: Callable[[int, int], float]) -> Draw:
 INITIALISERS: dict[str, Draw] = {
     "xavier_normal": _normal(lambda n_in, n_out: (2.0 / (n_in + n_out)) ** 0.5),
     "xavier_uniform": _uniform(lambda n_in, n_out: (6.0 / (n_in + n_out)) ** 0.5),
+    "he_normal": _normal(lambda n_in, n_out: (2.0 / n_in) ** 0.5),
+    "he_uniform": _uniform(lambda n_in, n_out: (6.0 / n_in) ** 0.5),
     "scaled_normal": _normal(lambda n_in, n_out: n_in**-0.5),
     "scaled_uniform": _uniform(lambda n_in, n_out: n_in**-0.5),
+    "standard_normal": _normal(lambda n_in, n_out: 1.0),
     "zeros": lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
 }
+
+
+def initial_parameters(
+    shapes: Iterable[tuple[int, int]], scheme: str, rng: np.random.Generator, dtype: npt.DTypeLike
+) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """A pair (W, b) for each shape of W, as `MLP.initialise` says.
+
+    >>> [(W, b)] = initial_parameters([(4, 2)], "zeros", np.random.default_rng(0), np.float32)
+    >>> W.shape, b.shape
+    ((4, 2), (2,))
+    """
+    if scheme not in INITIALISERS:
+        raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
+    kind = np.dtype(dtype)
+    if kind.kind != "f":
+        raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
+    draw = INITIALISERS[scheme]
+    return [(draw(rng, *shape).astype(kind), np.zeros(shape[1], kind)) for shape in shapes]
 
 
 # -------------------------------------------------------------------- network
@@ -162,10 +185,15 @@ class MLP:
 
         - "xavier_normal": normal with variance 2 / (n_in + n_out);
         - "xavier_uniform": uniform with that same variance, within +- sqrt(6 / (n_in + n_out)) (Glorot &
-          Bengio 2010, equation 16);
+          Bengio 2010, equation 16; Xavier is Glorot's first name);
+        - "he_normal": normal with variance 2 / n_in, for ReLU, which lets half of it through (He et al. 2015,
+          equation 10);
+        - "he_uniform": uniform with that same variance, within +- sqrt(6 / n_in);
         - "scaled_normal": normal with standard deviation 1 / sqrt(n_in) (LeCun et al. 1998, section 4.6);
         - "scaled_uniform": uniform within +- 1 / sqrt(n_in), standard deviation 1 / sqrt(3 n_in) (Glorot &
           Bengio 2010, equation 1);
+        - "standard_normal": normal with variance 1, to see why not: 500 inputs of size 1 make a weighted input of
+          standard deviation 22.4, where a sigmoid is flat (Nielsen 2015, chapter 3);
         - "zeros": zero, to see why not: all units of a layer then get the same gradient, and stay the same
           for ever.
 
@@ -186,18 +214,7 @@ class MLP:
         >>> W.dtype, bool(np.all(np.abs(W) <= 0.5))
         (dtype('float32'), True)
         """
-        if scheme not in INITIALISERS:
-            raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
-        kind = np.dtype(dtype)
-        if kind.kind != "f":
-            raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
-        draw = INITIALISERS[scheme]
-        return [
-            (draw(rng, n_in, n_out).astype(kind), np.zeros(n_out, kind))
-            for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)
-        ]
+        return initial_parameters(zip(self.sizes, self.sizes[1:], strict=False), scheme, rng, dtype)
 
     def __call__(self, parameters: Parameters, x: Array) -> Array:
         """The network's output: the logits, unless `output` names an activation for the last layer.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,10 @@ from shared.calling.tree import flatten, tree_map
 from shared.core.visible import kind_of
 from shared.networks.mlp import MLP
 
-__all__ = ["History", "clip_by_global_norm", "global_norm", "minibatches", "sgd", "train"]
+if TYPE_CHECKING:
+    from shared.networks.report import LayerReport
+
+__all__ = ["History", "Report", "clip_by_global_norm", "global_norm", "minibatches", "sgd", "train"]
 
 
 class HasValueAndGrad(Protocol):
@@ -28,6 +31,13 @@ class HasValueAndGrad(Protocol):
 
     def value_and_grad(self, f: Callable[..., Any], /) -> Callable[..., Any]:
         """A function that returns the value of f and its gradient with respect to the first argument."""
+
+
+class Report(Protocol):
+    """What a watcher of `train` can call for a `LayerReport`."""
+
+    def __call__(self, x: Any = None, y: Any = None) -> LayerReport:
+        """The report of the step's minibatch, or of the examples x with targets y."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ def train(
     *,
     loss: str = "softmax_cross_entropy",
     l2: float = 0.0,
+    watch: Callable[[int, Any, Report], None] | None = None,
     **options: Any,
 ) -> tuple[Any, History]:
     """Train a network: `sgd` on ``mlp.objective(loss, l2)``, differentiated by the engine.
@@ -70,6 +81,10 @@ def train(
         targets: one row (or one integer label) an example, as the loss takes them.
         loss: one of `shared.networks.losses.LOSSES`.
         l2: strength of the penalty ``l2 / 2 * sum |W|^2``.
+        watch: when given, called before each step with its number from 0, the parameters, and a function `report`:
+            ``report()`` is the `layer_report` of the step's minibatch, ``report(x, y)`` that of other examples, and
+            what is not called costs nothing.  The parameters are those that training goes on with: keep them, and
+            do not write into them.
         options: epochs, batch_size, learning_rate, rng, and if wanted clip_norm and progress, as `sgd` takes
             them.
 
@@ -81,19 +96,47 @@ def train(
         FloatingPointError: the loss is no longer finite.
 
     Cost: a step costs one value and gradient of a minibatch: one sweep in reverse mode, one pass a parameter
-    in forward mode.
+    in forward mode; a report, one backpropagation.
 
-    ::
+    Mean and deviation of each layer's activations over training (Glorot & Bengio 2010, figure 2), at every tenth step::
+
+        curves = []
+
+        def watch(step, parameters, report):
+            if step % 10 == 0:
+                curves.append([(row.a.mean, row.a.deviation) for row in report(test_images, test_labels).rows])
 
         mlp = MLP([64, 30, 10])
         parameters = mlp.initialise("xavier_normal", rng)
         parameters, history = train(
-            reversead, mlp, parameters, images, labels, epochs=10, batch_size=32, learning_rate=0.1, rng=rng
+            reversead, mlp, parameters, images, labels,
+            epochs=10, batch_size=32, learning_rate=0.1, rng=rng, watch=watch,
         )
     """
     inputs = np.asarray(inputs)
     mlp.check(parameters, inputs)
+    if watch is not None:
+        options["watch"] = _reporting(watch, mlp, loss, l2)
     return sgd(engine.value_and_grad(mlp.objective(loss, l2)), parameters, inputs, targets, **options)
+
+
+def _reporting(
+    watch: Callable[[int, Any, Report], None], mlp: MLP, loss: str, l2: float
+) -> Callable[[int, Any, Any, Any], None]:
+    """A watcher as `sgd` calls it, which gives `watch` a report to ask for."""
+    # Loaded here: it brings everything that prints tables, which training alone does not need.
+    from shared.networks.report import layer_report
+
+    def watcher(step: int, parameters: Any, inputs: Any, targets: Any) -> None:
+        def report(x: Any = None, y: Any = None) -> LayerReport:
+            if (x is None) != (y is None):
+                raise TypeError("report takes both x and y, or neither for the examples of the step")
+            of = (inputs, targets) if x is None else (x, y)
+            return layer_report(mlp, parameters, *of, loss=loss, l2=l2)
+
+        watch(step, parameters, report)
+
+    return watcher
 
 
 def sgd(
@@ -108,6 +151,7 @@ def sgd(
     rng: np.random.Generator,
     clip_norm: float | None = None,
     progress: bool = False,
+    watch: Callable[[int, Any, Any, Any], None] | None = None,
 ) -> tuple[Any, History]:
     """Minimise a function by stochastic gradient descent with a fixed step.
 
@@ -129,6 +173,8 @@ def sgd(
         clip_norm: when given, a gradient whose global norm is larger is scaled down to it (Pascanu, Mikolov &
             Bengio 2013).
         progress: show a progress bar on standard error; needs the package rich.
+        watch: when given, called before each step with its number from 0, the parameters (not to be written into), and
+            the inputs and targets of the minibatch.
 
     Returns:
         The parameters after the last step, in the same containers and dtypes, and the `History`.
@@ -156,6 +202,8 @@ def sgd(
     with _progress_bar(epochs * steps, progress) as advance:
         for epoch in range(epochs):
             for step, chosen in enumerate(minibatches(len(inputs), batch_size, rng)):
+                if watch is not None:
+                    watch(epoch * steps + step, parameters, inputs[chosen], targets[chosen])
                 value, gradient = value_and_gradient(parameters, inputs[chosen], targets[chosen])
                 gradient, norm = clip_by_global_norm(gradient, limit)
                 if not (math.isfinite(value) and math.isfinite(norm)):

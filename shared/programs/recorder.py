@@ -19,6 +19,7 @@ import numpy as np
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import NestedIndex, UpdatePrimitive
 from shared.core.constants import KINDS, as_kind
+from shared.core.described import as_object, asked_for_product
 from shared.core.duck_array import LIBRARIES, DuckArray, operand
 from shared.core.errors import (
     ClosedLevelError,
@@ -29,7 +30,7 @@ from shared.core.errors import (
     user_line,
 )
 from shared.core.floating_errors import error_settings, settings_beyond
-from shared.core.levels import Level, Tracer, current_recording
+from shared.core.levels import RECORDING, Level, Tracer, current_recording
 from shared.core.locks import Locks
 from shared.core.primitive import Primitive
 from shared.core.views import standing_for
@@ -176,11 +177,15 @@ class Recording(Level):
         """Call code that is no NumPy on plain values, and write it down as one operation."""
         self.custom[called.name] = None
         values = [leaf.primal if isinstance(leaf, Recorded) and leaf.level is self else leaf for leaf in leaves]
+        # What the code differentiates inside, on its plain values, is no part of this record.
+        token = RECORDING.set(None)
         try:
             found, out_structure = run_opaquely(called, values, structure, static)
         except Exception as error:
             self.failed(called.name, error)
             raise
+        finally:
+            RECORDING.reset(token)
         require_numbers(called, found)
         operands: list[int] = []
         fixed: dict[int, Any] = {}
@@ -208,9 +213,16 @@ class Recording(Level):
         """
         guards = len(self.guarded)
         result = follow()
-        if len(self.guarded) > guards:
+        # The shapes of what opaque code returned are guarded, too, and are no branches.
+        if len(self.guarded) > guards and not self._opaque_parts().issuperset(k for k, _ in [*self.guarded][guards:]):
             raise CompilationError(f"{self.transform}: a branch on a value within code that may be called as it is")
         return result
+
+    def _opaque_parts(self) -> set[int]:
+        """The numbers of all values that opaque code returned."""
+        equations = [step for step in self.steps if isinstance(step, Equation)]
+        calls = {step.result for step in equations if isinstance(step.primitive, Opaque)}
+        return {step.result for step in equations if step.primitive is PART and step.operands[0] in calls}
 
     def mark(self) -> tuple[int, ...]:
         """How far the record has come."""
@@ -528,7 +540,9 @@ class Recorded(DuckArray):
         """Refused: a Python number of one run would be wrong in the next."""
         raise self._left("a Python number (item)", "x[0], or np.reshape(x, ()), is recorded")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        if asked_for_product():
+            return as_object(self)
         raise self._left(
             "a plain NumPy array",
             "np.stack([...]) builds arrays; fill those made with np.zeros_like(x); where it is the index of a plain "

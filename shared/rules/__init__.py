@@ -14,6 +14,7 @@ Public, as names of `shared`: the functions of `special`.
 
 import numpy as np
 
+from shared.core.lazy import rules_later
 from shared.core.registry import composite_later
 from shared.rules import (
     elementwise,
@@ -70,3 +71,5 @@ LATER = {
 
 for _module, _functions in LATER.items():
     composite_later(_module, *_functions)
+
+rules_later("scipy.special", "shared.scipy.special")

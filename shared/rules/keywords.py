@@ -19,6 +19,7 @@ from shared.core.assignment import ADD_AT
 from shared.core.duck_array import UFUNC_METHODS, DuckArray, highest
 from shared.core.errors import TracerConversionError, unsupported_keyword, user_line
 from shared.core.facets import COMPARISON, each_read
+from shared.core.lazy import load_rules_of
 from shared.core.levels import Tracer
 from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY, Composite, rule, with_keywords
@@ -410,6 +411,8 @@ _OF_TWO: dict[str, Callable[[np.ufunc], Any]] = {
 
 def ufunc_method(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     """A method of a ufunc that has a rule, in terms of calls of it; None if there is none."""
+    if ufunc not in REGISTRY:
+        load_rules_of(ufunc)
     if ufunc not in REGISTRY or ufunc.nout != 1 or ufunc.signature is not None:
         return None
     if method == "at" or ufunc.nin == 2:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.duck_array import DuckArray
+from shared.core.duck_array import DuckArray, bind_two
 from shared.core.errors import float_as_integer
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
@@ -47,6 +47,32 @@ def _arithmetic(name: str, primitive: Primitive) -> None:
 
     for prefix, method in (("", forward), ("r", reflected), ("i", in_place)):
         setattr(DuckArray, f"__{prefix}{name}__", method)
+
+
+def bound(primitive: Primitive, x: Any, y: Any) -> Any:
+    """A primitive of two arguments of any kind; a product may be with a sparse matrix."""
+    if primitive is products.MATMUL and not (isinstance(x, _DENSE) and isinstance(y, _DENSE)):
+        # Loaded when there is one.
+        from shared.rules.sparse_products import is_sparse, product
+
+        if is_sparse(x) or is_sparse(y):
+            return product(x, y)
+    return bind_two(primitive, x, y)
+
+
+_DENSE = (np.ndarray, DuckArray)
+
+
+def _product(self: Any, other: Any) -> Any:
+    if isinstance(other, _DENSE):
+        return self.binary(products.MATMUL, self, other)
+    return bound(products.MATMUL, self, other)
+
+
+def _reflected_product(self: Any, other: Any) -> Any:
+    if isinstance(other, _DENSE):
+        return self.binary(products.MATMUL, other, self)
+    return bound(products.MATMUL, other, self)
 
 
 def _constant(name: str, primitive: Primitive) -> None:
@@ -229,6 +255,8 @@ def install() -> None:
         "flat": property(lambda self: indexing.FlatElements(self), lambda self, value: _set_flat(self, value)),
         "ufunc_method": staticmethod(keywords.ufunc_method),
         "ufunc_with_keywords": staticmethod(keywords.ufunc_with_keywords),
+        "__matmul__": _product,
+        "__rmatmul__": _reflected_product,
         "__pow__": _power,
         "__rpow__": lambda self, other: self.binary(elementwise.POWER, other, self),
         "__ipow__": lambda self, other: self.replace(self**other),

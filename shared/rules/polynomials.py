@@ -260,6 +260,19 @@ ORTHOGONALISER = internal_constant(
 )
 
 
+def _weighted(values: Any, weights: Any) -> Any:
+    """The product in the precision of the values, since NumPy writes it over them; refused where NumPy cannot."""
+    product = values * weights
+    if product.dtype == values.dtype:
+        return product
+    if not np.can_cast(product.dtype, values.dtype, "same_kind"):
+        raise TypeError(
+            f"np.polyfit: {product.dtype} weights of {values.dtype} points{user_line()}; give real weights, or convert "
+            "the points with .astype(complex)"
+        )
+    return product.astype(values.dtype)
+
+
 @composite(np.polyfit)
 def _polyfit(
     x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
@@ -279,8 +292,8 @@ def _polyfit(
     powers, values = np.vander(x, order), y
     if w is not None:
         w = strong(w) + 0.0
-        powers = powers * w[:, None]
-        values = values * (w[:, None] if y.ndim == 2 else w)
+        powers = _weighted(powers, w[:, None])
+        values = _weighted(values, w[:, None] if y.ndim == 2 else w)
     scale = np.sqrt(np.sum(powers * powers, axis=0))
     powers = powers / scale
     # Whatever that matrix, the solution is the same; with nearly orthonormal columns its equations are as well

@@ -411,6 +411,30 @@ def _zeros_of_contraction(a: Application, terms: list[list[int]], output: list[i
     return np.asarray(np.einsum(*factors, [numbers[label] for label in output], optimize=True) == 0)
 
 
+def _sparse_product(a: Application) -> Dependence:
+    """A row of the product depends on the nonzeros of that row, and on what of the dense array they meet."""
+    data, x = a.operands
+    pattern = a.static["pattern"]
+    rows, columns = pattern.rows, pattern.indices
+    if a.static["transposed"]:
+        rows, columns = columns, rows
+    beside = np.arange(a.shape[1] if len(a.shape) > 1 else 1)
+    targets = (rows[:, None] * beside.size + beside).reshape(-1)
+    relations = []
+    if x.relation is not None:
+        met = np.ones(rows.size, bool) if data.zero is None else ~data.zero
+        sources = (columns[:, None] * beside.size + beside).reshape(-1)
+        met = np.repeat(met, beside.size)
+        relations.append(x.relation.joined(sources[met], targets[met], a.size))
+    if data.relation is not None:
+        sources = np.repeat(np.arange(rows.size), beside.size)
+        if x.zero is not None:
+            met = ~np.reshape(x.zero, (-1, beside.size))[columns].reshape(-1)
+            sources, targets = sources[met], targets[met]
+        relations.append(data.relation.joined(sources, targets, a.size))
+    return union(relations), None
+
+
 # --- linear algebra ---------------------------------------------------------------------------------------------------
 
 
@@ -424,7 +448,7 @@ def _of_matrix(a: Application) -> Dependence:
 
 
 def _solve(a: Application) -> Dependence:
-    matrix, right = a.operands
+    *_, matrix, right = a.operands  # before them there may be factors, which are constants
     of_matrix = of_right = None
     if matrix.relation is not None:
         rank = len(matrix.shape)
@@ -436,6 +460,13 @@ def _solve(a: Application) -> Dependence:
         axis = max(len(right.shape) - 2, 0)
         of_right = a.repeated(right.relation.along(right.shape, (axis,)), right.shape)
     return union([of_matrix, of_right]), None
+
+
+def _sparse_solve(a: Application) -> Dependence:
+    """A column of the solution depends on that column of the right-hand side, and all depend on all nonzeros."""
+    data, right = a.operands
+    of_data = data.relation and data.relation.whole().taken(np.zeros(a.size, np.int64))
+    return union([of_data, right.relation and right.relation.along(right.shape, (0,))]), None
 
 
 #: What each word of a row means.
@@ -458,9 +489,11 @@ MEANINGS: dict[str, Rule] = {
     "scan of rows": lambda a: _scan(a, 0),
     "transform": _transform,
     "matrix product": _matmul,
+    "sparse product": _sparse_product,
     "einsum": _einsum,
     "convolution": _convolve,
     "matrix": _of_matrix,
     "solution": _solve,
+    "sparse solution": _sparse_solve,
     "everything": everything,
 }

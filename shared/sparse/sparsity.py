@@ -21,6 +21,7 @@ from shared.calling.results import require_numbers
 from shared.calling.seeds import has_derivative
 from shared.calling.tree import flatten, tree_map
 from shared.core.assignment import SETITEM, NestedIndex, UpdatePrimitive, located
+from shared.core.described import as_object, asked_for_product
 from shared.core.duck_array import DuckArray, highest, operand
 from shared.core.edges import Like
 from shared.core.errors import TracerConversionError, closed, user_line
@@ -172,6 +173,8 @@ class DependenceTracer(DuckArray):
         return complex(self._escaped()) if self.relation is None else DuckArray.__complex__(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if asked_for_product():
+            return as_object(self)
         return np.array(self._escaped(), dtype) if self.relation is None else DuckArray.__array__(self)
 
     # --- assignment ---

@@ -859,6 +859,9 @@ def test_a_python_float_as_a_direction_of_a_double_keeps_its_digits(ad: Any) -> 
         (np.float64(0.1), lambda z: z * single),
         (0.1, lambda z: np.add(z, 1.0) * single),
         (0.1, lambda z: np.copy(np.negative(z)) * -single),
+        (0.1, lambda z: np.positive(z) * single),
+        (0.1, lambda z: (z + np.float64(1.0)) * single),
+        (0.1, lambda z: np.clip(z, -1.0, 1.0) * single),
     ):
         for found in (ad.jvp(f, (x,), (1 / 3,))[1], ad.linearize(f, x)[1](1 / 3)):
             assert found.dtype == np.float64

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import linecache
 import math
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from math import acos
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 
 import reversead
 import shared
+from shared.core.callers import OFFERED
 
 GENERATOR = np.random.default_rng(0)
 
@@ -54,11 +58,65 @@ def test_scipy_and_its_sparse_matrices_are_told_apart() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     interpolate = pytest.importorskip("scipy.interpolate")
     matrix = sparse.csr_array(np.eye(2))
-    for f in (lambda x: np.sum(matrix @ x), lambda x: np.sum(matrix.dot(x)), lambda x: np.sum(sparse.eye_array(2) @ x)):
+    for f in (lambda x: np.sum(matrix.multiply(x)), lambda x: np.sum(matrix * x), lambda x: sparse.eye_array(2) * x):
         found = message(f, np.ones(2))
         assert "A.toarray()" in found and __file__ in found
     found = message(lambda x: interpolate.interp1d([0.0, 1.0], [0.0, 1.0])(x))
     assert "SciPy computes it" in found and "shared.custom_derivative" in found
+
+
+OURS = {name: import_module(f"shared.{name}") for name in OFFERED}
+
+
+def test_what_is_said_to_be_offered_is_there() -> None:
+    assert {name: set(module.__all__) for name, module in OURS.items()} == {
+        k: set(v.split()) for k, v in OFFERED.items()
+    }
+
+
+#: Not called here: a sparse matrix takes no traced nonzeros to begin with; SciPy's `circulant` asks for strides, which
+#: is another error, and its `solve_circulant` is NumPy code that has its derivatives as it stands.
+OTHERWISE = ("factorized", "splu", "circulant", "solve_circulant")
+CALLED = [f"{module}.{name}" for module, names in OFFERED.items() for name in names.split() if name not in OTHERWISE]
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_the_error_at_a_function_of_scipys_names_the_one_with_derivatives(name: str, tmp_path: Any) -> None:
+    module, _, function = name.rpartition(".")
+    first = {"cho_solve": "(x, False)", "lu_solve": "(x, [0, 1])"}.get(function, "x")
+    first = f"csc_array([[1.0, 0.0], [0.0, 1.0]]), {first}" if function == "spsolve" else first
+    path = tmp_path / "program.py"
+    path.write_text(
+        f"from scipy.sparse import csc_array\nimport {module} as module\n\ndef f(x):\n"
+        f"    return module.{function}({_arguments(function, first)})\n",
+        encoding="utf-8",
+    )
+    code: dict[str, Any] = {}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), code)
+    linecache.checkcache(str(path))
+    with pytest.raises(shared.TracerConversionError, match=f"Call shared.{name} in place of it"):
+        reversead.vjp(code["f"], np.eye(2) * 2.0)
+
+
+def _arguments(function: str, first: str) -> str:
+    """Plain arguments after the first one, which is traced."""
+    if function == "solve_banded":
+        return f"(0, 1), {first}, [1.0, 1.0]"
+    if function == "lfilter":
+        return f"[1.0], [1.0], {first}"
+    more = {"solve_sylvester": ", [[1.0]], [[1.0], [1.0]]", "khatri_rao": f", {first}", "expm_frechet": f", {first}"}
+    binary = ("solve", "lstsq", "lyapunov", "triangular", "toeplitz", "convolve", "correlate", "circulant")
+    takes_two = function not in ("toeplitz", "circulant", "spsolve") and any(part in function for part in binary)
+    return first + more.get(function, ", [[1.0, 2.0], [3.0, 4.0]]" if takes_two else "")
+
+
+def test_factors_of_scipys_name_those_with_derivatives() -> None:
+    factors = scipy.sparse.linalg.splu(scipy.sparse.csc_array(np.eye(2)))
+    for f in (
+        lambda x: factors.solve(x),
+        lambda x: scipy.sparse.linalg.splu(scipy.sparse.eye_array(2).tocsc()).solve(x),
+    ):
+        assert "Call shared.scipy.sparse.linalg.splu(A).solve in place of it" in message(f, np.ones(2))
 
 
 def test_a_line_of_an_installed_package_is_not_blamed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ CHECKS: dict[str, Callable[[Case], None]] = {
     "first": derivatives.first_derivatives,
     "gradient": derivatives.gradients,
     "hvp": derivatives.second_derivatives,
+    "series": derivatives.series,
     "jacobian": derivatives.jacobians,
     "vmap": transforms.batches,
     "trace": records.recorded,

@@ -5,6 +5,7 @@ The engines read the same rules, so their agreement is looked at, but never suff
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +20,14 @@ from fuzz.comparison import (
     Inconclusive,
     as_tangent,
     assert_close,
+    assert_close_where_finite,
     assert_identical,
     assert_owned,
     assert_same_form,
     largest,
 )
 from fuzz.programs import copied
+from shared import taylor
 from shared.calling.tree import flatten, tree_map
 from shared.checking.differences import difference_jvp
 
@@ -125,6 +128,30 @@ def products(loss: Function, x: tuple[Any, ...], v: tuple[Any, ...]) -> dict[str
             name = f"{outer}.jvp of {inner}.grad"
             found[name] = forward.jvp(backward.grad(loss, argnums=every), x, v)[1]
     return found
+
+
+def series(case: Case) -> None:
+    """Taylor coefficients along a direction: derivatives nested in each other, up to the third."""
+    f, x, v = case.of_varying(case.function), case.primals, direction(case.primals, 6)
+    case.plain(*case.arguments)
+    coefficients = taylor(f, copied(x), v, 3, argnums=tuple(range(len(x))))
+    nested = f
+    for k, found in enumerate(coefficients):
+        expected = nested(*copied(x))
+        assert_same_form(f"coefficient {k}", found, tree_map(as_tangent, expected) if k else expected)
+        scaled = _scaled(found, math.factorial(k)) if k else found
+        # Sums of terms that cancel keep the rounding of the terms.
+        relative = 100 * case.relative * max(1.0, largest(expected))
+        assert_close_where_finite(f"derivative {k} by series", scaled, expected, relative)
+        nested = _along(nested, v)
+
+
+def _scaled(tree: Any, by: int) -> Any:
+    return tree_map(lambda leaf: leaf * by, tree)
+
+
+def _along(f: Function, tangents: tuple[Any, ...]) -> Function:
+    return lambda *x: dualad.jvp(f, x, tangents)[1]
 
 
 def jacobians(case: Case) -> None:

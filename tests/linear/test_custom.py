@@ -17,9 +17,11 @@ from custom_roots import ENGINES, ROOTS, over_engines, roots, square_root
 import dualad
 import reversead
 from shared import check_grads, count_operations, tree_map
+from shared.batching.batched import report_loops
 from shared.batching.vmap import vmap
 from shared.core.errors import (
     LinearityError,
+    ShapeError,
     TracerConversionError,
 )
 from shared.linear.custom import custom_derivative
@@ -543,3 +545,25 @@ def test_cotangents_of_arguments_that_do_not_vary_cost_nothing() -> None:
 
     # What is zero is multiplied and summed once, when the rule is run; it is not pulled back.
     assert 2000 < cost(0) < 3100 < cost((0, 1)) < 6000
+
+
+# --- one example after the other --------------------------------------------------------------------------------------
+
+
+def test_what_runs_example_by_example_is_reported():
+    @custom_derivative(jvp=lambda tangents, out, x: tangents[0] * 2.0)
+    def by_float(x):
+        return 2.0 * float(x)
+
+    with report_loops() as looped:
+        np.testing.assert_array_equal(vmap(by_float)(np.arange(3.0)), [0.0, 2.0, 4.0])
+    assert looped == {"by_float": 1}
+
+
+def test_results_of_examples_that_differ_in_structure_are_refused():
+    @custom_derivative(jvp=lambda tangents, out, x: out)
+    def ragged(x):
+        return [x] if float(x) > 0 else (x, x)
+
+    with pytest.raises(ShapeError, match="ragged: its results for the examples of vmap differ in structure"):
+        vmap(ragged)(np.array([1.0, -1.0]))

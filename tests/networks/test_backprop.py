@@ -231,3 +231,92 @@ def test_the_gradient_of_the_first_layer_vanishes_with_depth_for_sigmoid_and_not
     assert np.all(np.diff(sigmoid) < 0)
     assert (sigmoid[-1] / sigmoid[0]) ** (1 / layers) < 0.35
     assert (relu[-1] / relu[0]) ** (1 / layers) > 0.6
+
+
+# ------------------------------------- every delta, and the four equations one by one
+
+
+def losses_by_shifts(mlp, parameters, x, target, loss):
+    """C as a function of what is added to each z^l, so that its gradient at zero is every delta at once."""
+
+    def objective(shifts):
+        a = x
+        for number, ((weights, bias), shift) in enumerate(zip(parameters, shifts, strict=True)):
+            last = number == len(parameters) - 1
+            a = ACTIVATIONS[mlp.output if last else mlp.activation].function(a @ weights + bias + shift)
+        return LOSSES[loss](a, target)
+
+    return objective
+
+
+def close(found, expected):
+    assert np.shape(found) == np.shape(expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("batch", SHAPES)
+@pytest.mark.parametrize(("loss", "integer_labels"), CASES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_each_of_the_four_equations_is_what_an_engine_computes(ad, activation, loss, integer_labels, batch):
+    # The same activation at the end, so that the first equation has a slope in it.
+    mlp, parameters, x, target = problem(activation, loss, integer_labels, batch, output=activation)
+    _, gradient, found = backprop(mlp, parameters, x, target, loss, deltas=True)
+    sigma = ACTIVATIONS[activation].function
+    last = found.layers
+    shifts = [np.zeros(found.z[layer].shape) for layer in found.z]
+    every = ad.grad(losses_by_shifts(mlp, parameters, x, target, loss))(shifts)
+    for layer, delta in zip(found.delta, every, strict=True):
+        close(found.delta[layer], delta)
+    # (1)
+    of_output = ad.grad(LOSSES[loss])(found.a[last], target)
+    close(found.delta[last], of_output * ad.elementwise_grad(sigma)(found.z[last]))
+    for layer in range(1, last + 1):
+        w, b, z, a, before = (found.w[layer], found.b[layer], found.z[layer], found.a[layer], found.a[layer - 1])
+        close(z, before @ w.T + b)
+        close(a, sigma(z))
+        if layer < last:  # (2)
+            _, pullback = ad.vjp(lambda z, w, b: sigma(z) @ w.T + b, z, found.w[layer + 1], found.b[layer + 1])
+            close(found.delta[layer], pullback(found.delta[layer + 1])[0])
+        # (3), (4): of one layer alone, the derivatives with respect to w and b
+        _, pullback = ad.vjp(lambda w, b, before: before @ w.T + b, w, b, before)
+        of_w, of_b, _ = pullback(found.delta[layer])
+        close(gradient[layer - 1][0].T, of_w)
+        close(gradient[layer - 1][1], of_b)
+        rows, inputs = np.atleast_2d(found.delta[layer]), np.atleast_2d(before)
+        close(of_b, sum(rows))
+        close(of_w, sum(np.outer(delta, a) for delta, a in zip(rows, inputs, strict=True)))
+
+
+@pytest.mark.parametrize("batch", SHAPES)
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_deltas_change_neither_value_nor_gradient_and_are_arrays_of_their_own(activation, batch):
+    mlp, parameters, x, target = problem(activation, "half_squared_error", False, batch)
+    value, gradient = backprop(mlp, parameters, x, target, "half_squared_error", 0.3)
+    same, again, found = backprop(mlp, parameters, x, target, "half_squared_error", 0.3, deltas=True)
+    assert same == value
+    for layer, other in zip(gradient, again, strict=True):
+        for a, b in zip(layer, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    named = found.named()
+    assert set(found.a) == {0, 1, 2} and set(found.w) == set(found.b) == set(found.z) == set(found.delta) == {1, 2}
+    given = {"a^0", "w^1", "b^1", "w^2", "b^2"}
+    assert {name for name, array in named.items() if not array.flags.writeable} == given
+    own = [named[name] for name in named if name not in given]
+    others = [part for layer in parameters for part in layer] + [x, target] + [part for pair in again for part in pair]
+    for k, array in enumerate(own):
+        assert not any(np.shares_memory(array, other) for other in own[k + 1 :] + others)
+
+
+def test_the_chain_of_four_neurons_is_the_product_of_its_factors(ad):
+    """dC/db1 = s'(z1) w2 s'(z2) w3 s'(z3) w4 s'(z4) dC/da4 (Nielsen 2015, chapter 5)."""
+    mlp = MLP([1] * 5, "sigmoid", "sigmoid")
+    rng = np.random.default_rng(3)
+    parameters = [(rng.standard_normal((1, 1)), rng.standard_normal(1)) for _ in range(4)]
+    x, y = np.array([0.7]), np.array([0.2])
+    _, gradient, found = backprop(mlp, parameters, x, y, "half_squared_error", deltas=True)
+    slope = {layer: float(a[0] * (1 - a[0])) for layer, a in found.a.items() if layer}
+    w = {layer: float(found.w[layer][0, 0]) for layer in found.w}
+    expected = slope[1] * w[2] * slope[2] * w[3] * slope[3] * w[4] * slope[4] * float(found.a[4][0] - y[0])
+    assert float(gradient[0][1][0]) == pytest.approx(expected, rel=1e-13)
+    by_engine = ad.grad(mlp.objective("half_squared_error"))(parameters, x, y)
+    assert float(by_engine[0][1][0]) == pytest.approx(expected, rel=1e-13)

@@ -76,8 +76,11 @@ def test_relu_has_slope_0_at_its_kink():
 DEVIATIONS = {
     "xavier_normal": lambda n_in, n_out: math.sqrt(2 / (n_in + n_out)),
     "xavier_uniform": lambda n_in, n_out: math.sqrt(2 / (n_in + n_out)),
+    "he_normal": lambda n_in, n_out: math.sqrt(2 / n_in),
+    "he_uniform": lambda n_in, n_out: math.sqrt(2 / n_in),
     "scaled_normal": lambda n_in, n_out: 1 / math.sqrt(n_in),
     "scaled_uniform": lambda n_in, n_out: 1 / math.sqrt(3 * n_in),
+    "standard_normal": lambda n_in, n_out: 1.0,
     "zeros": lambda n_in, n_out: 0.0,
 }
 
@@ -93,13 +96,16 @@ def test_initial_weights_have_mean_0_and_the_deviation_of_their_scheme(scheme):
     assert not bias.any()
 
 
-@pytest.mark.parametrize(("scheme", "bound"), [("xavier_uniform", math.sqrt(6 / 500)), ("scaled_uniform", 0.05)])
+@pytest.mark.parametrize(
+    ("scheme", "bound"),
+    [("xavier_uniform", math.sqrt(6 / 500)), ("he_uniform", math.sqrt(6 / 400)), ("scaled_uniform", 0.05)],
+)
 def test_uniform_weights_fill_their_interval_and_stay_inside(scheme, bound):
     [(weights, _)] = MLP([400, 100]).initialise(scheme, np.random.default_rng(2))
     assert 0.999 * bound < np.abs(weights).max() <= bound
 
 
-@pytest.mark.parametrize("scheme", ["xavier_normal", "scaled_normal"])
+@pytest.mark.parametrize("scheme", ["xavier_normal", "he_normal", "scaled_normal", "standard_normal"])
 def test_normal_weights_have_the_tails_of_a_normal_distribution(scheme):
     [(weights, _)] = MLP([400, 100]).initialise(scheme, np.random.default_rng(3))
     beyond_two = np.mean(np.abs(weights) > 2 * DEVIATIONS[scheme](400, 100))

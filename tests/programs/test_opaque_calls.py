@@ -216,3 +216,25 @@ def test_an_attempt_to_follow_leaves_nothing_in_the_record():
     assert not program.guards
     # and the exception that ended the attempt is not one that the function caught
     assert program(2.0) == half_numpy(2.0)
+
+
+def test_code_that_differentiates_inside_is_no_part_of_the_record(ad):
+    """What it takes a derivative of was a value of the record, so its result was one that it seemed to close over."""
+
+    def slope_of_sine(x):
+        return ad.derivative(np.sin)(float(x))
+
+    f = custom_derivative(slope_of_sine, jvp=lambda tangents, out, x: -tangents[0] * np.sin(x))
+    program, compiled = trace(f, 1.0), compile(f)
+    assert "slope_of_sine (opaque)" in str(program)
+    for x in (1.0, 2.0):
+        assert program(x) == compiled(x) == pytest.approx(np.cos(x))
+
+
+def test_a_rule_that_calls_such_code_is_followed_around_it():
+    """The shape of what the call returns is guarded, which was taken for a branch on a value."""
+    solved = custom_derivative(lambda x: np.array([float(x)]), jvp=lambda tangents, out, x: np.ones(1) * tangents[0])
+    f = custom_derivative(lambda x: 2.0 * float(x), jvp=lambda tangents, out, x: tangents[0] * solved(x)[0] * 2.0)
+    program = trace(dualad.derivative(f), 1.5)
+    assert "jvp" not in str(program) and str(program).count("(opaque)") == 2
+    assert (program(1.5), program(2.5)) == (3.0, 5.0)

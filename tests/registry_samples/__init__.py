@@ -15,6 +15,8 @@ from registry_samples.placing import PLACING
 from registry_samples.products import CONVOLUTIONS, CONVOLUTIONS_COMPLEX, EINSUM, PRODUCTS
 from registry_samples.reductions import REDUCTIONS_AND_SCANS
 from registry_samples.sample import Sample
+from registry_samples.scipy_linalg import SCIPY_LINALG, SCIPY_LINALG_COMPLEX
+from registry_samples.scipy_transforms import SCIPY_TRANSFORMS, SCIPY_TRANSFORMS_COMPLEX
 from registry_samples.selection import all_shapes, joined, one_shape, one_shape_a_kind, one_shape_a_rank
 from registry_samples.shapes import SHAPES
 from registry_samples.special import SPECIAL
@@ -36,10 +38,22 @@ SAMPLES: list[Sample] = joined(
     GRIDS,
     SPECIAL,
     OTHER_DOMAINS,
+    SCIPY_LINALG,
+    SCIPY_TRANSFORMS,
 )
 
+#: Samples whose primitives call SciPy
+OF_SCIPY: list[Sample] = [*SCIPY_LINALG, *SCIPY_LINALG_COMPLEX, *SCIPY_TRANSFORMS, *SCIPY_TRANSFORMS_COMPLEX]
+
 #: Samples with complex arguments or results
-COMPLEX: list[Sample] = [*COMPLEX_ELEMENTWISE, *FOURIER_COMPLEX, *CONVOLUTIONS_COMPLEX, *LINEAR_ALGEBRA_COMPLEX]
+COMPLEX: list[Sample] = [
+    *COMPLEX_ELEMENTWISE,
+    *FOURIER_COMPLEX,
+    *CONVOLUTIONS_COMPLEX,
+    *LINEAR_ALGEBRA_COMPLEX,
+    *SCIPY_LINALG_COMPLEX,
+    *SCIPY_TRANSFORMS_COMPLEX,
+]
 
 #: One sample of each expression: of every function with each of its keywords
 ONE_SHAPE: list[Sample] = one_shape(SAMPLES)
@@ -65,6 +79,7 @@ __all__ = [
     "CONSTANTS",
     "EACH_RANK",
     "MOVES",
+    "OF_SCIPY",
     "ONE_SHAPE",
     "ONE_SHAPE_AND_BROADCASTS",
     "ONE_SHAPE_COMPLEX",

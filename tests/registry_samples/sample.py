@@ -12,9 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.special
+from scipy.sparse import coo_array, csc_array, csr_array
+
+import shared.scipy.special
 
 # Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
 from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
+from shared.scipy import fft, incomplete, linalg, orders, signal, sparse
+from shared.scipy.sparse import linalg as solving
 
 _LOADED_LATER = (determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values)
 
@@ -27,8 +33,15 @@ def changed(array: Any, change: Callable[[Any], Any]) -> Any:
 
 
 _NAMES: dict[str, Any] = {
-    "np": np, "special": special, "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
+    "np": np, "linalg": linalg, "special": special, "scipy_special": scipy.special, "own_special": shared.scipy.special,
+    "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
 }  # fmt: skip
+_NAMES |= {m.__name__.rpartition(".")[2]: m for m in (*shared.scipy.special.RULES, incomplete, orders)}
+_NAMES |= {"fft": fft, "signal": signal, "sparse": sparse, "solving": solving}
+_NAMES["CSR"] = csr_array(np.array([[1.5, 0.0, 2.0], [0.0, -0.5, 1.0]]))
+_NAMES["CSC"], _NAMES["COO"] = csc_array(_NAMES["CSR"]), coo_array(_NAMES["CSR"])
+_NAMES["SQUARE"] = csr_array(np.array([[4.0, 0.0, 1.5], [0.0, 3.0, 0.0], [-1.0, 0.0, 5.0]]))
+_NAMES["DIAGONAL"] = np.array([4.0, 0.0, 4.0, 0.0, 4.0])
 _NAMES |= {m.__name__.rpartition(".")[2]: m for m in _LOADED_LATER}
 _NAMES |= {name: value for name, value in vars(special).items() if callable(value) and not name.startswith("_")}
 

@@ -108,6 +108,16 @@ def test_keywords_without_a_rule_are_refused_with_a_reason(ad: Any) -> None:
 
 
 @both
+def test_weighted_fits_are_in_the_precision_that_numpy_has(ad: Any) -> None:
+    x, y = np.linspace(0.0, 1.0, 6, dtype=np.float32), np.sqrt(np.arange(6.0, dtype=np.float32))
+    weights = [1.0, 2.0, 0.5, 1.0, 0.7, 1.1]
+    fit = ad.jvp(lambda y: np.polyfit(x, y, 2, w=weights), (y,), (y,))[0]
+    np.testing.assert_allclose(fit, np.polyfit(x, y, 2, w=weights), rtol=1e-13)
+    with pytest.raises(TypeError, match=r"complex128 weights of float64 points .*\.astype"):
+        ad.grad(lambda y: np.polyfit(x, y, 2, w=[1j] * 6)[0].real)(y)
+
+
+@both
 def test_masks_say_where_elements_go(ad: Any) -> None:
     mask = np.array([True, False, True])
     for f in (lambda x: np.insert(x, mask, 0.25), lambda x: np.delete(x, mask)):

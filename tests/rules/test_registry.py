@@ -30,6 +30,7 @@ from derivative_checks import (
     witnessed_calls,
 )
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES, one_shape_a_kind
+from registry_samples.scipy_special import ALL as SCIPY
 
 import dualad
 import reversead
@@ -60,7 +61,7 @@ def key_name(key):
 def sampled():
     """The functions that samples call, and all those that are reached from there."""
     called, reached = set(), set()
-    for sample in [*SAMPLES, *COMPLEX, *CONSTANTS]:
+    for sample in [*SAMPLES, *COMPLEX, *CONSTANTS, *SCIPY]:
         report = Report()
         with contextlib.suppress(Exception):  # a sample that does not run fails its own tests
             witnessed_calls(sample.function, sample.arguments(), report)

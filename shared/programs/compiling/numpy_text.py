@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -21,7 +22,7 @@ import numpy as np
 from shared.core.primitive import Primitive
 from shared.programs.compiling.literals import Definition, Namespace
 from shared.programs.equations import ValueType
-from shared.rules import indexing, keywords, linear_algebra, shapes, singular_values, special
+from shared.rules import extending, indexing, keywords, linear_algebra, shapes, singular_values, special
 from shared.rules.shapes import CONVERT
 
 #: Functions that a program for compilation is recorded without: their own NumPy code is recorded in their place.
@@ -166,6 +167,9 @@ _CALLS: dict[Any, Callable[..., str]] = {
     shapes.TRANSPOSE.function: lambda x, *, axes="None": f"{x}.T" if axes == "None" else f"np.transpose({x}, {axes})",
     shapes.ASTYPE.function: _astype,
     CONVERT.function: _astype,
+    extending.WINDOWS.function: lambda x, *, lengths, axes: (
+        f"np.lib.stride_tricks.sliding_window_view({x}, {lengths}, {axes})"
+    ),
     special.STOP_GRADIENT.function: lambda x: f"np.array({x})[()]",
     linear_algebra.SIGN_OF_DETERMINANT.function: lambda x: f"np.linalg.slogdet({x})[0]",
     **{
@@ -207,6 +211,12 @@ def call_text(primitive: Any, operands: Sequence[str], static: dict[str, Any], n
 def _defined(primitive: Primitive, namespace: Namespace) -> str:
     """The name of a function that NumPy lacks: this library's own are defined by their source, others assigned."""
     raw = primitive.raw
+    special = sys.modules.get("scipy.special")
+    if isinstance(raw, np.ufunc) and special is not None and vars(special).get(raw.__name__) is raw:
+        # Under a name of its own: some functions have the names of NumPy's.
+        name = f"scipy_{raw.__name__}"
+        namespace.definitions[name] = Definition(f"from scipy.special import {raw.__name__} as {name}")
+        return name
     source = _own_source(raw)
     if source is None:
         return namespace.object(raw, "function", primitive.name)

@@ -240,6 +240,11 @@ def _is_nominal(equation: Equation) -> bool:
     return function in _NOMINAL or function not in _KNOWN
 
 
-_KNOWN = frozenset(entry.function for entry in REGISTRY.values()) | _EXACT
+#: NumPy's functions, and this library's; SciPy's have larger errors than those of one operation.
+_KNOWN = _EXACT.union(
+    function
+    for function in (entry.function for entry in REGISTRY.values())
+    if not isinstance(function, np.ufunc) or getattr(np, function.__name__, None) is function
+)
 
 __all__ = ["LineError", "RoundingError", "error_of", "line_amount", "local_error", "rounding_error"]

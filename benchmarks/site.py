@@ -1,0 +1,143 @@
+"""`python -m benchmarks.site`: the front page of the site that asv publishes, and the site made to work offline.
+
+asv's own page opens on commits.  This one shows the argument: for each topic its words, its pictures in exact ratios,
+and links to asv's plots with their axes set: the size along x, a logarithmic scale, every way in one plot.  asv's pages
+load their JavaScript from the internet; copies of it, checked against the digests that the page itself gives, are put
+beside them, so that afterwards nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import importlib
+import inspect
+import re
+import sys
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import quote
+
+from benchmarks import page, picture
+from benchmarks.topics import TOPICS
+
+HTML = Path(__file__).resolve().parent.parent / ".asv" / "html"
+#: What asv's own first page is called behind ours.
+ASV_PAGE = "asv.html"
+BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
+ELSEWHERE = re.compile(r'(?:src|href)="(https://[^"]+)" integrity="(sha\d+)-([^"]+)"[^>]*')
+
+
+class WrongDigest(Exception):
+    """What was loaded is not what asv's page says it should be."""
+
+
+def modules() -> Iterator[ModuleType]:
+    """The topics, in the order in which they argue."""
+    return (importlib.import_module(f"benchmarks.topics.{name}") for name in TOPICS)
+
+
+def benchmarks_of(topic: ModuleType) -> Iterator[tuple[type, str]]:
+    """The classes and methods of a topic that asv runs, found as asv finds them, by their names."""
+    for name, candidate in inspect.getmembers(topic, inspect.isclass):
+        if candidate.__module__ == topic.__name__ and not name.startswith("_"):
+            for method in filter(BENCHMARK_NAME.fullmatch, dir(candidate)):
+                yield candidate, method
+
+
+def address(benchmarks: type, method: str) -> str:
+    """Where asv plots that benchmark with its first parameter along x and a curve for every value of the others."""
+    name = f"{benchmarks.__module__.removeprefix('benchmarks.')}.{benchmarks.__name__}.{method}"
+    axes = getattr(benchmarks, "params", ())
+    if not axes:
+        return f"{ASV_PAGE}#{name}"
+    names = benchmarks.param_names  # type: ignore[attr-defined]
+    options = [f"x-axis={names[0]}", "y-axis-scale=log"]
+    options += [f"p-{axis}={quote(repr(value))}" for axis, values in zip(names, axes, strict=True) for value in values]
+    return f"{ASV_PAGE}#{name}?{'&'.join(options)}"
+
+
+def section(topic: ModuleType) -> Iterator[str]:
+    """One topic as HTML: its words, its pictures, its links."""
+    title, _, rest = inspect.getdoc(topic).partition("\n\n")  # type: ignore[union-attr]
+    yield page.heading(title)
+    yield page.paragraph(rest)
+    for plot in topic.plots():
+        yield page.paragraph(plot.claim)
+        yield page.image(picture.inline(picture.figure_of(plot)), f"{plot.title}: {plot.claim}")
+
+
+def links(topic: ModuleType) -> str:
+    """asv's plots of a topic, as a list."""
+    items = (
+        page.link(address(benchmarks, method), getattr(getattr(benchmarks, method), "pretty_name", method))
+        for benchmarks, method in benchmarks_of(topic)
+    )
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def front_page(topics: Iterable[ModuleType]) -> str:
+    """The whole front page."""
+    parts = [page.paragraph("Ratios are counted exactly; the links lead to what asv measured, also in time.")]
+    for topic in topics:
+        parts += [*section(topic), links(topic)]
+    parts.append(f"<p>{page.link(ASV_PAGE, 'all benchmarks, by commit')}</p>")
+    return page.document("What derivatives cost", parts)
+
+
+def load(url: str) -> bytes:
+    """The content of an address."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def made_local(html: str, directory: Path, fetch: Callable[[str], bytes] = load) -> str:
+    """A page of asv's with what it loads from elsewhere copied into `directory`/local, and loaded from there.
+
+    Copies that are there are not loaded again.  Raises WrongDigest for content that is not what the page expects, and
+    OSError where it cannot be had.
+    """
+    copies = directory / "local"
+    copies.mkdir(exist_ok=True)
+
+    def replaced(found: re.Match[str]) -> str:
+        url, algorithm, digest = found.groups()
+        copy = copies / url.rpartition("/")[2]
+        content = copy.read_bytes() if copy.exists() else fetch(url)
+        if base64.b64encode(hashlib.new(algorithm, content).digest()).decode() != digest:
+            raise WrongDigest(f"{url} is not what asv's page expects: its {algorithm} differs")
+        copy.write_bytes(content)
+        return f'{found[0].partition("=")[0]}="local/{copy.name}"'
+
+    return ELSEWHERE.sub(replaced, html)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Put the front page before what asv has published, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.site", description="The front page of asv's site.")
+    parser.add_argument("--html", type=Path, default=HTML, help="where `asv publish` wrote to (default: .asv/html)")
+    html: Path = parser.parse_args(arguments).html
+    published = html / "index.html"
+    if not published.exists():
+        print(f"python -m benchmarks.site: error: no {published}: run `make site`", file=sys.stderr)
+        return 1
+    asv_page = published.read_text(encoding="utf-8")
+    if ASV_PAGE in asv_page:
+        # It is ours, of an earlier call: `asv publish` has not written its own since.
+        asv_page = (html / ASV_PAGE).read_text(encoding="utf-8")
+    try:
+        asv_page = made_local(asv_page, html)
+    except (OSError, WrongDigest) as error:
+        print(f"asv's plots need the internet: their JavaScript could not be copied: {error}", file=sys.stderr)
+    (html / ASV_PAGE).write_text(asv_page, encoding="utf-8")
+    published.write_text(front_page(modules()), encoding="utf-8")
+    print(f"site: {published}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
