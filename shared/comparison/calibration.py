@@ -1,0 +1,139 @@
+"""What one call and one byte cost on this machine: the constants by which counts become seconds.
+
+A NumPy call costs what Python and the engine do around it, whatever its arrays hold; then its arithmetic takes the
+time of the bytes it moves or, where that is more, of its elementary functions and products (the roofline of Williams,
+Waterman & Patterson 2009).  They are measured on small programs of known counts, once a process.  This module knows the
+interface of an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from shared.calling.engine import Engine
+from shared.comparison.timing import interleaved_minimum
+from shared.programs.measuring.cost import Cost, cost
+from shared.programs.tracing import trace
+from shared.sparse.colouring import colour
+from shared.sparse.sparsity import jacobian_pattern
+
+#: A call that moves more bytes than this finds them in memory, and not in a cache.
+CACHE = 2**20
+
+#: How an engine is called: a direction or a cotangent alone, or many in one batch.
+MODES = ("forward", "reverse", "forward batched", "reverse batched")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Seconds: `call[mode]` of one NumPy call within a mode and `start[mode]` of a transform's own; `byte` moved.
+
+    `byte` is one of arrays that fit a cache, `far` one of larger ones, `elementary` one elementary function of an
+    array's element, `product` one addition or multiplication in a product of matrices.  `sparse` and `entry` are what a
+    sparse result costs by itself, and each number in it.
+    """
+
+    call: dict[str, float]
+    start: dict[str, float]
+    byte: float
+    far: float
+    elementary: float
+    product: float
+    sparse: float
+    entry: float
+
+    def arithmetic(self, found: Cost) -> float:
+        """The seconds of a record's arithmetic, its calls not counted."""
+        total = 0.0
+        for row in found.primitives:
+            count = row.count
+            moved = row.bytes_read + row.bytes_written
+            moving = (self.far if moved > CACHE * row.calls else self.byte) * moved
+            cheap = count.operations - 10 * count.elementary
+            total += max(moving, self.elementary * count.elementary + self.product * cheap)
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """The constants in nanoseconds, rounded."""
+        calls = {mode: round(1e9 * seconds) for mode, seconds in self.call.items()}
+        rest = {name: round(1e9 * getattr(self, name), 4) for name in ("byte", "far", "elementary", "product", "entry")}
+        return {"call": calls, "sparse": round(1e9 * self.sparse), **rest}
+
+
+@cache
+def machine(forward: Engine, reverse: Engine) -> Machine:
+    """The constants of this machine with two engines.  Cost: about a second, the first time."""
+    rng = np.random.default_rng(0)
+    one, few = np.full(4, 0.5), rng.normal(size=10_000)
+    out = np.empty_like(few)
+    matrix = rng.normal(size=(160, 160))
+    line = np.linspace(0.0, 1.0, 2_000)
+    chains = {length: _chain(length) for length in (2, 24)}
+    tasks: dict[Any, Callable[[], Any]] = {
+        "elementary": lambda: (np.sin(few, out), np.exp(few, out), np.tanh(few, out)),
+        "product": lambda: matrix @ matrix,
+    }
+    # The directions of a Jacobian, in arrays that fit a cache and that do not, allocated as an engine does it.
+    matrices = {"byte": (chains[24], np.full(100, 0.5)), "far": (chains[2], np.full(600, 0.5))}
+    for name, (f, x) in matrices.items():
+        tasks[name] = lambda made=forward.jacobian(f), x=x: made(x)
+    programs: dict[Any, Callable[..., Any]] = {}
+    for length, f in chains.items():
+        for mode, program in _modes(f, forward, reverse).items():
+            programs[mode, length] = program
+            tasks[mode, length] = lambda program=program: program(one)
+    sparse = {}
+    for name, x in (("few", one), ("many", line)):
+        pattern = colour(jacobian_pattern(np.square, x), "columns")
+        sparse[name] = forward.sparse_jacobian(np.square, pattern=pattern)
+        tasks["sparse", name] = lambda made=sparse[name], x=x: made(x)
+    least = interleaved_minimum(tasks, rounds=4, seconds_each=0.01)
+    calls = {key: cost(trace(program, one)).total.calls for key, program in programs.items()}
+    call, start = {}, {}
+    for mode in MODES:
+        slope = (least[mode, 24] - least[mode, 2]) / (calls[mode, 24] - calls[mode, 2])
+        call[mode] = max(slope, 1e-8)
+        start[mode] = max(least[mode, 2] - calls[mode, 2] * slope, 0.0)
+    sparse_calls = cost(trace(sparse["few"], one)).total.calls
+    least["sparse", "few"] -= sparse_calls * call["forward batched"]
+    least["sparse", "many"] -= sparse_calls * call["forward batched"]
+    entry = max((least["sparse", "many"] - least["sparse", "few"]) / (line.size - one.size), 0.0)
+    found = Machine(
+        call, start,
+        byte=0.0, far=0.0,
+        elementary=least["elementary"] / (3 * few.size),
+        product=least["product"] / (2 * 160**3),
+        sparse=max(least["sparse", "few"] - start["forward batched"], 0.0),
+        entry=entry,
+    )  # fmt: skip
+    bytes_ = {}
+    for name, (f, x) in matrices.items():
+        total = cost(trace(forward.jacobian(f), x)).total
+        own = least[name] - start["forward batched"] - total.calls * call["forward batched"]
+        own -= found.elementary * total.count.elementary
+        bytes_[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
+    return replace(found, **bytes_)
+
+
+def _chain(length: int) -> Callable[[Any], Any]:
+    def chain(x: Any) -> Any:
+        for _ in range(length):
+            x = np.tanh(x) * x + 0.5
+        return x
+
+    return chain
+
+
+def _modes(f: Callable[[Any], Any], forward: Engine, reverse: Engine) -> dict[str, Callable[[Any], Any]]:
+    seed = np.ones(4)
+    return {
+        "forward": lambda x: forward.jvp(f, (x,), (seed,))[1],
+        "reverse": lambda x: reverse.vjp(f, x)[1](seed),
+        "forward batched": forward.jacobian(f),
+        "reverse batched": reverse.jacobian(f),
+    }
