@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`.
+`linear`, `sparse`, `counting`, `checking`, `networks`, `programs`, `comparison`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -46,6 +46,8 @@ if typing.TYPE_CHECKING:
     from shared.calling.containers import register_container
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
+    from shared.comparison.advice import advise
+    from shared.comparison.compared import compare
     from shared.counting.counter import count_operations
     from shared.linear.checkpointing import checkpoint, checkpoint_loop
     from shared.linear.custom import custom_derivative
@@ -81,6 +83,8 @@ _LATER = {
     "shared.calling.containers": ("register_container",),
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
+    "shared.comparison.advice": ("advise",),
+    "shared.comparison.compared": ("compare",),
     "shared.counting.counter": ("count_operations",),
     "shared.linear.checkpointing": ("checkpoint", "checkpoint_loop"),
     "shared.linear.custom": ("custom_derivative",),
@@ -107,7 +111,7 @@ _LATER = {
     "shared.sparse.pattern": ("Pattern",),
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
-_ROOMS = ("batching", "calling", "checking", "counting", "linear", "networks", "programs", "sparse")
+_ROOMS = ("batching", "calling", "checking", "comparison", "counting", "linear", "networks", "programs", "sparse")
 
 if not typing.TYPE_CHECKING:
     # Hidden from type checkers, which would take any name for one of these.
@@ -143,11 +147,13 @@ __all__ = [
     "StaleViewError",
     "StoppedHalfwayError",
     "TracerConversionError",
+    "advise",
     "alias",
     "check_grads",
     "checkpoint",
     "checkpoint_loop",
     "colour",
+    "compare",
     "composite",
     "constant",
     "cost",

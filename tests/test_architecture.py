@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "checking": {"core", "calling"},
     "networks": {"core", "rules", "calling"},
     "programs": {"core", "rules", "calling", "counting", "checking"},
+    "comparison": {"core", "rules", "calling", "batching", "linear", "sparse", "counting", "checking", "programs"},
 }
 
 Arrow = tuple[str, str]

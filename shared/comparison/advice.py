@@ -21,7 +21,7 @@ from shared.comparison.calibration import Machine, machine
 from shared.comparison.point import Point
 from shared.comparison.ways import GRADIENT, JACOBIAN, Way, cotangent_of, direction_of, mixture, ways
 from shared.core.errors import DensePatternError
-from shared.programs.measuring.cost import Cost, cost
+from shared.programs.measuring.cost import cost
 from shared.programs.tracing import trace
 from shared.sparse.colouring import Colouring, colour
 from shared.sparse.sparsity import jacobian_pattern
@@ -216,7 +216,8 @@ def _reason(point: Point, sparse: Colouring | None, seconds: dict[str, float]) -
         text += f"; the pattern needs {products}: {called(best)}, {_times(least / seconds[best])} times cheaper still"
     elif best == "mixed":
         forwards, backwards = _mixed_names(point)
-        text += f"; {forwards} forwards and {backwards} in reverse: mixed, {_times(least / seconds[best])} times cheaper still"
+        saved = _times(least / seconds[best])
+        text += f"; {forwards} forwards and {backwards} in reverse: mixed, {saved} times cheaper still"
     elif sparse is not None:
         needed = _plural(sparse.jvps + sparse.vjps, "product")
         text += f"; the pattern needs {needed}, which so few numbers do not repay"

@@ -1,4 +1,4 @@
-"""Whether the engines agree with each other and with differences; and where not, the first primitive at which they part.
+"""Whether the engines agree with each other and with differences; and where not, the first primitive where they part.
 
 One direction t and one cotangent c are enough: forward mode gives c . (J t), reverse mode (J' c) . t, and difference
 quotients of values the same number without any rule.  Where two of the three part, the record is walked through: each
@@ -32,7 +32,7 @@ _ROUNDINGS = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The first primitive at which derivatives part: its `number` among the equations, the user's line, and who is apart.
+    """The first primitive at which derivatives part: its `number` among the equations, the user's line, who is apart.
 
     `primitive` is None where no primitive of the record does: then it is a function with a derivative of its own, which
     a record follows inside, and `text` names those that there are.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,14 @@ class Machine:
         return {"call": calls, "sparse": round(1e9 * self.sparse), **rest}
 
 
-@cache
 def machine(forward: Engine, reverse: Engine) -> Machine:
     """The constants of this machine with two engines.  Cost: about a second, the first time."""
+    engines: tuple[Any, Any] = (forward, reverse)
+    return _measured(*engines)
+
+
+@cache
+def _measured(forward: Any, reverse: Any) -> Machine:
     rng = np.random.default_rng(0)
     one, few = np.full(4, 0.5), rng.normal(size=10_000)
     out = np.empty_like(few)
@@ -81,17 +86,17 @@ def machine(forward: Engine, reverse: Engine) -> Machine:
     # The directions of a Jacobian, in arrays that fit a cache and that do not, allocated as an engine does it.
     matrices = {"byte": (chains[24], np.full(100, 0.5)), "far": (chains[2], np.full(600, 0.5))}
     for name, (f, x) in matrices.items():
-        tasks[name] = lambda made=forward.jacobian(f), x=x: made(x)
+        tasks[name] = partial(forward.jacobian(f), x)
     programs: dict[Any, Callable[..., Any]] = {}
     for length, f in chains.items():
         for mode, program in _modes(f, forward, reverse).items():
             programs[mode, length] = program
-            tasks[mode, length] = lambda program=program: program(one)
+            tasks[mode, length] = partial(program, one)
     sparse = {}
     for name, x in (("few", one), ("many", line)):
         pattern = colour(jacobian_pattern(np.square, x), "columns")
         sparse[name] = forward.sparse_jacobian(np.square, pattern=pattern)
-        tasks["sparse", name] = lambda made=sparse[name], x=x: made(x)
+        tasks["sparse", name] = partial(sparse[name], x)
     least = interleaved_minimum(tasks, rounds=4, seconds_each=0.01)
     calls = {key: cost(trace(program, one)).total.calls for key, program in programs.items()}
     call, start = {}, {}
@@ -111,13 +116,13 @@ def machine(forward: Engine, reverse: Engine) -> Machine:
         sparse=max(least["sparse", "few"] - start["forward batched"], 0.0),
         entry=entry,
     )  # fmt: skip
-    bytes_ = {}
+    moving = {}
     for name, (f, x) in matrices.items():
         total = cost(trace(forward.jacobian(f), x)).total
         own = least[name] - start["forward batched"] - total.calls * call["forward batched"]
         own -= found.elementary * total.count.elementary
-        bytes_[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
-    return replace(found, **bytes_)
+        moving[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
+    return replace(found, byte=moving["byte"], far=moving["far"])
 
 
 def _chain(length: int) -> Callable[[Any], Any]:

@@ -66,7 +66,7 @@ def compare(
     >>> found.inputs, found.outputs, found["gradient", "reverse"].operations, found.agreement.holds
     (100, 1, 2600, True)
     """
-    if not isinstance(seconds, (int, float)) or not seconds > 0:
+    if isinstance(seconds, bool) or not seconds > 0:
         raise ValueError(f"compare: seconds must be a positive number, not {seconds!r}{user_line()}")
     point = Point("compare", f, args, argnums, engines)
     checked = agreement(point)
@@ -82,10 +82,10 @@ def compare(
     advice = predict(point, sparse, machine(point.forward, point.reverse))
     measured = {figure.name: figure.seconds for figure in figures if figure.group == advice.group}
     advice = advice.beside({name: taken for name, taken in measured.items() if taken is not None})
-    told = str(sparse or second or "")
+    found = sparse if sparse is not None else second
     return ModeComparison(
         point.function, point.inputs, point.outputs, point.argnums, tuple(figures), checked, advice,
-        memory_at(point), told,
+        memory_at(point), str(found or ""),
     )  # fmt: skip
 
 

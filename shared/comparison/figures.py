@@ -109,6 +109,9 @@ class Measuring:
     def _counted(self, way: Way, found: Figure, too_long: str) -> Figure:
         point, value = self.point, self.value_operations
         if not way.exact:
+            if way.counted is not None:
+                operations = way.repeats * count_operations(way.counted, *point.args)
+                return replace(found, operations=operations, evaluations=operations / value if value else None)
             evaluations = way.runs if too_long else self._evaluations(way)
             return replace(found, operations=round(evaluations * value), evaluations=evaluations)
         program, repeats = way.counted or way.program, way.repeats

@@ -29,7 +29,7 @@ def draw(comparison: Any, path: Any = None) -> Any:
     _bars(axes[0], rows, [row.evaluations for row in rows], "operations over those of one evaluation")
     _bars(axes[1], rows, [row.times for row in rows], "time over that of one evaluation")
     axes[0].set_yticks(range(len(rows)), [_label(row) for row in rows], parse_math=False)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(rows) - 0.4, -0.6)
     canvas.suptitle(comparison._caption(), parse_math=False, x=0.01, ha="left", fontweight="bold")
     if path is not None:
         canvas.savefig(path, dpi=150)
@@ -40,7 +40,7 @@ def _bars(axes: Any, rows: list[Figure], values: list[Any], title: str) -> None:
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
         if value:
             axes.barh(place, value, left=0, color=_colour(row), height=0.72)
-            axes.text(value, place, f" {value:,.3g}", va="center", fontsize=8)
+            axes.text(value, place, f" {_number(value)}", va="center", fontsize=8)
         elif row.note:
             axes.text(1, place, " not run", va="center", fontsize=8, color="#8a8a8a")
     axes.set_xscale("log")
@@ -60,6 +60,10 @@ def _colour(row: Figure) -> str:
         if row.name.startswith(mode) or row.name.endswith(f", {mode}"):
             return _COLOURS[mode]
     return _COLOURS["other"]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _label(row: Figure) -> str:

@@ -122,7 +122,7 @@ def _pair(name: str, engines: Any) -> tuple[Engine, Engine]:
 def _require_numbers(name: str, function: str, leaves: list[Any]) -> None:
     for leaf in leaves:
         numeric = isinstance(leaf, _NUMBERS) or getattr(getattr(leaf, "dtype", None), "kind", "") in ("b", *"iufc")
-        if not numeric or not hasattr(leaf, "dtype") and not isinstance(leaf, _NUMBERS):
+        if not numeric or (not hasattr(leaf, "dtype") and not isinstance(leaf, _NUMBERS)):
             raise TypeError(
                 f"{name}: {function} returned {one_line(shown(leaf))[:60]} (type {kind_of(leaf)}){user_line()}; what "
                 "has derivatives returns numbers, arrays and containers of them"

@@ -25,9 +25,9 @@ _HEADERS = ("derivative", "operations", "evaluations", "bytes alive", "time", "t
 class ModeComparison(Tabulated):
     """What each way to the derivatives of a function costs, made by `compare`.
 
-    `figures` has a `Figure` a way: `comparison["gradient", "reverse"].operations`.  `agreement` says how far the engines
-    and differences are apart, `advice` which way to take and why, `memory` what the tape keeps and checkpoints save.
-    `inputs` and `outputs` are numbers that vary and that are returned.
+    `figures` has a `Figure` a way: `comparison["gradient", "reverse"].operations`.  `agreement` says how far the
+    engines and differences are apart, `advice` which way to take and why, `memory` what the tape keeps and
+    checkpoints save.  `inputs` and `outputs` are numbers that vary and that are returned.
     """
 
     _headers: ClassVar[tuple[str, ...]] = _HEADERS

@@ -108,6 +108,7 @@ def _first(point: Point, sparse: Colouring | None) -> Iterator[Way]:
     f, argnums, n, m = point.f, point.argnums, point.inputs, point.outputs
     forward, reverse = point.forward, point.reverse
     unit: dict[str, Any] = {"counted": direction_of(point, forward), "repeats": n}
+    flat: Callable[[Any], Array]
     if point.is_scalar:
         group, flat = GRADIENT, _vector
         yield Way(group, "reverse", reverse.grad(f, argnums), flat, 4.0)
@@ -205,7 +206,10 @@ def _products(point: Point) -> Iterator[Way]:
         lambda *args: point.reverse.hvp(f, args, direction, argnums=argnums), _vector, 15.0,
     )  # fmt: skip
     yield Way(PRODUCT, "forward over forward", over(point.forward, point.forward), _vector, 5.0 * n)
-    yield Way(PRODUCT, "differences of the gradient", _product_by_differences(point), _vector, 8.0, exact=False)
+    yield Way(
+        PRODUCT, "differences of the gradient", _product_by_differences(point), _vector, 8.0, exact=False,
+        counted=point.reverse.grad(f, argnums), repeats=2,
+    )  # fmt: skip
 
 
 def _product_by_differences(point: Point) -> Function:
