@@ -1,8 +1,8 @@
 """`python -m benchmarks.advice`: how often the advice on modes is right, on a grid of functions.
 
-Each function of the grid is given to the advisor, which predicts from counts, and then every way that it chooses among
-is timed, interleaved, the least of many calls.  A hit is a predicted way that is the fastest, or within 1.2 times of it.
-The grid varies inputs, outputs, depth and sparsity, and scalar against array work.  It runs nothing at import.
+Each function of the grid is given to the advisor, which predicts from counts, and then every way that it chooses
+among is timed, interleaved, the least of many calls.  A hit is a predicted way that is the fastest, or within 1.2 times
+of it.  The grid varies inputs, outputs, depth and sparsity, and scalar against array work.  It runs nothing at import.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def layers(depth: int, n: int, m: int) -> Callable[[Any], Any]:
     """Matrices with tanh between them, from n numbers to m."""
     rng = np.random.default_rng(0)
     widths = [*[n] * depth, m]
-    weights = [rng.normal(size=(b, a)) / np.sqrt(a) for a, b in zip(widths, widths[1:], strict=False)]
+    weights = [rng.normal(size=(b, a)) / np.sqrt(a) for a, b in pairwise(widths)]
 
     def f(x: Any) -> Any:
         for W in weights:
@@ -134,6 +135,14 @@ def projected(a: Any, w: Any) -> Any:
     return np.outer(np.tanh(a), np.ones(8)) * np.sum(np.sin(w))
 
 
+def apart(a: Any, w: Any) -> Any:
+    """Few numbers through long arrays, many through short ones: each part suits another mode."""
+    line = np.linspace(0.0, 1.0, 6_000)
+    for _ in range(5):
+        line = np.sin(line * a[0] + a[1])
+    return np.sum(line.reshape(60, 100), axis=1) + np.sum(w.reshape(60, -1), axis=1) ** 2
+
+
 def curve(t: Any) -> Any:
     """A curve through many points from few coefficients."""
     line = np.linspace(0.0, 1.0, 400)
@@ -168,6 +177,8 @@ def grid() -> Iterator[Case]:
         yield Case("a rate and weights", rate, (0.7, rng.normal(size=n)))
     for n in (50, 5_000):
         yield Case("a few and many, mixed", projected, (rng.normal(size=3), rng.normal(size=n)))
+    for n in (600, 6_000):
+        yield Case("few through long arrays, many through short", apart, (rng.normal(size=2), rng.normal(size=n)))
     for n in (2, 10):
         yield Case("a curve of coefficients", curve, (rng.normal(size=n),))
     for n in (4, 12):
@@ -176,6 +187,59 @@ def grid() -> Iterator[Case]:
     yield Case("distances", lambda p: np.sum((p[:, None] - p[None]) ** 2, -1), (rng.normal(size=(12, 2)),))
     yield Case("softmax", lambda x: np.exp(x) / np.sum(np.exp(x)), (rng.normal(size=50),))
     yield Case("log of a sum", lambda x: np.log(np.sum(np.exp(x))), (rng.normal(size=500),))
+
+
+def drawn(count: int, seed: int = 0) -> Iterator[Case]:
+    """Functions that are drawn at random: up to five stages, of random kinds and widths.  A seed gives the same ones."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        n = int(2 ** rng.uniform(0, 10))
+        stages = [_stage(rng) for _ in range(rng.integers(1, 6))]
+        scalar = rng.random() < 0.3
+        name = " + ".join([stage.__name__ for stage in stages] + ["sum"] * scalar)
+        yield Case(f"drawn {number}: {name}", _composed(stages, scalar), (rng.uniform(0.2, 0.8, size=n),))
+
+
+def _composed(stages: Sequence[Callable[[Any], Any]], scalar: bool) -> Callable[[Any], Any]:
+    def f(x: Any) -> Any:
+        for stage in stages:
+            x = stage(x)
+        return np.sum(x * x) if scalar else x
+
+    return f
+
+
+def _stage(rng: np.random.Generator) -> Callable[[Any], Any]:
+    """One stage of a function: from a vector to a vector."""
+    width, depth = int(2 ** rng.uniform(0, 9)), int(rng.integers(1, 7))
+    matrices: dict[int, Any] = {}
+
+    def dense(x: Any) -> Any:
+        weights = matrices.setdefault(len(x), np.random.default_rng(3).normal(size=(width, len(x))) / np.sqrt(len(x)))
+        return np.tanh(weights @ x)
+
+    def elementwise(x: Any) -> Any:
+        for _ in range(depth):
+            x = x * np.cos(x) + 0.1
+        return x
+
+    def neighbours(x: Any) -> Any:
+        return x[1:] * x[:-1] if len(x) > 1 else x * x
+
+    def normalised(x: Any) -> Any:
+        return x / np.sqrt(1.0 + np.sum(x * x))
+
+    def numbers(x: Any) -> Any:
+        total = x[0]
+        for k in range(min(len(x), 4 * depth)):
+            total = total * x[k] + np.sin(x[k])
+        return x * total
+
+    def pooled(x: Any) -> Any:
+        return np.sum(np.reshape(x[: len(x) // 2 * 2], (2, -1)), axis=0) if len(x) > 1 else x
+
+    kinds = (dense, elementwise, neighbours, normalised, numbers, pooled)
+    return kinds[rng.integers(len(kinds))]
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -190,7 +254,8 @@ def outcome(case: Case, rounds: int, seconds: float) -> Outcome:
     beside = advice.beside(measured)
     assert beside.measured is not None and beside.apart is not None
     return Outcome(
-        case.name, point.inputs, point.outputs, advice.predicted, beside.measured, beside.apart, measured, advice.seconds
+        case.name, point.inputs, point.outputs, advice.predicted, beside.measured, beside.apart, measured,
+        advice.seconds,
     )  # fmt: skip
 
 
@@ -212,13 +277,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Set OPENBLAS_NUM_THREADS=1.",
     )
     parser.add_argument("patterns", nargs="*", metavar="WORD", help="only functions whose name contains one of these")
+    parser.add_argument(
+        "--random", type=positive_integer, metavar="N", help="in place of the grid, N functions drawn at random"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of these functions (default: 0)")
     parser.add_argument("--rounds", type=positive_integer, default=5, help="turns of each way (default: 5)")
     parser.add_argument("--milliseconds", type=positive_integer, default=30, help="of a turn (default: 30)")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write all figures there")
     options = parser.parse_args(arguments)
     wanted = options.patterns or [""]
-    cases = [case for case in grid() if any(word in case.name for word in wanted)]
+    every = drawn(options.random, options.seed) if options.random else grid()
+    cases = [case for case in every if any(word in case.name for word in wanted)]
     if not cases:
         parser.error(f"no function of the grid has {' or '.join(map(repr, wanted))} in its name")
     found = []

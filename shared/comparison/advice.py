@@ -19,6 +19,7 @@ from shared.calling.arguments import Argnums
 from shared.calling.engine import Engine
 from shared.comparison.calibration import Machine, machine
 from shared.comparison.point import Point
+from shared.comparison.unit_seeds import saved
 from shared.comparison.ways import GRADIENT, JACOBIAN, Way, cotangent_of, direction_of, mixture, ways
 from shared.core.errors import DensePatternError
 from shared.programs.measuring.cost import cost
@@ -133,18 +134,24 @@ class _Counts:
     def __init__(self, point: Point, constants: Machine):
         self.point = point
         self.constants = constants
-        program = trace(point.f, *point.args)
-        self.largest = max([type_.nbytes for type_ in program.types], default=8)
-        self.value = constants.arithmetic(cost(program))
-        self.value_calls = len(program.equations)
+        self.program = trace(point.f, *point.args)
+        self.largest = max([type_.nbytes for type_ in self.program.types], default=8)
+        self.value = constants.arithmetic(cost(self.program))
 
     def seconds(self, way: Way, mode: str, products: int) -> float:
         """The seconds of a way that takes so many products, directions or sweeps."""
         expected = self._of_products(mode, products)
         if expected > LONGEST_RECORD:
             return expected
-        record = cost(trace(way.program, *self.point.args))
-        return self._calls(mode, record.total.calls) + self.constants.arithmetic(record)
+        try:
+            record = cost(trace(way.program, *self.point.args))
+        except TypeError:
+            # The sparse matrix of a linear function depends on no argument, so a record has nothing of it.
+            return expected
+        arithmetic = self.constants.arithmetic(record)
+        if "sparse" not in way.name:
+            arithmetic -= saved(self.program, mode.startswith("reverse"), products, self.constants)
+        return self._seconds(mode, record, products) + max(arithmetic, self.value)
 
     def _of_products(self, mode: str, products: int) -> float:
         """The same from one product: what it adds to the function is paid for each, as many at a time as fit."""
@@ -154,13 +161,17 @@ class _Counts:
         record = cost(trace(one, *point.args))
         chunks = math.ceil(products / max(1, BYTES // 8 // max(self.largest, 1)))
         own = max(self.constants.arithmetic(record) - self.value, 0.0)
-        calls, values = chunks * record.total.calls, chunks
-        if backwards:
-            calls, values = calls - (chunks - 1) * self.value_calls, 1
-        return self._calls(mode, calls) + values * self.value + products * own
+        values = 1 if backwards else chunks
+        calls = self._seconds(mode, record, products, chunks)
+        return calls + values * self.value + products * own
 
-    def _calls(self, mode: str, calls: int) -> float:
-        return self.constants.start[mode] + calls * self.constants.call[mode]
+    def _seconds(self, mode: str, record: Cost, products: int, chunks: int = 1) -> float:
+        """The seconds of a record's calls in a mode, and of the seeds, of which each product has as many numbers."""
+        # A single product is no batch.
+        alone = mode.removesuffix(" batched") if products == 1 else mode
+        seeds = 8.0 * products**2 if products > 1 else 0.0
+        calls = chunks * self.constants.calls(alone, record)
+        return self.constants.start[mode] + calls + self.constants.moving(seeds, seeds / chunks)
 
 
 def _seconds(point: Point, sparse: Colouring | None, constants: Machine) -> dict[str, float]:

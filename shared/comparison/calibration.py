@@ -22,8 +22,11 @@ from shared.programs.tracing import trace
 from shared.sparse.colouring import colour
 from shared.sparse.sparsity import jacobian_pattern
 
-#: A call that moves more bytes than this finds them in memory, and not in a cache.
-CACHE = 2**20
+#: A call that moves fewer bytes than the first finds them in a cache, one that moves more than the second in memory.
+CACHES = (2.0**18, 2.0**23)
+
+#: The primitives that read and write parts of arrays, by their names in a table of costs.
+INDEXING = frozenset(("getitem", "copy", "setitem", "add_at", "add_to_view", "add_once"))
 
 #: How an engine is called: a direction or a cotangent alone, or many in one batch.
 MODES = ("forward", "reverse", "forward batched", "reverse batched")
@@ -31,14 +34,15 @@ MODES = ("forward", "reverse", "forward batched", "reverse batched")
 
 @dataclass(frozen=True)
 class Machine:
-    """Seconds: `call[mode]` of one NumPy call within a mode and `start[mode]` of a transform's own; `byte` moved.
+    """Seconds: `call[mode]` of one NumPy call within a mode, `index[mode]` of one that reads or writes parts of arrays.
 
-    `byte` is one of arrays that fit a cache, `far` one of larger ones, `elementary` one elementary function of an
-    array's element, `product` one addition or multiplication in a product of matrices.  `sparse` and `entry` are what a
-    sparse result costs by itself, and each number in it.
+    `start[mode]` is a transform's own; `byte` is one moved of arrays that fit a cache, `far` one of larger ones,
+    `elementary` one elementary function of an array's element, `product` one addition or multiplication in a product of
+    matrices.  `sparse` and `entry` are what a sparse result costs by itself, and each number in it.
     """
 
     call: dict[str, float]
+    index: dict[str, float]
     start: dict[str, float]
     byte: float
     far: float
@@ -53,16 +57,27 @@ class Machine:
         for row in found.primitives:
             count = row.count
             moved = row.bytes_read + row.bytes_written
-            moving = (self.far if moved > CACHE * row.calls else self.byte) * moved
+            moving = self.moving(moved, moved / row.calls)
             cheap = count.operations - 10 * count.elementary
             total += max(moving, self.elementary * count.elementary + self.product * cheap)
         return total
 
+    def moving(self, moved: float, at_once: float) -> float:
+        """The seconds to move so many bytes, so many in a call: between caches and memory, by the logarithm."""
+        least, most = CACHES
+        far = np.clip(np.log(max(at_once, least) / least) / np.log(most / least), 0.0, 1.0)
+        return float(moved * self.byte ** (1.0 - far) * self.far**far)
+
+    def calls(self, mode: str, found: Cost) -> float:
+        """The seconds of a record's calls in a mode, their arithmetic not counted."""
+        indexing = _indexing(found)
+        return (found.total.calls - indexing) * self.call[mode] + indexing * self.index[mode]
+
     def to_dict(self) -> dict[str, Any]:
         """The constants in nanoseconds, rounded."""
-        calls = {mode: round(1e9 * seconds) for mode, seconds in self.call.items()}
+        calls = {mode: [round(1e9 * part[mode]) for part in (self.call, self.index, self.start)] for mode in MODES}
         rest = {name: round(1e9 * getattr(self, name), 4) for name in ("byte", "far", "elementary", "product", "entry")}
-        return {"call": calls, "sparse": round(1e9 * self.sparse), **rest}
+        return {"call, index, start": calls, "sparse": round(1e9 * self.sparse), **rest}
 
 
 def machine(forward: Engine, reverse: Engine) -> Machine:
@@ -78,38 +93,42 @@ def _measured(forward: Any, reverse: Any) -> Machine:
     out = np.empty_like(few)
     matrix = rng.normal(size=(160, 160))
     line = np.linspace(0.0, 1.0, 2_000)
-    chains = {length: _chain(length) for length in (2, 24)}
+    chains = {(kind, length): made(length) for kind, made in _CHAINS.items() for length in (2, 24)}
     tasks: dict[Any, Callable[[], Any]] = {
         "elementary": lambda: (np.sin(few, out), np.exp(few, out), np.tanh(few, out)),
         "product": lambda: matrix @ matrix,
     }
     # The directions of a Jacobian, in arrays that fit a cache and that do not, allocated as an engine does it.
-    matrices = {"byte": (chains[24], np.full(100, 0.5)), "far": (chains[2], np.full(600, 0.5))}
+    matrices = {"byte": (chains["call", 24], np.full(100, 0.5)), "far": (chains["call", 2], np.full(600, 0.5))}
     for name, (f, x) in matrices.items():
         tasks[name] = partial(forward.jacobian(f), x)
     programs: dict[Any, Callable[..., Any]] = {}
-    for length, f in chains.items():
+    for (kind, length), f in chains.items():
         for mode, program in _modes(f, forward, reverse).items():
-            programs[mode, length] = program
-            tasks[mode, length] = partial(program, one)
+            programs[mode, kind, length] = program
+            tasks[mode, kind, length] = partial(program, one)
     sparse = {}
     for name, x in (("few", one), ("many", line)):
         pattern = colour(jacobian_pattern(np.square, x), "columns")
         sparse[name] = forward.sparse_jacobian(np.square, pattern=pattern)
         tasks["sparse", name] = partial(sparse[name], x)
     least = interleaved_minimum(tasks, rounds=4, seconds_each=0.01)
-    calls = {key: cost(trace(program, one)).total.calls for key, program in programs.items()}
-    call, start = {}, {}
+    records = {key: cost(trace(program, one)) for key, program in programs.items()}
+    call: dict[str, float] = {}
+    index: dict[str, float] = {}
+    start: dict[str, float] = {}
     for mode in MODES:
-        slope = (least[mode, 24] - least[mode, 2]) / (calls[mode, 24] - calls[mode, 2])
-        call[mode] = max(slope, 1e-8)
-        start[mode] = max(least[mode, 2] - calls[mode, 2] * slope, 0.0)
-    sparse_calls = cost(trace(sparse["few"], one)).total.calls
-    least["sparse", "few"] -= sparse_calls * call["forward batched"]
-    least["sparse", "many"] -= sparse_calls * call["forward batched"]
+        short, long, short_index, long_index = (records[mode, kind, n] for kind in _CHAINS for n in (2, 24))
+        taken = least[mode, "call", 24] - least[mode, "call", 2]
+        call[mode] = max(taken / (long.total.calls - short.total.calls), _SHORTEST)
+        start[mode] = max(least[mode, "call", 2] - short.total.calls * call[mode], 0.0)
+        parts = _indexing(long_index) - _indexing(short_index)
+        others = long_index.total.calls - short_index.total.calls - parts
+        taken = least[mode, "index", 24] - least[mode, "index", 2] - others * call[mode]
+        index[mode] = max(taken / parts, _SHORTEST)
     entry = max((least["sparse", "many"] - least["sparse", "few"]) / (line.size - one.size), 0.0)
     found = Machine(
-        call, start,
+        call, index, start,
         byte=0.0, far=0.0,
         elementary=least["elementary"] / (3 * few.size),
         product=least["product"] / (2 * 160**3),
@@ -122,7 +141,14 @@ def _measured(forward: Any, reverse: Any) -> Machine:
         own = least[name] - start["forward batched"] - total.calls * call["forward batched"]
         own -= found.elementary * total.count.elementary
         moving[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
+    record = cost(trace(sparse["few"], one))
+    own = found.sparse - found.calls("forward batched", record)
+    found = replace(found, sparse=max(own, 0.0))
     return replace(found, byte=moving["byte"], far=moving["far"])
+
+
+def _indexing(found: Cost) -> int:
+    return sum(row.calls for row in found.primitives if row.name in INDEXING)
 
 
 def _chain(length: int) -> Callable[[Any], Any]:
@@ -132,6 +158,21 @@ def _chain(length: int) -> Callable[[Any], Any]:
         return x
 
     return chain
+
+
+def _chain_of_parts(length: int) -> Callable[[Any], Any]:
+    def chain(x: Any) -> Any:
+        total = x[0]
+        for k in range(length):
+            total = total * x[k % 4] + x[(k + 1) % 4]
+        return x * total
+
+    return chain
+
+
+#: What is measured of calls: programs of any length without and with parts of arrays.
+_CHAINS = {"call": _chain, "index": _chain_of_parts}
+_SHORTEST = 1e-8
 
 
 def _modes(f: Callable[[Any], Any], forward: Engine, reverse: Engine) -> dict[str, Callable[[Any], Any]]:

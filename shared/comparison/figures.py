@@ -116,6 +116,7 @@ class Measuring:
             return replace(found, operations=round(evaluations * value), evaluations=evaluations)
         program, repeats = way.counted or way.program, way.repeats
         many = repeats > 1 and way.runs * self.calls > MOST_CALLS
+        alive: int | None
         if too_long or many:
             if way.counted is None or way.compiled:
                 return found
@@ -126,7 +127,11 @@ class Measuring:
             operations, alive = record.operations, record.peak_bytes
         else:
             operations = count_operations(way.program, *point.args)
-            alive = cost(trace(way.program, *point.args)).peak_bytes
+            try:
+                alive = cost(trace(way.program, *point.args)).peak_bytes
+            except TypeError:
+                # The sparse matrix of a linear function depends on no argument, so a record has nothing of it.
+                alive = None
         return replace(
             found, operations=operations, evaluations=operations / value if value else None, bytes_alive=alive
         )
