@@ -190,7 +190,7 @@ def grid() -> Iterator[Case]:
 
 
 def drawn(count: int, seed: int = 0) -> Iterator[Case]:
-    """Functions that are drawn at random: up to five stages, of random kinds and widths.  A seed gives the same ones."""
+    """Functions drawn at random: up to five stages, of random kinds and widths.  A seed gives the same ones."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         n = int(2 ** rng.uniform(0, 10))

@@ -22,7 +22,7 @@ from shared.comparison.point import Point
 from shared.comparison.unit_seeds import saved
 from shared.comparison.ways import GRADIENT, JACOBIAN, Way, cotangent_of, direction_of, mixture, ways
 from shared.core.errors import DensePatternError
-from shared.programs.measuring.cost import cost
+from shared.programs.measuring.cost import Cost, cost
 from shared.programs.tracing import trace
 from shared.sparse.colouring import Colouring, colour
 from shared.sparse.sparsity import jacobian_pattern

@@ -25,6 +25,8 @@ from shared.sparse.sparsity import jacobian_pattern
 
 #: Turns in which every way is timed.
 _ROUNDS = 3
+#: A way that takes no longer than this many seconds, as far as counts tell, is run in any case.
+_LONGEST = 0.5
 #: Of a function with more inputs the pattern of the Hessian is not looked for.
 _MOST_INPUTS = 20_000
 
@@ -53,7 +55,8 @@ def compare(
 
     Each has its operations, counted (see `count_operations`), the bytes alive at its peak (see `cost`), the least CPU
     time of many calls in turns, and its largest relative difference from the first exact way of its kind.  A way that
-    would take longer than about `seconds` / 6 is not run: of equal parts one is counted.  Set one BLAS thread
+    would take longer than half a second, or `seconds` / 6, as its counts tell, is not run: of equal parts one is
+    counted.  Set one BLAS thread
     (`OPENBLAS_NUM_THREADS=1`) before NumPy is imported to have times that compare.  `show_progress` turns the bar on
     standard error on or off; by default it is there on a terminal.
 
@@ -72,7 +75,7 @@ def compare(
     checked = agreement(point)
     sparse, second = colouring(point), hessian_colouring(point)
     every = ways(point, sparse, second)
-    measuring = Measuring(point, seconds / 6)
+    measuring = Measuring(point, max(seconds / 6, _LONGEST))
     with progress(f"comparing {point.function}", (1 + _ROUNDS) * len(every), show_progress) as advance:
         figures = []
         for way in every:

@@ -29,6 +29,11 @@ MOST_CALLS = 20_000
 #: A matrix of more numbers than this is not made.
 MOST_ENTRIES = 20_000_000
 
+#: Seconds of a call and of an operation by which it is decided, alike on every machine, what is too long to be run.
+_CALL, _OPERATION = 2e-6, 1e-9
+#: A batch makes so many calls for one of the function's, about.
+_CALLS_IN_A_BATCH = 10
+
 _LONGEST_NOTE = 90
 
 
@@ -62,10 +67,6 @@ class Measuring:
         self.longest = longest
         self.value_operations = count_operations(point.f, *point.args)
         self.calls = max(1, cost(trace(point.f, *point.args)).total.calls)
-        start = process_time()
-        point.f(*point.args)
-        #: seconds of one evaluation by an engine, about: what a way takes is told from it before it is run
-        self.run = max(process_time() - start, 1e-6 * self.calls)
         self.references: dict[str, Array] = {}
         self.tasks: dict[tuple[str, str], Callable[[], Any]] = {}
 
@@ -78,7 +79,7 @@ class Measuring:
             if too_long:
                 return replace(found, note=too_long)
             start = process_time()
-            result = way.flat(way.program(*self.point.args))
+            result = way.program(*self.point.args)
             seconds = process_time() - start
         except Exception as error:
             if way.group == "value" and not way.compiled:
@@ -103,7 +104,9 @@ class Measuring:
         square = point.inputs if way.group == "Hessian" else point.outputs
         if way.group in ("Jacobian", "Hessian") and "sparse" not in way.name and square * point.inputs > MOST_ENTRIES:
             return f"left out: a matrix of {square:,} by {point.inputs:,}"
-        expected = way.runs * self.run
+        one_by_one = way.repeats > 1 or not way.exact
+        calls = self.calls * (way.runs if one_by_one else _CALLS_IN_A_BATCH)
+        expected = _CALL * calls + _OPERATION * way.runs * self.value_operations
         return f"left out: may take {expected:,.1f} s" if expected > self.longest else ""
 
     def _counted(self, way: Way, found: Figure, too_long: str) -> Figure:
@@ -153,9 +156,12 @@ class Measuring:
             selection.f = f
         return float(count) or way.runs
 
-    def _error(self, way: Way, result: Array) -> float:
-        reference = self.references.setdefault(way.group, result)
-        return relative_difference(result, reference)
+    def _error(self, way: Way, result: Any) -> float | None:
+        if np.prod(getattr(result, "shape", ()), dtype=float) > MOST_ENTRIES:
+            # A sparse matrix, which has nothing to be compared with that would fit.
+            return None
+        found = way.flat(result)
+        return relative_difference(found, self.references.setdefault(way.group, found))
 
 
 def relative_difference(one: Array, other: Array) -> float:
