@@ -15,7 +15,7 @@ from shared.core import lazy
 if typing.TYPE_CHECKING:
     from shared.comparison.advice import Advice, advise
     from shared.comparison.compared import compare
-    from shared.comparison.memory import Memory, memory
+    from shared.comparison.frontier import Memory, memory
     from shared.comparison.result import ModeComparison
 
 __all__ = ["Advice", "Memory", "ModeComparison", "advise", "compare", "memory"]
@@ -25,7 +25,7 @@ __getattr__, __dir__ = lazy.on_demand(
     {
         "shared.comparison.advice": ("Advice", "advise"),
         "shared.comparison.compared": ("compare",),
-        "shared.comparison.memory": ("Memory", "memory"),
+        "shared.comparison.frontier": ("Memory", "memory"),
         "shared.comparison.result": ("ModeComparison",),
     },
 )

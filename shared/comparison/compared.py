@@ -14,7 +14,7 @@ from shared.comparison.advice import colouring, predict
 from shared.comparison.agreement import agreement
 from shared.comparison.calibration import machine
 from shared.comparison.figures import Measuring
-from shared.comparison.memory import memory_at
+from shared.comparison.frontier import memory_at
 from shared.comparison.point import Point
 from shared.comparison.progress import progress
 from shared.comparison.result import ModeComparison

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from shared.comparison.advice import Advice
 from shared.comparison.agreement import Agreement
 from shared.comparison.figures import Figure
-from shared.comparison.memory import Memory
+from shared.comparison.frontier import Memory
 from shared.core.errors import user_line
 from shared.core.visible import one_line
 from shared.programs.markup import html_text, markdown_text

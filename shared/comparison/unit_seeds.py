@@ -32,32 +32,27 @@ def saved(program: Program, backwards: bool, products: int, constants: Machine) 
     total = 0.0
     for equation in reversed(program.equations) if backwards else program.equations:
         active = [k for k in equation.operands if varies[k]]
-        near = [equation.result] if backwards else active
-        if isinstance(equation.primitive, Write) or not unit.intersection(near):
+        reached = equation.result in unit if backwards else not unit.isdisjoint(active)
+        if isinstance(equation.primitive, Write) or not reached:
             continue
-        found = _of_one(program, equation, active, products, constants)
-        if found is None:
-            continue
-        total += found * (len(active) if backwards else len(unit.intersection(active)))
-        if not equation.primitive.elementwise:
-            continue
-        if not backwards and len(active) == 1:
-            unit.add(equation.result)
-        elif backwards:
-            unit.update(k for k in active if uses[k] == 1)
+        if equation.primitive.elementwise:
+            out = program.types[equation.result]
+            alike = [k for k in active if program.types[k].shape == out.shape and (backwards or k in unit)]
+            moved = _READ_AND_WRITTEN * products * out.size
+            total += len(alike) * constants.moving(moved, moved)
+            if backwards:
+                unit.update(k for k in alike if uses[k] == 1)
+            elif alike == active and len(active) == 1:
+                unit.add(equation.result)
+        elif equation.primitive.function is np.matmul:
+            total += products * _of_matrix(program, equation, active) * constants.product
     return total
 
 
-def _of_one(program: Program, equation: Equation, active: list[int], products: int, constants: Machine) -> float | None:
-    """What one equation saves for each operand, None where the seeds are no unit seeds from here on."""
-    types, out = program.types, program.types[equation.result]
-    if equation.primitive.elementwise and all(types[k].shape == out.shape for k in active):
-        moved = _READ_AND_WRITTEN * products * out.size
-        return constants.moving(moved, moved)
-    others = [types[k] for k in equation.operands if k not in active]
-    if equation.primitive.function is np.matmul and len(others) == 1 and len(others[0].shape) == 2:
-        return constants.product * 2 * others[0].size * products
-    return None
+def _of_matrix(program: Program, equation: Equation, active: list[int]) -> int:
+    """The operations of a product with a constant matrix; zero where both factors vary, or it is a vector."""
+    others = [program.types[k] for k in equation.operands if k not in active]
+    return 2 * others[0].size if len(others) == 1 and len(others[0].shape) == 2 else 0
 
 
 def _is_inexact(type_: ValueType) -> bool:

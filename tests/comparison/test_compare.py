@@ -242,7 +242,7 @@ def test_the_result_is_text_markdown_html_and_plain_numbers(of_energy: ModeCompa
     assert plain["inputs"] == 12 and plain["agreement"]["holds"] and plain["advice"]["predicted"] == "reverse"
     assert [(row["group"], row["name"]) for row in plain["figures"]] == list(of_energy)
     assert len(of_energy) == len(of_energy.figures)
-    with pytest.raises(KeyError, match="there is no way .*; there are: value: as it is; value: compiled"):
+    with pytest.raises(KeyError, match=r"there is no way .*; there are: value: as it is; value: compiled"):
         of_energy["gradient", "sideways"]
 
 
