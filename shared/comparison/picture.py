@@ -1,4 +1,4 @@
-"""The picture of a comparison: a bar a way, its time and its operations over those of one evaluation.
+"""Pictures of a comparison: a bar a way, its time and operations over those of one evaluation; or lines over sizes.
 
 It needs matplotlib, which is imported when a picture is asked for.  Names are drawn as they are: none is read as a
 formula.  This module measures nothing.
@@ -24,13 +24,62 @@ def draw(comparison: Any, path: Any = None) -> Any:
             name="matplotlib",
         ) from error
     rows = [figure for figure in comparison.figures if figure.times or figure.evaluations]
-    canvas = Canvas(figsize=(11, 1.6 + 0.24 * len(rows)), layout="constrained")
+    canvas = _canvas(11, 1.6 + 0.24 * len(rows))
     axes = canvas.subplots(1, 2, sharey=True)
     _bars(axes[0], rows, [row.evaluations for row in rows], "operations over those of one evaluation")
     _bars(axes[1], rows, [row.times for row in rows], "time over that of one evaluation")
     axes[0].set_yticks(range(len(rows)), [_label(row) for row in rows], parse_math=False)
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
     canvas.suptitle(comparison._caption(), parse_math=False, x=0.01, ha="left", fontweight="bold")
+    return _saved(canvas, path)
+
+
+def draw_growth(growth: Any, path: Any = None) -> Any:
+    """The picture of ratios over the number of inputs: flat lines and rising ones, named at their ends."""
+    canvas = _canvas(9, 5.2)
+    axes = canvas.subplots()
+    ends = []
+    for name, ratios in growth.ratios.items():
+        dotted = "--" if "direction" in name or "product" in name else ":" if "differences" in name else "-"
+        mode = next((mode for mode in ("forward", "reverse") if mode in name), "other")
+        axes.plot(growth.inputs, ratios, dotted, color=_COLOURS[mode], marker="o", markersize=4, linewidth=1.8)
+        ends.append((ratios[-1], name, _COLOURS[mode]))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set_ylim(0.7, max(ratio for ratios in growth.ratios.values() for ratio in ratios) * 2)
+    _name_ends(axes, growth.inputs[-1], ends)
+    axes.set_xlabel("inputs")
+    axes.set_title("operations over those of one evaluation", fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    canvas.suptitle(growth.function, parse_math=False, x=0.01, ha="left", fontweight="bold")
+    return _saved(canvas, path)
+
+
+def _name_ends(axes: Any, last: int, ends: list[tuple[float, str, str]]) -> None:
+    """The names at the ends of the lines, moved apart where these lie together."""
+    below = 0.0
+    for ratio, name, colour in sorted(ends):
+        place = max(ratio, below * 1.45)
+        below = place
+        axes.annotate(
+            f"{name}: {_number(ratio)}", (last, place), xytext=(8, 0), textcoords="offset points", va="center",
+            fontsize=9, color=colour, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _canvas(width: float, height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure as Canvas
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"plot: matplotlib, which draws pictures, is missing{user_line()}; pip install matplotlib",
+            name="matplotlib",
+        ) from error
+    return Canvas(figsize=(width, height), layout="constrained")
+
+
+def _saved(canvas: Any, path: Any) -> Any:
     if path is not None:
         canvas.savefig(path, dpi=150)
     return canvas
