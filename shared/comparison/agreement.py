@@ -70,11 +70,11 @@ class Agreement:
         return self.differences > self.uncertain + self.tolerance
 
     def __str__(self) -> str:
-        told = "tell nothing here" if np.isinf(self.uncertain) else f"within {self.differences:.1e}"
-        if not np.isinf(self.uncertain):
-            told += f" (estimated error {self.uncertain:.1e})"
+        told = f"{_digits(self.differences)} (estimated error {self.uncertain:.1e})"
+        if np.isinf(self.uncertain):
+            told = "cannot tell"
         text = (
-            f"values agree to {self.values:.1e}, forward and reverse derivatives to {self.derivatives:.1e}; "
+            f"values agree {_digits(self.values)}, forward and reverse derivatives {_digits(self.derivatives)}; "
             f"differences {told}"
         )
         if self.holds:
@@ -199,6 +199,10 @@ def _beside_differences(
 def _size(cotangents: Sequence[Any], tangents: Sequence[Any]) -> float:
     """What c . t would be if no terms cancelled: their rounding is that of this number."""
     return sum(float(np.sum(np.abs(c) * np.abs(t))) for c, t in zip(cotangents, tangents, strict=True))
+
+
+def _digits(apart: float) -> str:
+    return f"to {apart:.1e}" if apart else "exactly"
 
 
 def _paired(cotangents: Sequence[Any], tangents: Sequence[Any]) -> float:

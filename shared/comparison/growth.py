@@ -1,8 +1,8 @@
 """How each way grows with the size of a problem: its operations over those of one evaluation, flat or rising.
 
 The ratio is the claim of the theory: a gradient in reverse costs a few evaluations at any size, forwards it costs as
-many as there are inputs (Baur & Strassen 1983; Griewank & Walther 2008, sections 3.2 and 3.3).  Everything is counted, so
-the same on every machine.  This module knows the interface of an engine.
+many as there are inputs (Baur & Strassen 1983; Griewank & Walther 2008, sections 3.2 and 3.3).  Everything is counted,
+so the same on every machine.  This module knows the interface of an engine.
 """
 
 from __future__ import annotations

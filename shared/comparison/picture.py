@@ -15,14 +15,7 @@ _COLOURS = {"forward": "#d95f02", "reverse": "#1b6ca8", "other": "#8a8a8a"}
 
 
 def draw(comparison: Any, path: Any = None) -> Any:
-    """The picture as matplotlib's `Figure`, saved where a path is given."""
-    try:
-        from matplotlib.figure import Figure as Canvas
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            f"plot: matplotlib, which draws pictures, is missing{user_line()}; pip install matplotlib",
-            name="matplotlib",
-        ) from error
+    """The picture of all ways as matplotlib's `Figure`, saved where a path is given."""
     rows = [figure for figure in comparison.figures if figure.times or figure.evaluations]
     canvas = _canvas(11, 1.6 + 0.24 * len(rows))
     axes = canvas.subplots(1, 2, sharey=True)
