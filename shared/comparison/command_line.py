@@ -88,7 +88,7 @@ def _parser() -> _Parser:
         "--engines", metavar="FORWARD,REVERSE", default="dualad,reversead",
         help="the modules of two engines (default: dualad,reversead)",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=_positive, default=3.0, help="how long to measure (default: 3)")
+    parser.add_argument("--seconds", type=_positive, default=1.0, help="how long to measure (default: 1)")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="of the result (default: text)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="also write a picture: .png, .svg or .pdf")
     return parser

@@ -36,7 +36,7 @@ def compare(
     *args: Any,
     engines: Sequence[Engine],
     argnums: Argnums | None = None,
-    seconds: float = 3.0,
+    seconds: float = 1.0,
     show_progress: bool | None = None,
 ) -> ModeComparison:
     """Every way to the derivatives of `f` at `args` beside each other, and which one to take.
@@ -55,7 +55,7 @@ def compare(
 
     Each has its operations, counted (see `count_operations`), the bytes alive at its peak (see `cost`), the least CPU
     time of many calls in turns, and its largest relative difference from the first exact way of its kind.  A way that
-    would take longer than half a second, or `seconds` / 6, as its counts tell, is not run: of equal parts one is
+    would take longer than half a second, or `seconds` / 2, as its counts tell, is not run: of equal parts one is
     counted.  Set one BLAS thread
     (`OPENBLAS_NUM_THREADS=1`) before NumPy is imported to have times that compare.  `show_progress` turns the bar on
     standard error on or off; by default it is there on a terminal.
@@ -75,7 +75,7 @@ def compare(
     checked = agreement(point)
     sparse, second = colouring(point), hessian_colouring(point)
     every = ways(point, sparse, second)
-    measuring = Measuring(point, max(seconds / 6, _LONGEST))
+    measuring = Measuring(point, max(seconds / 2, _LONGEST))
     with progress(f"comparing {point.function}", (1 + _ROUNDS) * len(every), show_progress) as advance:
         figures = []
         for way in every:
