@@ -32,7 +32,7 @@ class Point:
     `argnums` says which arguments vary, as in `grad`; None means all that can.  Integers that are arguments become
     floats, and arrays are copied.  `direction` is a tangent of what varies, `cotangent` one of the result, both random
     and the same in every run.  Raises TypeError where `f` is no function or returns what is no number, LeafTypeError
-    where nothing varies, ImpureFunctionError where a second evaluation gives something else, and what `f` raises.
+    where nothing varies, ValueError where it does and is empty, ImpureFunctionError where a second evaluation gives something else, and what `f` raises.
 
     >>> import dualad, reversead
     >>> point = Point("compare", np.outer, (np.ones(2), np.ones(3)), None, (dualad, reversead))
@@ -63,18 +63,24 @@ class Point:
         if argnums is None:
             positions = varying_arguments(name, f, self.args)
             argnums = positions if len(positions) > 1 else positions[0]
-        self.argnums: Argnums = argnums
         self.selection = Selection(name, f, self.args, {}, argnums)
+        # By position, which holds of every function that is made of this one.
+        places: Any = tuple(self.selection.places)
+        self.argnums: Argnums = places[0] if self.selection.single else places
         leaves = self.selection.leaves
         #: the sizes of the leaves that vary, and how many numbers that is
         self.sizes = [int(np.size(leaf)) for leaf in leaves]
         self.inputs = sum(self.sizes)
+        if not self.inputs:
+            raise ValueError(f"{name}: the arguments of {self.function} that vary hold no number{user_line()}")
         value, self.out_structure = flatten(f(*self.args))
         _require_numbers(name, self.function, value)
         self.value = [independent(leaf) for leaf in value]
         self._require_same(name)
         self.out_sizes = [int(np.size(leaf)) for leaf in self.value]
         self.outputs = sum(self.out_sizes)
+        if not self.outputs:
+            raise ValueError(f"{name}: {self.function} returned no number{user_line()}, but empty arrays")
         #: whether there is a gradient: one real number is returned, and by itself
         self.is_scalar = (
             not self.out_structure.children and np.shape(self.value[0]) == () and not is_complex(self.value[0])

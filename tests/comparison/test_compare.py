@@ -25,7 +25,7 @@ from shared.comparison import ModeComparison
 from shared.comparison.agreement import agreement
 from shared.comparison.figures import MOST_CALLS
 from shared.comparison.point import Point
-from shared.core.errors import ImpureFunctionError, LeafTypeError
+from shared.core.errors import ImpureFunctionError, LeafTypeError, TracerConversionError
 from shared.core.registry import REGISTRY
 
 ENGINES: Any = (dualad, reversead)
@@ -147,10 +147,37 @@ def test_arguments_may_be_chosen() -> None:
     assert mixed["Jacobian", "mixed"].error == pytest.approx(0.0, abs=1e-14)
 
 
+def test_arguments_may_be_chosen_by_name() -> None:
+    found = compared(lambda a, b: a * b * b, 2.0, 3.0, argnums="b")
+    assert found.argnums == 1 and not any("Error" in figure.note for figure in found.figures)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x,
+        lambda x: np.ones(3) * 2.0,
+        lambda x: {"a": x**2, "b": np.sum(x), "n": 3},
+        lambda x: np.log(x - 1.0),
+        lambda x: np.sort(x),
+        lambda x: x if x[0] > 0 else -x,
+        lambda x: np.abs(np.fft.fft(x)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_odd_functions_are_compared_without_a_refusal(f: Any) -> None:
+    found = compared(f, np.linspace(0.5, 1.5, 4))
+    assert found.agreement.holds, str(found)
+    refused = [figure for figure in found.figures if figure.exact and "Error" in figure.note]
+    assert not refused
+
+
 def test_single_precision_agrees_to_its_own_digits() -> None:
     found = compared(lambda x: np.sum(np.sin(x) * x), np.linspace(0.1, 1.0, 7, dtype=np.float32))
     assert found.agreement.holds
     assert found["gradient", "forward, batched"].error < 1e-5  # type: ignore[operator]
+    many = compared(lambda x: np.tanh(x) * x, np.ones(4, np.float32))
+    assert many["Jacobian", "sparse, forward"].error < 1e-5  # type: ignore[operator]
 
 
 def test_complex_functions_are_compared_where_they_have_a_derivative() -> None:
@@ -277,6 +304,9 @@ def test_what_a_function_raises_comes_through() -> None:
         (np.sum, (), LeafTypeError, "no argument of sum"),
         ("f", (1.0,), TypeError, "expected a function, not 'f'"),
         (np.sin, (iter([1.0]),), TypeError, "iterator"),
+        (np.sum, (np.ones(0),), ValueError, "the arguments of sum that vary hold no number"),
+        (lambda x: x[:0], (np.ones(2),), ValueError, "returned no number"),
+        (lambda x: float(x) * 2.0, (1.0,), TracerConversionError, "a plain float was asked"),
     ],
 )
 def test_what_has_no_derivative_is_refused(f: Any, args: Any, kind: Any, message: str) -> None:
