@@ -30,12 +30,13 @@ def progress(text: str, total: int, show: bool | None = None) -> Iterator[Callab
         return
     try:
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import Progress
     except ImportError:
         yield from _line(text, total)
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task: Any = bar.add_task(text, total=total)
+        task: Any = bar.add_task(escape(text), total=total)
         yield lambda: bar.advance(task)
 
 

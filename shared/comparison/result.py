@@ -18,6 +18,7 @@ from shared.core.visible import one_line
 from shared.programs.markup import html_text, markdown_text
 from shared.programs.tabulation import Tabulated
 
+_INFINITE = float("inf")
 _HEADERS = ("derivative", "operations", "evaluations", "bytes alive", "time", "times the value", "error", "")
 
 
@@ -65,14 +66,14 @@ class ModeComparison(Tabulated):
         return draw(self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain dictionaries, lists, numbers and texts, as JSON takes them."""
+        """Everything as plain dictionaries, lists, numbers and texts, as JSON takes them: None for what is infinite."""
         return {
             "function": self.function,
             "inputs": self.inputs,
             "outputs": self.outputs,
             "colouring": self.colouring,
-            "figures": [asdict(figure) for figure in self.figures],
-            "agreement": {**asdict(self.agreement), "holds": self.agreement.holds},
+            "figures": [_plain(asdict(figure)) for figure in self.figures],
+            "agreement": _plain({**asdict(self.agreement), "holds": self.agreement.holds}),
             "advice": {**asdict(self.advice), "text": str(self.advice)},
             "memory": asdict(self.memory) if self.memory is not None else None,
         }
@@ -95,12 +96,20 @@ class ModeComparison(Tabulated):
         return rows
 
     def _sentences(self) -> list[str]:
-        lines = [f"Advice: {self.advice}", f"Check: {self.agreement}"]
+        lines = [f"Advice: {self.advice}", *self._fastest(), f"Check: {self.agreement}"]
         if self.colouring:
             lines.append(f"Sparsity: {self.colouring}.")
         if self.memory is not None and self.memory.advice:
             lines.append(f"Memory: {self.memory.advice}.")
         return [one_line(part) for line in lines for part in line.split("\n")]
+
+    def _fastest(self) -> list[str]:
+        """What advice leaves out: compiled programs, and how far the fastest way of all is from one evaluation."""
+        timed = [row for row in self.figures if row.group == self.advice.group and row.exact and row.times is not None]
+        if not timed:
+            return []
+        best = min(timed, key=lambda row: row.times or 0.0)
+        return [f"Fastest of all: {best.group}, {best.name}: {best.times:,.1f} times one evaluation."]
 
     def __str__(self) -> str:
         parts = [Tabulated.__str__(self), "\n".join(self._sentences())]
@@ -125,6 +134,10 @@ class ModeComparison(Tabulated):
         sentences = "".join(f"<li>{html_text(line)}</li>" for line in self._sentences())
         tables = "".join(table.html() for table in self._tables())
         return f"<div>{Tabulated.html(self)}<ul>{sentences}</ul>{tables}</div>"
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if value in (_INFINITE, -_INFINITE) else value for name, value in fields.items()}
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -13,8 +13,9 @@ from reading_markup import READERS
 import dualad
 import reversead
 from shared import compare
-from shared.comparison import ModeComparison
+from shared.comparison import Growth, ModeComparison
 from shared.comparison.agreement import Parting
+from shared.comparison.progress import progress
 from shared.core.visible import one_line, shortened
 
 
@@ -59,6 +60,25 @@ def test_names_stay_text(found: ModeComparison, name: str) -> None:
         texts[0].encode("utf-8")
         if len(name) < 30 and name.strip():
             assert visible(name).strip() in document.text
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_names_stay_text_where_sizes_grow(name: str) -> None:
+    found, other = (
+        Growth(function, (1, 2), (1, 1), (3, 6), {"gradient, reverse": (2.0, 2.0)})
+        for function in (shortened(one_line(name), 60), "name")
+    )
+    for language in ("plain", "markdown", "html", "latex"):
+        texts = [str(table) if language == "plain" else getattr(table, language)() for table in (found, other)]
+        documents = [READERS[language](text) for text in texts]
+        assert documents[0].parts == documents[1].parts
+
+
+def test_a_bar_shows_names_as_they_are(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress("[red]x[/] [/]", 1, show=True) as advance:
+        advance()
+    assert "[red]x[/] [/]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["$x$", r"$\input{x}$", "\x1b[31m", "\ud800", "名 x_1^2"])
