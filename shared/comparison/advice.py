@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from shared.batching.directions import BYTES
 from shared.calling.arguments import Argnums
 from shared.calling.engine import Engine
+from shared.calling.tree import flatten
+from shared.checking.leaves import like_leaf
 from shared.comparison.calibration import Machine, machine
 from shared.comparison.point import Point
 from shared.comparison.unit_seeds import saved
@@ -87,9 +91,9 @@ def advise(f: Callable[..., Any], *args: Any, engines: Sequence[Engine], argnums
     `engines` are a forward and a reverse engine; `argnums` says what varies, by default all that can.  A colouring of
     a sparse Jacobian is taken as made before, once for many points.
 
-    Cost: a record of `f` and of each way (of long ones, of a single product), the detection of the pattern, and, once a
-    process, about a second in which the machine is measured (`shared.comparison.calibration`).  Raises what `compare`
-    raises.
+    Cost: a record of `f` and of each way (of long ones, of a single product), the detection of a sparse pattern, and,
+    once a process, about a second in which the machine is measured (`shared.comparison.calibration`).  Raises what
+    `compare` raises.
 
     >>> import numpy as np
     >>> import dualad, reversead
@@ -103,16 +107,45 @@ def advise(f: Callable[..., Any], *args: Any, engines: Sequence[Engine], argnums
 
 def colouring(point: Point) -> Colouring | None:
     """The best colouring of the Jacobian's pattern; None of a gradient, and where the pattern has nothing to save."""
-    if point.is_scalar or not point.is_real:
+    if point.is_scalar:
+        return None
+    return _colouring(point, point.f, "best", min(point.inputs, point.outputs))
+
+
+def hessian_colouring(point: Point) -> Colouring | None:
+    """The colouring of the Hessian's pattern; None where there is none, and where the pattern has nothing to save."""
+    if not point.is_scalar or point.inputs < 2:
+        return None
+    return _colouring(point, point.reverse.grad(point.f, point.argnums), "symmetric", point.inputs)
+
+
+def _colouring(point: Point, f: Callable[..., Any], by: str, otherwise: int) -> Colouring | None:
+    if not point.is_real or _seems_dense(point, f):
         return None
     try:
-        pattern = jacobian_pattern(point.f, *point.args, argnums=point.argnums)
+        pattern = jacobian_pattern(f, *point.args, argnums=point.argnums)
     except DensePatternError:
         return None
-    if 2 * pattern.nnz > point.inputs * point.outputs:
+    if 2 * pattern.nnz > math.prod(pattern.shape):
         return None
-    found = colour(pattern)
-    return found if found.jvps + found.vjps < min(point.inputs, point.outputs) else None
+    found = colour(pattern, by)
+    return found if found.jvps + found.vjps < otherwise else None
+
+
+def _seems_dense(point: Point, f: Callable[..., Any]) -> bool:
+    """Whether the first column, the last and one between are mostly nonzero: then no pattern is worth its detection."""
+    leaves = point.selection.leaves
+    ends = np.cumsum([0, *point.sizes])
+    for place in {0, point.inputs // 2, point.inputs - 1}:
+        units = [
+            like_leaf(leaf, (np.arange(start, end) == place).reshape(np.shape(leaf)).astype(float))
+            for leaf, start, end in zip(leaves, ends, ends[1:], strict=False)
+        ]
+        tangent = point.forward.jvp(f, point.args, point.selection.pack(units), argnums=point.argnums)[1]
+        column = [np.asarray(leaf) for leaf in flatten(tangent)[0]]
+        if 2 * sum(map(np.count_nonzero, column)) <= sum(leaf.size for leaf in column):
+            return False
+    return True
 
 
 def predict(point: Point, sparse: Colouring | None, constants: Machine) -> Advice:

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.calling.arguments import Argnums
 from shared.calling.engine import Engine
-from shared.comparison.advice import colouring, predict
+from shared.comparison.advice import colouring, hessian_colouring, predict
 from shared.comparison.agreement import agreement
 from shared.comparison.calibration import machine
 from shared.comparison.figures import Measuring
@@ -19,16 +19,12 @@ from shared.comparison.point import Point
 from shared.comparison.progress import progress
 from shared.comparison.result import ModeComparison
 from shared.comparison.ways import ways
-from shared.core.errors import DensePatternError, user_line
-from shared.sparse.colouring import Colouring, colour
-from shared.sparse.sparsity import jacobian_pattern
+from shared.core.errors import user_line
 
 #: Turns in which every way is timed.
 _ROUNDS = 3
 #: A way that takes no longer than this many seconds, as far as counts tell, is run in any case.
 _LONGEST = 0.5
-#: Of a function with more inputs the pattern of the Hessian is not looked for.
-_MOST_INPUTS = 20_000
 
 
 def compare(
@@ -90,18 +86,3 @@ def compare(
         point.function, point.inputs, point.outputs, point.argnums, tuple(figures), checked, advice,
         memory_at(point), str(found or ""),
     )  # fmt: skip
-
-
-def hessian_colouring(point: Point) -> Colouring | None:
-    """The colouring of the Hessian's pattern, where it has one and that saves products."""
-    if not point.is_scalar or not point.is_real or not 1 < point.inputs <= _MOST_INPUTS:
-        return None
-    try:
-        gradient = point.reverse.grad(point.f, point.argnums)
-        pattern = jacobian_pattern(gradient, *point.args, argnums=point.argnums)
-    except DensePatternError:
-        return None
-    if 2 * pattern.nnz > point.inputs**2:
-        return None
-    found = colour(pattern, "symmetric")
-    return found if found.jvps < point.inputs else None

@@ -16,11 +16,12 @@ import dualad
 import reversead
 from benchmarks import advice as grid
 from shared import advise, cost, trace
-from shared.comparison.advice import LONGEST_RECORD, Advice, candidates, colouring, predict
+from shared.comparison.advice import LONGEST_RECORD, Advice, candidates, colouring, hessian_colouring, predict
 from shared.comparison.calibration import MODES, Machine, machine
 from shared.comparison.point import Point
 from shared.comparison.unit_seeds import saved
 from shared.comparison.ways import mixture
+from shared.sparse.sparsity import jacobian_pattern
 
 ENGINES: Any = (dualad, reversead)
 
@@ -135,6 +136,25 @@ def test_the_ways_advice_chooses_among_are_run_as_they_are_named() -> None:
     assert len(matrices) == len(advised(apart, *point.args).seconds) >= 3
     for matrix in matrices[1:]:
         np.testing.assert_allclose(matrix, matrices[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_pattern_is_looked_for_unless_it_is_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        looked.append(args[0])
+        return jacobian_pattern(*args, **options)
+
+    monkeypatch.setattr("shared.comparison.advice.jacobian_pattern", watched)
+    W = np.ones((30, 30))
+    for f, sparse in ((lambda x: np.tanh(W @ x), False), (lambda x: x * x[0], True), (np.sin, True)):
+        looked.clear()
+        found = colouring(Point("advise", f, (np.ones(30),), None, ENGINES))
+        assert (len(looked) == 1) == (found is not None) == sparse
+    for g, sparse in ((lambda x: np.sum(W @ x) ** 2, False), (lambda x: np.sum(x**3), True)):
+        looked.clear()
+        second = hessian_colouring(Point("compare", g, (np.ones(30),), None, ENGINES))
+        assert (len(looked) == 1) == (second is not None) == sparse
 
 
 def test_a_sparse_matrix_that_is_constant_is_no_hindrance() -> None:
