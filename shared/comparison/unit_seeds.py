@@ -19,6 +19,10 @@ from shared.programs.program import Program
 #: Products of a batch with numbers read the batch and write another.
 _READ_AND_WRITTEN = 16
 
+#: Elementwise functions whose derivative is no product, so that what is one element becomes a whole array.  That of a
+#: sum is nothing at all.
+_FILLING_IN = (np.negative, np.subtract)
+
 
 def saved(program: Program, backwards: bool, products: int, constants: Machine) -> float:
     """The seconds that unit seeds save in so many directions, or sweeps backwards, all of one array."""
@@ -33,13 +37,14 @@ def saved(program: Program, backwards: bool, products: int, constants: Machine) 
     for equation in reversed(program.equations) if backwards else program.equations:
         active = [k for k in equation.operands if varies[k]]
         reached = equation.result in unit if backwards else not unit.isdisjoint(active)
-        if isinstance(equation.primitive, Write) or not reached:
+        if isinstance(equation.primitive, Write) or not reached or equation.primitive.function in _FILLING_IN:
             continue
         if equation.primitive.elementwise:
             out = program.types[equation.result]
             alike = [k for k in active if program.types[k].shape == out.shape and (backwards or k in unit)]
             moved = _READ_AND_WRITTEN * products * out.size
-            total += len(alike) * constants.moving(moved, moved)
+            if equation.primitive.function is not np.add:
+                total += len(alike) * constants.moving(moved, moved)
             if backwards:
                 unit.update(k for k in alike if uses[k] == 1)
             elif alike == active and len(active) == 1:
