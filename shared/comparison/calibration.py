@@ -25,6 +25,9 @@ from shared.sparse.sparsity import jacobian_pattern
 #: A call that moves fewer bytes than the first finds them in a cache, one that moves more than the second in memory.
 CACHES = (2.0**18, 2.0**23)
 
+#: Turns of each task: many, since what disturbs a machine for a while shall not last for all of them.
+_ROUNDS = 8
+
 #: The primitives that read and write parts of arrays, by their names in a table of costs.
 INDEXING = frozenset(("getitem", "copy", "setitem", "add_at", "add_to_view", "add_once"))
 
@@ -81,7 +84,7 @@ class Machine:
 
 
 def machine(forward: Engine, reverse: Engine) -> Machine:
-    """The constants of this machine with two engines.  Cost: about a second, the first time."""
+    """The constants of this machine with two engines.  Cost: about two seconds, the first time."""
     engines: tuple[Any, Any] = (forward, reverse)
     return _measured(*engines)
 
@@ -112,7 +115,7 @@ def _measured(forward: Any, reverse: Any) -> Machine:
         pattern = colour(jacobian_pattern(np.square, x), "columns")
         sparse[name] = forward.sparse_jacobian(np.square, pattern=pattern)
         tasks["sparse", name] = partial(sparse[name], x)
-    least = interleaved_minimum(tasks, rounds=4, seconds_each=0.01)
+    least = interleaved_minimum(tasks, rounds=_ROUNDS, seconds_each=0.01)
     records = {key: cost(trace(program, one)) for key, program in programs.items()}
     call: dict[str, float] = {}
     index: dict[str, float] = {}
