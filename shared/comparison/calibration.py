@@ -2,8 +2,8 @@
 
 A NumPy call costs what Python and the engine do around it, whatever its arrays hold; then its arithmetic takes the
 time of the bytes it moves or, where that is more, of its elementary functions and products (the roofline of Williams,
-Waterman & Patterson 2009).  They are measured on small programs of known counts, once a process.  This module knows the
-interface of an engine.
+Waterman & Patterson 2009).  They are measured on small programs of known counts, once a process; how the calls of
+one mode compare with those of another is a table here.  This module knows the interface of an engine.
 """
 
 from __future__ import annotations
@@ -19,11 +19,21 @@ from shared.calling.engine import Engine
 from shared.comparison.timing import interleaved_minimum
 from shared.programs.measuring.cost import Cost, cost
 from shared.programs.tracing import trace
-from shared.sparse.colouring import colour
-from shared.sparse.sparsity import jacobian_pattern
 
 #: A call that moves fewer bytes than the first finds them in a cache, one that moves more than the second in memory.
 CACHES = (2.0**18, 2.0**23)
+
+#: Of each mode the weight of a NumPy call within it, of one that reads or writes a part of an array, and of a
+#: transform's own work.  They are properties of the engines (CPython 3.11, medians of ten processes), so the same on
+#: every machine, whose speed is measured: what is nearly alike is told apart by counts, and not by a disturbed clock.
+WEIGHTS = {
+    "forward": (1.0, 0.1, 16.0),
+    "reverse": (1.18, 1.33, 20.0),
+    "forward batched": (1.73, 1.31, 30.5),
+    "reverse batched": (1.82, 4.1, 34.3),
+}
+#: The same of a sparse result, and of each number in it.
+_SPARSE, _ENTRY = 150.0, 0.042
 
 #: Turns of each task: many, since what disturbs a machine for a while shall not last for all of them.
 _ROUNDS = 8
@@ -95,7 +105,6 @@ def _measured(forward: Any, reverse: Any) -> Machine:
     one, few = np.full(4, 0.5), rng.normal(size=10_000)
     out = np.empty_like(few)
     matrix = rng.normal(size=(160, 160))
-    line = np.linspace(0.0, 1.0, 2_000)
     chains = {(kind, length): made(length) for kind, made in _CHAINS.items() for length in (2, 24)}
     tasks: dict[Any, Callable[[], Any]] = {
         "elementary": lambda: (np.sin(few, out), np.exp(few, out), np.tanh(few, out)),
@@ -110,33 +119,17 @@ def _measured(forward: Any, reverse: Any) -> Machine:
         for mode, program in _modes(f, forward, reverse).items():
             programs[mode, kind, length] = program
             tasks[mode, kind, length] = partial(program, one)
-    sparse = {}
-    for name, x in (("few", one), ("many", line)):
-        pattern = colour(jacobian_pattern(np.square, x), "columns")
-        sparse[name] = forward.sparse_jacobian(np.square, pattern=pattern)
-        tasks["sparse", name] = partial(sparse[name], x)
     least = interleaved_minimum(tasks, rounds=_ROUNDS, seconds_each=0.01)
     records = {key: cost(trace(program, one)) for key, program in programs.items()}
-    call: dict[str, float] = {}
-    index: dict[str, float] = {}
-    start: dict[str, float] = {}
-    for mode in MODES:
-        short, long, short_index, long_index = (records[mode, kind, n] for kind in _CHAINS for n in (2, 24))
-        taken = least[mode, "call", 24] - least[mode, "call", 2]
-        call[mode] = max(taken / (long.total.calls - short.total.calls), _SHORTEST)
-        start[mode] = max(least[mode, "call", 2] - short.total.calls * call[mode], 0.0)
-        parts = _indexing(long_index) - _indexing(short_index)
-        others = long_index.total.calls - short_index.total.calls - parts
-        taken = least[mode, "index", 24] - least[mode, "index", 2] - others * call[mode]
-        index[mode] = max(taken / parts, _SHORTEST)
-    entry = max((least["sparse", "many"] - least["sparse", "few"]) / (line.size - one.size), 0.0)
+    unit = float(np.median([_unit(least, records, mode, kind) for mode in MODES for kind in _CHAINS]))
+    call, index, start = ({mode: unit * weights[k] for mode, weights in WEIGHTS.items()} for k in range(3))
     found = Machine(
         call, index, start,
         byte=0.0, far=0.0,
         elementary=least["elementary"] / (3 * few.size),
         product=least["product"] / (2 * 160**3),
-        sparse=max(least["sparse", "few"] - start["forward batched"], 0.0),
-        entry=entry,
+        sparse=unit * _SPARSE,
+        entry=unit * _ENTRY,
     )  # fmt: skip
     moving = {}
     for name, (f, x) in matrices.items():
@@ -144,10 +137,16 @@ def _measured(forward: Any, reverse: Any) -> Machine:
         own = least[name] - start["forward batched"] - total.calls * call["forward batched"]
         own -= found.elementary * total.count.elementary
         moving[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
-    record = cost(trace(sparse["few"], one))
-    own = found.sparse - found.calls("forward batched", record)
-    found = replace(found, sparse=max(own, 0.0))
     return replace(found, byte=moving["byte"], far=moving["far"])
+
+
+def _unit(least: dict[Any, float], records: dict[Any, Cost], mode: str, kind: str) -> float:
+    """The seconds of a call of weight 1, from two programs of one kind in one mode."""
+    short, long = (records[mode, kind, length] for length in (2, 24))
+    parts = _indexing(long) - _indexing(short)
+    others = long.total.calls - short.total.calls - parts
+    weights = WEIGHTS[mode]
+    return max((least[mode, kind, 24] - least[mode, kind, 2]) / (others * weights[0] + parts * weights[1]), _SHORTEST)
 
 
 def _indexing(found: Cost) -> int:
