@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`.
+`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`, `comparison`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -47,6 +47,8 @@ if typing.TYPE_CHECKING:
     from shared.calling.containers import register_container
     from shared.calling.engine import Engine
     from shared.checking.gradients import check_grads
+    from shared.comparison.advice import advise
+    from shared.comparison.compared import compare
     from shared.counting.counter import count_operations
     from shared.implicit.minimisers import minimum
     from shared.implicit.roots import fixed_point, implicit_root
@@ -88,6 +90,8 @@ _LATER = {
     "shared.calling.containers": ("register_container",),
     "shared.calling.engine": ("Engine",),
     "shared.checking.gradients": ("check_grads",),
+    "shared.comparison.advice": ("advise",),
+    "shared.comparison.compared": ("compare",),
     "shared.counting.counter": ("count_operations",),
     "shared.implicit.minimisers": ("minimum",),
     "shared.implicit.roots": ("fixed_point", "implicit_root"),
@@ -121,8 +125,8 @@ _LATER = {
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
 _ROOMS = (
-    "batching", "calling", "checking", "counting", "implicit", "linear", "networks", "programs", "scipy", "series",
-    "sparse",
+    "batching", "calling", "checking", "comparison", "counting", "implicit", "linear", "networks", "programs", "scipy",
+    "series", "sparse",
 )  # fmt: skip
 
 if not typing.TYPE_CHECKING:
@@ -160,11 +164,13 @@ __all__ = [
     "StaleViewError",
     "StoppedHalfwayError",
     "TracerConversionError",
+    "advise",
     "alias",
     "check_grads",
     "checkpoint",
     "checkpoint_loop",
     "colour",
+    "compare",
     "composite",
     "constant",
     "cost",

@@ -33,6 +33,7 @@ from shared.rules import (
     reductions,
     shapes,
     singular_values,
+    sparse_products,
     special,
 )
 from shared.rules.shapes import CONVERT
@@ -222,6 +223,8 @@ CASES = [
     Case(np.searchsorted, lambda x, v: [scalars.bisect(x, each) for each in v], SORTED, np.array([-1.0, 2.5, 9.0])),
     # products
     Case(np.matmul, scalars.matrix_product, M[:2], M), Case(np.matmul, scalars.inner, V, V),
+    Case(sparse_products.SPARSE_PRODUCT, scalars.sparse_product, V[:4], V[:3],
+         pattern=sparse_products.Pattern(np.array([0, 2, 1, 2]), np.array([0, 2, 4]), (2, 3)), transposed=False),
     Case(products.EINSUM, scalars.contract, M[:2], M[:, :2], V[:2], subscripts="ij,jk,k->i"),
     Case(products.CONVOLVE, lambda x, y: scalars.convolve(x, y, 0, 7), V, V[:3], mode="full"),
     Case(products.CONVOLVE, lambda x, y: scalars.convolve(x, y, 2, 5), V, V[:3], mode="valid"),

@@ -240,6 +240,12 @@ def contract(x: Any, y: Any, z: Any) -> Any:
     ]
 
 
+def sparse_product(x: Any, y: Any) -> Any:
+    """The matrix [[x0, 0, x1], [0, x2, x3]] times y, each sum from zero."""
+    rows = [x[0] * y[0], x[1] * y[2]], [x[2] * y[1], x[3] * y[2]]
+    return [np.add.reduce(np.array(row, object), initial=0.0) for row in rows]
+
+
 def convolve(x: Any, y: Any, first: int, last: int) -> Any:
     n, m = len(x), len(y)
     return [total([x[i] * y[k - i] for i in range(n) if 0 <= k - i < m]) for k in range(first, last)]

@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "programs": {"core", "rules", "calling", "counting", "checking"},
     "networks": {"core", "rules", "calling", "programs"},
     "scipy": {"core", "rules", "calling"},
+    "comparison": {"core", "rules", "calling", "batching", "linear", "sparse", "counting", "checking", "programs"},
 }
 
 Arrow = tuple[str, str]

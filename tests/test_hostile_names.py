@@ -57,6 +57,7 @@ from shared import (
     unflatten,
     vmap,
 )
+from shared.comparison import memory
 from shared.core.visible import one_line
 from shared.programs import markup, tangents
 from shared.programs.tabulation import html_table, latex_tabular, markdown_table, text_table
@@ -100,6 +101,8 @@ def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
         tables += [("trace", found_trace), ("part of a trace", trace_table(program, *args, max_lines=3))]
         tables += [("elimination", elimination_orders(f, *args))]
         tables += [("derivatives", derivative_costs(f, *args, forward=dualad, reverse=reversead))]
+        kept = memory(f, *args, engines=(dualad, reversead))
+        tables += [("memory", kept), ("kept by line", kept.lines())]
     for what, table in tables:
         yield what, "plain", str(table)
         yield what, "markdown", table.markdown()

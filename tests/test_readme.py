@@ -23,6 +23,18 @@ def test_the_whole_api_fits_in_25_lines():
         assert f"ad.{name}(" in EXAMPLES[0] + EXAMPLES[1], name
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_every_example_prints_what_it_says(number, capsys):
+    known, scope = set(REGISTRY), {}
+    exec(EXAMPLES[number], scope)
+    for function in set(REGISTRY) - known:
+        del REGISTRY[function]
+    assert capsys.readouterr().out.splitlines() == re.findall("# prints: (.*)", EXAMPLES[number])
+    if "compare" in EXAMPLES[number]:
+        assert str(scope["advice"]).startswith("61 inputs, 60 outputs: forward")
+        assert scope["kept"].steps == 20
+
+
 def test_the_second_example_prints_what_it_says(ad, capsys):
     scope: dict = {}
     exec(EXAMPLES[1].replace("import reversead as ad", f"import {ad.__name__} as ad"), scope)
@@ -57,7 +69,7 @@ def test_the_api_example_gives_the_same_numbers_with_either_engine():
 
 def test_an_operation_declared_as_in_the_readme_works_in_both_engines(ad):
     scope: dict = {}
-    exec(EXAMPLES[3], scope)
+    exec(EXAMPLES[4], scope)
     softclip = scope["softclip"]
     try:
         assert ad.derivative(softclip)(1.0) == pytest.approx(2**-1.5)
@@ -71,4 +83,5 @@ def test_the_example_of_recorded_programs_runs() -> None:
     exec(EXAMPLES[2], scope)
     assert scope["cost"].operations > 0 and "exp" in str(scope["program"]) and "digraph" in scope["drawing"].dot
     assert scope["theorem"].holds
+    assert "[Graphviz]" in README and "needs Graphviz" in EXAMPLES[2]
     np.testing.assert_allclose(scope["slopes"], scope["gradient"](*scope["point"]), rtol=1e-13)

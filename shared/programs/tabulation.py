@@ -126,25 +126,28 @@ class Tabulated:
     def _rows(self) -> list[list[Any]]:
         raise NotImplementedError
 
+    def _heads(self) -> Sequence[str]:
+        return self._headers
+
     def _texts(self) -> list[list[str]]:
         return [[written_out(value) for value in row] for row in self._rows()]
 
     def __str__(self) -> str:
-        return f"{one_line(self._caption())}\n{text_table(self._headers, self._rows())}"
+        return f"{one_line(self._caption())}\n{text_table(self._heads(), self._rows())}"
 
     def markdown(self) -> str:
         """The table in Markdown, of the kind with bars between columns, below its caption."""
-        return markdown_table(self._caption(), self._headers, self._texts(), numbers=True)
+        return markdown_table(self._caption(), self._heads(), self._texts(), numbers=True)
 
     def latex(self) -> str:
         """The table as a LaTeX `tabular`, which needs no package; its first row is the caption."""
         rows = [[latex_text(text) for text in row] for row in self._texts()]
-        columns = "l" + "r" * (len(self._headers) - 1)
-        return latex_tabular(latex_text(self._caption()), columns, [*map(latex_text, self._headers)], rows)
+        heads = [*map(latex_text, self._heads())]
+        return latex_tabular(latex_text(self._caption()), "l" + "r" * (len(heads) - 1), heads, rows)
 
     def html(self) -> str:
         """The table as an HTML `table`, with everything escaped that names bring in."""
-        return html_table(self._caption(), self._headers, self._rows())
+        return html_table(self._caption(), self._heads(), self._rows())
 
     def _repr_html_(self) -> str:
         return self.html()

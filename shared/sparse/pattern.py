@@ -248,7 +248,9 @@ def require_complete(name: str, values: Any, pattern: Pattern, direction: Any, p
     sizes = np.zeros(pattern.shape[0])
     np.add.at(found, pattern.rows, terms)
     np.add.at(sizes, pattern.rows, np.abs(terms))
-    allowed = np.sqrt(np.finfo(np.result_type(terms, product, np.float16)).eps) * np.maximum(sizes, np.abs(product))
+    # The direction has more digits than a matrix of float32, which rounded it.
+    precision = max(np.finfo(np.result_type(given, np.float16)).eps for given in (values, product))
+    allowed = np.sqrt(precision) * np.maximum(sizes, np.abs(product))
     # Where an entry is infinite or NaN nothing can be said.
     lacking = np.flatnonzero(np.isfinite(product) & np.isfinite(found) & (np.abs(found - product) > allowed))
     if lacking.size:

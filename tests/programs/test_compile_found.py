@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import warnings
 
 import numpy as np
@@ -255,6 +256,15 @@ UNFAITHFUL = {
 }
 
 
+@pytest.fixture
+def every_object_is_looked_at():
+    # What was there when the tests began is kept from the collector, which also tells who refers to what.
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("every_object_is_looked_at")
 @pytest.mark.parametrize("name", UNFAITHFUL)
 def test_a_function_is_refused_if(name):
     f, message = UNFAITHFUL[name]

@@ -23,6 +23,7 @@ import dualad
 import reversead
 from shared import MLP, derivative_costs, sigmoid
 from shared.core import registry
+from shared.core.errors import LeafTypeError
 from shared.programs.measuring.theorem import FORWARD, PLACING, REVERSE, DerivativeCosts
 
 REVERSE_ROW, DIRECTION, GRADIENT = (
@@ -246,6 +247,25 @@ def test_a_direction_may_be_given() -> None:
     assert [row.operations for row in given.derivatives] == [
         row.operations for row in costs(lambda x, y: np.sum(x * y), np.ones(3), 2.0, argnums=(0, 1)).derivatives
     ]
+
+
+def test_all_arguments_that_can_vary_do_by_default() -> None:
+    def neuron(w0: Any, w1: Any, w2: Any, x0: Any, x1: Any) -> Any:
+        return 1 / (1 + np.exp(-(w0 * x0 + w1 * x1 + w2)))
+
+    found = derivative_costs(neuron, 2.0, -3, -3.0, -1.0, np.int64(-2), forward=dualad, reverse=reversead)
+    assert (found.inputs, found[REVERSE_ROW].operations, found[GRADIENT].operations) == (5, 26, 165)
+    alone = costs(neuron, 2.0, -3.0, -3.0, -1.0, -2.0)
+    assert (alone.inputs, alone[REVERSE_ROW].operations, alone[GRADIENT].operations) == (1, 23, 25)
+
+    def chosen(weights: Any, labels: Any, mode: str) -> Any:
+        return np.sum(weights["w"][labels]) if mode == "sum" else np.prod(weights["w"])
+
+    labels = np.array([0, 1])
+    found = derivative_costs(chosen, {"w": np.ones(3)}, labels, "sum", forward=dualad, reverse=reversead)
+    assert found.inputs == 3
+    with pytest.raises(LeafTypeError, match=r"no argument of sum is a floating-point number.*test_theorem.py"):
+        derivative_costs(np.sum, labels, forward=dualad, reverse=reversead)
 
 
 def test_the_table_is_headed_by_the_name_of_the_function() -> None:

@@ -28,7 +28,7 @@ def _band(below: int, above: int) -> str:
 
 
 SYSTEMS = [
-    *(Sample(e.replace("B", "np.array([[1.0, 0.5], [-2.0, 3.0], [0.7, -1.0]])"), x=(3, 3), domain="matrix")
+    *(Sample(e.replace("B", "np.array([[1.0, 0.5], [-2.0, 3.0], [0.7, -1.0]], x.dtype)"), x=(3, 3), domain="matrix")
         for e in _OF_SYSTEMS),
     *(_system(f"linalg.{call}", (3, 3), (3,)) for call in ("solve(x, y, assume_a='diagonal')",
         "solve(x + 3 * np.eye(3), y, assume_a='pos')", "solve_triangular(x, y, trans=1)", "lstsq(x, y)[0]",

@@ -477,3 +477,18 @@ def test_twenty_thousand_inputs_take_little_memory(call):
     assert found.shape == (n, n)
     # The dense matrix would take 3.2 GB.
     assert peak < 64 * 2**20
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_given_pattern_is_enough_in_every_precision(ad, dtype):
+    x = np.linspace(0.5, 1.5, 9, dtype=dtype)
+
+    def f(x):
+        return np.tanh(x[1:]) * x[:-1]
+
+    pattern = jacobian_pattern(f, x)
+    for given in (pattern, colour(pattern)):
+        found = ad.sparse_jacobian(f, pattern=given)(x)
+        np.testing.assert_array_equal(found.toarray(), ad.jacobian(f)(x))
+    with pytest.raises(ShapeError, match="lacks a nonzero entry"):
+        ad.sparse_jacobian(f, pattern=Pattern(pattern.rows[1:], pattern.columns[1:], pattern.shape))(x)

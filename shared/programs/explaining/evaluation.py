@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.calling.arguments import argument_paths
+from shared.calling.transformed import readable_name
 from shared.calling.tree import flatten, unflatten
 from shared.core.assignment import NestedIndex
 from shared.core.errors import LeafTypeError, user_line
@@ -110,6 +111,28 @@ def with_floats(f: Callable[..., Any] | Program, args: tuple[Any, ...]) -> tuple
     if isinstance(f, Program):
         kinds = (_kinds(f) + [None] * len(args))[: len(args)]
     return tuple(kind(arg) if kind and _is_integer(arg) else arg for kind, arg in zip(kinds, args, strict=True))
+
+
+def varying_arguments(name: str, f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[int, ...]:
+    """The positions of the arguments that can vary: all of their leaves are floating-point numbers or arrays.
+
+    Integers have become floats before (see `with_floats`); arrays of integers and texts are labels and switches.
+    Raises LeafTypeError where there is none, for `name`, the function that was called.
+
+    >>> varying_arguments("cost", np.dot, (np.ones(3), [1, 2], "mode", {"a": 1.0}))
+    (0, 3)
+    """
+    found = []
+    for position, argument in enumerate(args):
+        leaves = flatten(argument)[0]
+        if leaves and all(has_derivative(leaf) or isinstance(leaf, Tracer) for leaf in leaves):
+            found.append(position)
+    if not found:
+        raise LeafTypeError(
+            f"{name}: no argument of {readable_name(f)} is a floating-point number or array{user_line()}, so nothing "
+            "varies; arrays of integers are taken as labels: write x.astype(float) for those that vary"
+        )
+    return tuple(found)
 
 
 def _is_integer(value: Any) -> bool:

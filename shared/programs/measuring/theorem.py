@@ -22,6 +22,7 @@ from shared.checking.leaves import like_leaf
 from shared.core.errors import user_line
 from shared.core.visible import kind_of, shown
 from shared.counting.counter import count_operations
+from shared.programs.explaining.evaluation import varying_arguments, with_floats
 from shared.programs.tabulation import Tabulated
 
 #: The bounds on the measure, in evaluations of the function: value and gradient in reverse, value and one direction.
@@ -93,13 +94,15 @@ def derivative_costs(
     *args: Any,
     forward: Engine,
     reverse: Engine,
-    argnums: Argnums = 0,
+    argnums: Argnums | None = None,
     direction: Any = None,
 ) -> DerivativeCosts:
     """What the value, the gradient and products with the Hessian of a scalar function cost, each way to get them.
 
     `forward` and `reverse` are the engines, as modules.  `argnums` says which arguments are differentiated with respect
-    to, as in `grad`, and `direction` is a tangent of these, as in `jvp`; ones by default.  Rows:
+    to, as in `grad`; by default all that can vary: floating-point numbers and arrays, also in containers, and integers
+    that are arguments themselves, which are taken as floats (as in `trace_table`; arrays of integers are labels).
+    `direction` is a tangent of these, as in `jvp`; ones by default.  Rows:
 
     - `value`: the function itself;
     - `value and gradient, reverse`: at most 5 evaluations, whatever the number n of inputs;
@@ -128,6 +131,9 @@ def derivative_costs(
     """
     if not callable(f):
         raise TypeError(f"derivative_costs: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
+    if argnums is None:
+        args = with_floats(f, args)
+        argnums = varying_arguments("derivative_costs", f, args)
     selection = Selection("derivative_costs", f, args, {}, argnums)
     inputs = sum(int(np.size(leaf)) for leaf in selection.leaves)
     if direction is None:
