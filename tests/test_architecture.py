@@ -6,6 +6,7 @@ An import counts wherever it stands, within functions too; annotations under TYP
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -112,6 +114,15 @@ def test_every_room_says_what_it_is_for() -> None:
     for name in ROOMS:
         text = ast.get_docstring(ast.parse((ROOT / "shared" / name / "__init__.py").read_text(encoding="utf-8"))) or ""
         assert "knows" in text and "ublic" in text, name
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_no_public_name_of_a_room_is_hidden_by_a_module_of_it(name: str) -> None:
+    # An import of the module would put it in the place of the name.
+    package = importlib.import_module(f"shared.{name}")
+    modules = {path.stem for path in (ROOT / "shared" / name).glob("*.py")}
+    for public in modules & set(getattr(package, "__all__", ())):
+        assert isinstance(getattr(package, public), ModuleType), public
 
 
 def test_circles_and_arrows_are_found() -> None:

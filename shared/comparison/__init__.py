@@ -16,7 +16,7 @@ if typing.TYPE_CHECKING:
     from shared.comparison.advice import Advice, advise
     from shared.comparison.compared import compare
     from shared.comparison.frontier import Memory, memory
-    from shared.comparison.growth import Growth, growth
+    from shared.comparison.growing import Growth, growth
     from shared.comparison.result import ModeComparison
 
 __all__ = ["Advice", "Growth", "Memory", "ModeComparison", "advise", "compare", "growth", "memory"]
@@ -27,7 +27,7 @@ __getattr__, __dir__ = lazy.on_demand(
         "shared.comparison.advice": ("Advice", "advise"),
         "shared.comparison.compared": ("compare",),
         "shared.comparison.frontier": ("Memory", "memory"),
-        "shared.comparison.growth": ("Growth", "growth"),
+        "shared.comparison.growing": ("Growth", "growth"),
         "shared.comparison.result": ("ModeComparison",),
     },
 )

@@ -14,7 +14,8 @@ _OF_SYSTEMS = [f"linalg.solve(x, B{rest})" for rest in (
     "linalg.solve(x + 3 * np.eye(3), B, assume_a='pos')",
     "linalg.solve(x + 3 * np.eye(3), B, lower=True, assume_a='positive definite')",
     "linalg.cho_solve((x, False), B)", "linalg.cho_solve((x, True), B)",
-    "linalg.cho_solve(linalg.cho_factor(x, lower=True), B)", "linalg.cho_solve(linalg.cho_factor(x), B)",
+    "linalg.cho_solve(linalg.cho_factor(x + 3 * np.eye(3), lower=True), B)",
+    "linalg.cho_solve(linalg.cho_factor(x + 3 * np.eye(3)), B)",
     *[f"linalg.lu_solve(linalg.lu_factor(x[::-1]), B, trans={trans})" for trans in (0, 1, 2)],
 ]  # fmt: skip
 
