@@ -20,14 +20,14 @@ NEWEST ?= python3.13
 VENV_NEWEST := .venv-newest
 RUN_NEWEST := $(BIN:$(VENV)/%=$(VENV_NEWEST)/%)/python
 # What a new NumPy or Python changes first: promotion, the functions there are, how objects live, print and are interrupted.
-# Not the examples of sparse derivatives, which need SciPy.
+# Not what needs SciPy or another library, which are not installed there.
 NEWEST_TESTS := dualad reversead shared tests/core tests/test_conventions.py tests/test_special_values.py \
-	tests/test_memory.py tests/test_threads.py tests/batching/test_batching.py tests/programs/test_program_pickling.py \
+	tests/test_memory.py tests/test_threads.py tests/batching/test_batching.py \
 	$(addprefix tests/engines/test_,dual.py tape.py exceptions.py locks.py) \
 	$(addprefix tests/engines/test_interrupts.py::test_,want_of_memory_leaves_nothing_behind \
 		interrupts_come_where_the_places_are) \
-	$(addprefix tests/rules/test_registry.py::test_,every_entry_has_a_sample value first_derivative adjoint) \
-	--ignore-glob='*/sparse*' --ignore=tests/core/test_aliasing.py
+	--ignore-glob='*/sparse*' --ignore=shared/scipy --ignore=shared/implicit --ignore=shared/comparison \
+	$(addprefix --ignore=tests/core/test_,aliasing.py callers.py foreign.py methods.py)
 ASV := $(BIN)/asv
 ASV_CONFIG := --config benchmarks/asv.conf.json
 
