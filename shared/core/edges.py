@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -172,3 +173,22 @@ def fitted(edge: Edge) -> Edge:
     )
     twin.fitted = twin
     return twin
+
+
+@cache
+def strengthened(edge: Edge | None) -> Any:
+    """The same map of a Python float, where the result is one of NumPy's doubles: its tangent has to be one, too.
+
+    A cotangent of such a result is a double already, and one of a Python number may be of any kind.
+    """
+    push = None if edge is None else edge.push
+    if edge is None or push is None:
+        return edge
+
+    def double(t: Any, kept: Any) -> Any:
+        found = push(t, kept)
+        return np.float64(found) if found.__class__ is float else found
+
+    made = Edge(edge.keep, edge.pull, double, edge.accumulate)
+    made.owner = edge.owner
+    return made

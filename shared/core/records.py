@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.edges import PYTHON_NUMBERS, Edge, Like, differs
+from shared.core.edges import PYTHON_NUMBERS, Edge, Like, differs, strengthened
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
 from shared.core.primitive import Primitive
@@ -130,12 +130,14 @@ Recorder = Callable[..., int]
 def recorder_of_one(primitive: Primitive) -> Recorder:
     """`record_primitive` for an elementwise primitive of one argument: of those, Python numbers alone are promoted."""
     edge: Any = primitive.edges[0]
-    is_simple = _is_simple(edge)
+    is_simple, strong = _is_simple(edge), strengthened(edge)
     place = _place(edge)
 
     def recorder(level: Records, out: Any, value: Any, parent: int) -> int:
         kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
-        if value.__class__ in PYTHON_NUMBERS and differs(value, out):
+        if value.__class__ is float and out.__class__ is _float64:
+            level.record((strong, kept, ~parent))
+        elif value.__class__ in PYTHON_NUMBERS and differs(value, out):
             level.record((edge.fitted, (Like(value), kept, Like(out)), ~parent))
         else:
             level.record((edge, kept, ~parent))
@@ -158,6 +160,7 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
     exempt, common = not primitive.broadcasts, primitive.common
     simple_first, simple_second = _is_simple(first), _is_simple(second)
     place_first, place_second = _place(first), _place(second)
+    strong_first, strong_second = strengthened(first), strengthened(second)
     keep = primitive.keep
     shared: Any = None
     if common is not None and all(map(_is_simple, (*primitive.factored, common))):
@@ -182,7 +185,9 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
                 level.record((a, values[place_a], ~i, b, values[place_b], j, common, values[place_common], ~node))
                 return node + 1
             b, of_y = second, values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
-            if not fits and (
+            if kind is _float64 and y.__class__ is float:
+                b = strong_second
+            elif not fits and (
                 (y.shape != out.shape or y.dtype is not out.dtype)
                 if kind is _ndarray is y.__class__
                 else differs(y, out)
@@ -192,7 +197,9 @@ def recorder_of_two(primitive: Primitive) -> Recorder:
             j = -1
         if i >= 0 and first is not None:
             a, of_x = first, values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
-            if not fits and (
+            if kind is _float64 and x.__class__ is float:
+                a = strong_first
+            elif not fits and (
                 (x.shape != out.shape or x.dtype is not out.dtype)
                 if kind is _ndarray is x.__class__
                 else differs(x, out)
