@@ -155,6 +155,8 @@ def _has_nan(result: Any) -> bool:
     kind = result.__class__
     if kind is tuple:
         return any([_has_nan(part) for part in result])
+    if kind is np.float64 or kind is float:
+        return bool(result != result)
     return has_nan((result,) if kind is np.ndarray else flatten(result)[0])
 
 
