@@ -64,7 +64,7 @@ class Tape(Records):
     checkpointing = "reversead.checkpointing"
 
     def __init__(self, transform: str = "a Tape made by hand"):
-        super().__init__(transform)
+        Records.__init__(self, transform)
         #: the number of each independent variable, by its node
         self.variables: dict[int, int] = {}
         self.thread = get_ident()
@@ -92,17 +92,17 @@ class Tape(Records):
 
     def inputs(self, values: list[Any], copy: bool) -> list[Variable]:
         """Independent variables of values known to be differentiable; without `copy` large arrays are locked."""
-        variables, guard = [], self.guard.leaf
+        made, guard, variables = [], self.guard.leaf, self.variables
         for value in values:
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
                 self.guard = captures_within(value) or self.guard
-            number = len(self.variables)
+            number = len(variables)
             node = self.independent(number)
-            self.variables[node] = number
-            variables.append(Variable(self, value, node))
-        return variables
+            variables[node] = number
+            made.append(Variable(self, value, node))
+        return made
 
     def sweep(self, nodes: list[int], seeds: list[Any], keep: bool = True) -> list[Any]:
         """Pull the seeds of some nodes back to the leaves: their cotangents, None for a leaf that none reaches.
@@ -258,7 +258,8 @@ class Tape(Records):
 
     def release(self) -> None:
         """Drop everything recorded, and give large constants back to their owners for writing."""
-        self.end()
+        if not self.closed:
+            self.end()
         self.guard.release()
         self.records.clear()
 

@@ -43,7 +43,7 @@ A = TypeVar("A")
 #: a function that returns `(value, aux)`
 HasAux = Callable[..., tuple[V, A]]
 
-_REAL = frozenset((float, np.float64, np.float32))
+_DOUBLES = frozenset((float, np.float64))
 
 
 def value_and_grad(
@@ -117,18 +117,16 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
     try:
         # Nothing but `f` itself could change the arguments before the sweep, so the large are locked, not copied.
         variables = tape.inputs(selection.leaves, copy=False)
-        out, aux = split_aux(name, selection.call(variables), has_aux)
-        number = out if isinstance(out, Variable) and out.primal.__class__ in _REAL else scalar_output(name, out)
-        traced = isinstance(number, Variable) and number.level is tape
-        seed: Any = 1.0 if not traced or number.dtype == np.float64 else number.dtype.type(1)
-        if traced and isinstance(number.primal, DuckArray):
-            seed = seed_of(number.primal, seed)
+        out, aux = selection.call(variables), None
         if has_aux:
+            out, aux = split_aux(name, out, True)
             aux = strip(aux, tape)
+        if out.__class__ is Variable and out.level is tape and out.primal.__class__ in _DOUBLES:
+            node, seed, value = out.index, 1.0, out.primal
+        else:
+            node, seed, value = _seeded(name, out, tape)
         tape.end()
-        nodes = [number.index if traced else -1]
-        found = swept(tape, nodes, [seed], False) if careful else tape.sweep(nodes, [seed], keep=False)
-        value = primal_of(out, tape) if number is out else strip(out, tape)
+        found = swept(tape, [node], [seed], False) if careful else tape.sweep([node], [seed], keep=False)
         leaves = as_leaves(found, selection.leaves)
         tape.release()
     except BaseException:
@@ -136,6 +134,18 @@ def _value_and_leaves(name: str, selection: Selection, has_aux: bool, careful: b
         tape.release()
         raise
     return value, aux, leaves, selection
+
+
+def _seeded(name: str, out: Any, tape: Tape) -> tuple[int, Any, Any]:
+    """The node of a scalar output, negative if it does not vary, its seed, and its value."""
+    number = scalar_output(name, out)
+    value = primal_of(out, tape) if number is out else strip(out, tape)
+    if not (isinstance(number, Variable) and number.level is tape):
+        return -1, None, value
+    seed: Any = 1.0 if number.dtype == np.float64 else number.dtype.type(1)
+    if isinstance(number.primal, DuckArray):
+        seed = seed_of(number.primal, seed)
+    return number.index, seed, value
 
 
 def grad(

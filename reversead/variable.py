@@ -22,7 +22,7 @@ from shared.core.errors import StaleViewError, user_line
 from shared.core.floating_errors import error_settings
 from shared.core.levels import Tracer, bind
 from shared.core.primitive import Primitive
-from shared.core.records import record_primitive, record_update, recorder_of_one, recorder_of_two
+from shared.core.records import record_primitive, record_update, recorder_of_one, recorders_of_two
 from shared.core.registry import UNARY
 from shared.core.views import attach, base_of, view_class
 from shared.core.writing import lasting, writable, write
@@ -96,10 +96,13 @@ class Variable(DuckArray):
         out = primitive.raw(value, *rest, **static) if static else primitive.raw(value, *rest)
         if error_settings() is not tape.settings:
             tape.note_settings()
-        node, index = tape.no_node, self.index
+        index = self.index
         if index >= 0:
             tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
-            node = tape.node()
+            node = tape.count
+            tape.count = node + 1
+        else:
+            node = tape.no_node
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
@@ -213,11 +216,12 @@ def operation(primitive: Primitive) -> Any:
 
     This is the hottest path of the engine: everything that does not depend on the operands is looked up here, once.
     """
-    evaluate, record = primitive.evaluate, recorder_of_two(primitive)
+    evaluate = primitive.evaluate
+    record_first, record_second, record_both = recorders_of_two(primitive)
     guards_first, guards_second = (primitive.kept is None or k in primitive.kept for k in (0, 1))
 
     def operate(x: Any, y: Any) -> Any:
-        if isinstance(x, Variable):
+        if x.__class__ is Variable or isinstance(x, Variable):
             tape, x_value, i = x.level, x.primal, x.index
             kind = y.__class__
             if kind is Variable and y.level is tape:
@@ -250,11 +254,15 @@ def operation(primitive: Primitive) -> Any:
         out = evaluate(x_value, y_value)
         if error_settings() is not tape.settings:
             tape.note_settings()
-        node = record(tape, out, x_value, y_value, i, j)
         made = _allocate(Variable)
         made.level = tape
         made.primal = out
-        made.index = node if node >= 0 else tape.no_node
+        if j < 0:
+            made.index = record_first(tape, out, x_value, y_value, i) if i >= 0 else tape.no_node
+        elif i < 0:
+            made.index = record_second(tape, out, x_value, y_value, j)
+        else:
+            made.index = record_both(tape, out, x_value, y_value, i, j)
         return made
 
     return operate

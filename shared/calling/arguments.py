@@ -20,7 +20,7 @@ from shared.core.duck_array import LIBRARIES, DuckArray, of_any_library
 from shared.core.edges import Like
 from shared.core.errors import IntegerLeafError, LeafTypeError, ShapeError, TracerConversionError, is_users, user_line
 from shared.core.levels import Tracer, current_recording
-from shared.core.refcounts import ALONE_AS_ITEM, getrefcount
+from shared.core.refcounts import ALONE_AS_BASE, ALONE_AS_ITEM, getrefcount
 from shared.core.visible import kind_of, shown
 
 
@@ -352,17 +352,30 @@ def _place_of(name: str, f: Any, count: int, kwargs: dict[str, Any], argument: s
 
 def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
     """Derivatives in the types of the leaves they belong to: fresh, writable, zeros where there is none (None)."""
-    results, array = [], np.ndarray
+    results = []
     for k, leaf in enumerate(leaves):
-        # An array that this list alone refers to and that owns its memory can be handed out without a copy.
+        # An array that this list alone refers to can be handed out without a copy.
         alone = getrefcount(values[k]) <= ALONE_AS_ITEM
         value = values[k]
-        plain = alone and value.__class__ is array is leaf.__class__
-        if plain and value.base is None and value.dtype is leaf.dtype and value.flags.writeable:
+        if (
+            alone
+            and value.__class__ is _ndarray is leaf.__class__
+            and value.dtype is leaf.dtype
+            and value.flags.writeable
+            and ((base := value.base) is None or _is_all_of(value, base))
+        ):
             results.append(value)
         else:
             results.append(as_leaf(value, leaf))
     return results
+
+
+def _is_all_of(view: np.ndarray, base: Any) -> bool:
+    """Whether a view, such as the transpose of a product of matrices, is all that there is of its base."""
+    return (
+        getrefcount(base) <= ALONE_AS_BASE + 1 and base.__class__ is _ndarray and base.base is None
+        and view.nbytes == base.nbytes and view.flags.forc
+    )  # fmt: skip
 
 
 _OURS = (np.ndarray, float, Tracer, np.generic, complex, int)

@@ -48,11 +48,20 @@ def has_nan(values: Iterable[Any]) -> bool:
     (False, True)
     """
     for value in values:
-        if value.__class__ is np.ndarray:
-            # The largest is the first NaN, if there is one: half the time of asking every element.  A transposed array
-            # (the gradient of a matrix) would be copied for that.
-            across = value.T if value.ndim == 2 and not value.flags.c_contiguous else value
-            if across.size and (largest := across.item(across.argmax())) != largest:
+        kind = value.__class__
+        if kind is _ndarray:
+            # A transposed array (the gradient of a matrix) would be copied to search it.
+            if value.ndim == 2 and not value.flags.c_contiguous:
+                value = value.T
+            try:
+                # The largest is the first NaN, if there is one: half the time of asking every element.
+                largest = value.item(value.argmax())
+            except ValueError:  # an array of nothing
+                continue
+            if largest != largest:
+                return True
+        elif kind is float:
+            if value != value:
                 return True
         elif isinstance(value, DuckArray):
             # The value alone, of no level: nothing is recorded, and no count is taken.
@@ -63,6 +72,7 @@ def has_nan(values: Iterable[Any]) -> bool:
     return False
 
 
+_ndarray = np.ndarray
 _NUMBERS = (float, complex, np.inexact)
 
 

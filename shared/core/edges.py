@@ -192,3 +192,15 @@ def strengthened(edge: Edge | None) -> Any:
     made = Edge(edge.keep, edge.pull, double, edge.accumulate)
     made.owner = edge.owner
     return made
+
+
+def as_met(edge: Edge, kept: Any, value: Any, out: Any) -> tuple[Any, Any]:
+    """The map of an argument as the operation met it, and what it keeps: with what undoes broadcasting and promotion.
+
+    What a Python number is promoted to decides what its tangent becomes.
+    """
+    if value.__class__ is float and out.__class__ is np.float64:
+        return strengthened(edge), kept
+    if differs(value, out):
+        return edge.fitted, (Like(value), kept, Like(out))
+    return edge, kept

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shared.core import pickling
-from shared.core.edges import EVERYTHING, OUT, Edge, Like, differs, strengthened
+from shared.core.edges import EVERYTHING, OUT, Edge, Like, as_met
 from shared.core.errors import RegistrationError, unsupported_keyword
 from shared.core.facets import (
     MEMORY,
@@ -305,10 +305,8 @@ class Primitive:
             edge: Any = edges[k]
             if edge is not None:
                 kept = self.keep(edge, k, out, values, static)
-                if self.broadcasts and values[k].__class__ is float and out.__class__ is np.float64:
-                    edge = strengthened(edge)
-                elif self.broadcasts and differs(values[k], out):
-                    edge, kept = edge.fitted, (Like(values[k]), kept, Like(out))
+                if self.broadcasts:
+                    edge, kept = as_met(edge, kept, values[k], out)
                 maps.append((k, edge, kept))
         return maps, common
 

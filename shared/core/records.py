@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.edges import PYTHON_NUMBERS, Edge, Like, differs, strengthened
+from shared.core.edges import PYTHON_NUMBERS, Edge, Like, as_met, differs, strengthened
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
 from shared.core.primitive import Primitive
@@ -61,9 +61,11 @@ class Records(Level):
     """A level whose operations are written down."""
 
     __slots__ = ("count", "record", "records")
+    #: the number in place of a node of what does not vary
+    no_node = -1
 
     def __init__(self, transform: str):
-        super().__init__(transform)
+        Level.__init__(self, transform)
         self.records: list[Any] = []
         #: appends one or more records; bound once, because every operation calls it
         self.record: Callable[[Sequence[Any]], None] = self.records.extend
@@ -79,7 +81,9 @@ class Records(Level):
     def independent(self, number: int) -> int:
         """A node for an independent variable, whose cotangent is result `number` of a sweep."""
         self.record((INDEPENDENT, number, ~0))
-        return self.node()
+        node = self.count
+        self.count = node + 1
+        return node
 
 
 def record_primitive(
@@ -90,14 +94,14 @@ def record_primitive(
     parents: Sequence[int],
     static: dict[str, Any],
 ) -> int:
-    """Append the records of one evaluation; returns its node, negative if no argument with a derivative varies.
+    """Append the records of one evaluation; returns its node, `level.no_node` if nothing with a derivative varies.
 
     `parents` are the nodes of the arguments, negative for what does not vary.
     """
     active = [k for k, parent in enumerate(parents) if parent >= 0]
     maps, common = primitive.linear_maps(out, values, active, static)
     if not maps:
-        return -1
+        return level.no_node
     first = True
     for k, edge, kept in maps:
         level.record((edge, kept, ~parents[k] if first else parents[k]))
@@ -149,68 +153,81 @@ def recorder_of_one(primitive: Primitive) -> Recorder:
 
 
 @cache
-def recorder_of_two(primitive: Primitive) -> Recorder:
-    """`record_primitive` for a primitive of two arguments, without keywords.
+def recorders_of_two(primitive: Primitive) -> tuple[Recorder, Recorder, Recorder]:
+    """`record_primitive` for a primitive of two arguments, without keywords: where the first varies, the second, both.
 
-    What does not depend on the operands is looked up here, once.
+    What does not depend on the operands is looked up here, once.  The first two are given the one parent.
     """
+    first, second = (_recorder_of_argument(primitive, k) for k in (0, 1))
+    if primitive.edges[1] is None:
+        return first, second, lambda level, out, x, y, i, j: first(level, out, x, y, i)
+    if primitive.edges[0] is None:
+        return first, second, lambda level, out, x, y, i, j: second(level, out, x, y, j)
+    return first, second, _recorder_of_both(primitive)
+
+
+def _recorder_of_argument(primitive: Primitive, k: int) -> Recorder:
+    edge: Any = primitive.edges[k]
+    if edge is None:
+        return lambda level, out, x, y, parent: level.no_node
+    exempt, is_simple, place, strong = not primitive.broadcasts, _is_simple(edge), _place(edge), strengthened(edge)
+    keep = primitive.keep
+
+    def recorder(level: Records, out: Any, x: Any, y: Any, parent: int) -> int:
+        kept = (x, y, None, out)[place] if is_simple else keep(edge, k, out, (x, y), {})
+        kind, value = out.__class__, y if k else x
+        # Of two doubles nothing can have been broadcast or promoted; of arrays shape and dtype show it.
+        if (
+            exempt
+            or kind is float
+            or (
+                kind is value.__class__
+                and (kind is _float64 or (kind is _ndarray and value.shape == out.shape and value.dtype is out.dtype))
+            )
+        ):
+            level.record((edge, kept, ~parent))
+        elif kind is _float64 and value.__class__ is float:
+            level.record((strong, kept, ~parent))
+        else:
+            level.record((*as_met(edge, kept, value, out), ~parent))
+        node = level.count
+        level.count = node + 1
+        return node
+
+    return recorder
+
+
+def _recorder_of_both(primitive: Primitive) -> Recorder:
     first: Any
     second: Any
-    first, second = primitive.edges
-    exempt, common = not primitive.broadcasts, primitive.common
-    simple_first, simple_second = _is_simple(first), _is_simple(second)
-    place_first, place_second = _place(first), _place(second)
-    strong_first, strong_second = strengthened(first), strengthened(second)
-    keep = primitive.keep
-    shared: Any = None
-    if common is not None and all(map(_is_simple, (*primitive.factored, common))):
-        a, b = primitive.factored
-        shared = a, _place(a), b, _place(b), _place(common)
+    common: Any = primitive.common
+    first, second = primitive.edges if common is None else primitive.factored
+    exempt, keep = not primitive.broadcasts, primitive.keep
+    simple_first, simple_second, simple_common = map(_is_simple, (first, second, common))
+    place_first, place_second, place_common = map(_place, (first, second, common))
 
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
-        kind = out.__class__
-        # Of two doubles nothing can have been broadcast or promoted; of arrays shape and dtype show it.
-        fits = exempt or kind is float
-        if kind is _float64:
-            p, q = x.__class__, y.__class__
-            fits = fits or ((p is _float64 or (p is float and i < 0)) and (q is _float64 or (q is float and j < 0)))
-        values = (x, y, None, out)
-        if j >= 0 and second is not None:
-            if common is not None and i >= 0:
-                if shared is None or not fits:
-                    return record_primitive(level, primitive, out, (x, y), (i, j), {})
-                a, place_a, b, place_b, place_common = shared
-                node = level.count
-                level.count = node + 2
-                level.record((a, values[place_a], ~i, b, values[place_b], j, common, values[place_common], ~node))
-                return node + 1
-            b, of_y = second, values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
-            if kind is _float64 and y.__class__ is float:
-                b = strong_second
-            elif not fits and (
-                (y.shape != out.shape or y.dtype is not out.dtype)
-                if kind is _ndarray is y.__class__
-                else differs(y, out)
-            ):
-                b, of_y = second.fitted, (Like(y), of_y, Like(out))
-        else:
-            j = -1
-        if i >= 0 and first is not None:
-            a, of_x = first, values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
-            if kind is _float64 and x.__class__ is float:
-                a = strong_first
-            elif not fits and (
-                (x.shape != out.shape or x.dtype is not out.dtype)
-                if kind is _ndarray is x.__class__
-                else differs(x, out)
-            ):
-                a, of_x = first.fitted, (Like(x), of_x, Like(out))
-            level.record((a, of_x, ~i) if j < 0 else (a, of_x, ~i, b, of_y, j))
-        elif j >= 0:
-            level.record((b, of_y, ~j))
-        else:
-            return -1
+        values, kind = (x, y, None, out), out.__class__
+        of_x = values[place_first] if simple_first else keep(first, 0, out, (x, y), {})
+        of_y = values[place_second] if simple_second else keep(second, 1, out, (x, y), {})
+        a, b = first, second
+        if not (exempt or kind is float):
+            # Of two doubles nothing can have been broadcast or promoted; of arrays shape and dtype show it.
+            if kind is _ndarray:
+                shape, dtype = out.shape, out.dtype
+                if x.__class__ is not _ndarray or x.dtype is not dtype or x.shape != shape:
+                    a, of_x = as_met(first, of_x, x, out)
+                if y.__class__ is not _ndarray or y.dtype is not dtype or y.shape != shape:
+                    b, of_y = as_met(second, of_y, y, out)
+            elif not (kind is _float64 is x.__class__ and kind is y.__class__):
+                a, of_x = as_met(first, of_x, x, out)
+                b, of_y = as_met(second, of_y, y, out)
+        level.record((a, of_x, ~i, b, of_y, j))
         node = level.count
+        if common is not None:
+            kept = values[place_common] if simple_common else keep(common, 0, out, (x, y), {})
+            level.record((common, kept, ~node))
+            node += 1
         level.count = node + 1
         return node
 

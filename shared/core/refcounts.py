@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ALONE_AS_ITEM", "ALONE_AS_LOCAL", "ALONE_IN_SLOT", "getrefcount"]
+__all__ = ["ALONE_AS_BASE", "ALONE_AS_ITEM", "ALONE_AS_LOCAL", "ALONE_IN_SLOT", "getrefcount"]
 
 
 class _Holder:
@@ -35,6 +35,14 @@ def _of_local() -> int:
     local = np.zeros(1)
     return getrefcount(local)
 
+
+def _of_base() -> int:
+    base = np.zeros((1, 1)).T.base
+    return getrefcount(base) + 1  # the view, which is gone here
+
+
+#: what getrefcount(base) shows of an array that is the base of one view, and a local variable
+ALONE_AS_BASE = _of_base()
 
 #: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
 ALONE_IN_SLOT, ALONE_AS_ITEM, ALONE_AS_LOCAL = _of_slot(), _of_item(), _of_local()

@@ -38,8 +38,9 @@ def _matmul_second(c: Any, x: Any, y: Like) -> Any:
         return _sum_to(x * c if y.ndim == 1 else x[:, None] * c[..., None, :], y)
     transposed = x.T if rank == 2 else np.swapaxes(x, -1, -2)
     if rank == 2 == y.ndim and x.shape[0] == 1:
-        # An outer product, which NumPy computes faster element by element than as a product of matrices
-        return _sum_to(transposed * c, y)
+        # An outer product, which NumPy computes faster element by element than as a product of matrices, and fastest
+        # along the longer of the two.
+        return _sum_to((c.T * x).T if x.shape[1] > 4 * y.shape[1] else transposed * c, y)
     if y.ndim == 1:
         return _sum_to(transposed @ c if rank == 2 else (transposed @ c[..., None])[..., 0], y)
     return _sum_to(transposed @ c, y)
