@@ -28,6 +28,8 @@ __all__ = ["NetworkDiagram", "network_diagram"]
 _MOST_LAYERS, _FIRST, _LAST = 8, 3, 2
 #: The same for the units of a layer.
 _MOST_UNITS, _FIRST_UNITS, _LAST_UNITS = 7, 4, 2
+#: Signs that look like others, by their numbers.
+_MINUS, _TIMES, _PRIME = "\u2212", "\u00d7", "\u2032"
 _BLUE, _YELLOW, _ROSE = "#CFE4F5", "#FBF0CF", "#F8D9C4"
 
 
@@ -200,7 +202,7 @@ def _raised(number: int | str) -> str:
 def _number(value: float) -> str:
     """A number in a circle, with a minus sign that is one."""
     text = f"{value:.2f}" if value == 0 or 0.005 <= abs(value) < 1000 else f"{value:.0e}"
-    return text.replace("-", "\u2212")
+    return text.replace("-", _MINUS)
 
 
 # --- layer by layer ---------------------------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ def _layer(
     top, bottom, z, a = y + 33, y + 77, y + 110, y + 168
     canvas.arrow((_FORWARD, y + 15), (_FORWARD, top))
     _trapezoid(canvas, _FORWARD, (top, widths[0]), (bottom, widths[1]), f"W{here}, b{here}")
-    canvas.text(_FORWARD - 98, (top + bottom) / 2, f"{units} × {network.sizes[layer - 1]}", GREY, "end", 12)
+    canvas.text(_FORWARD - 98, (top + bottom) / 2, f"{units} {_TIMES} {network.sizes[layer - 1]}", GREY, "end", 12)
     canvas.arrow((_FORWARD, bottom), (_FORWARD, z - 15))
     canvas.box(_FORWARD, z, 100, f"z{here} : {units}", "white")
     if backward:
@@ -269,10 +271,10 @@ def _layer(
         # From a to the right, then up: a - y, without a box of the loss.
         canvas.line((_FORWARD + 50, a), (_BACKWARD, a), ADJOINT, 1.4)
         canvas.arrow((_BACKWARD, a), (_BACKWARD, z + 15), ADJOINT)
-        canvas.text((_FORWARD + 50 + _BACKWARD) / 2, a - 11, f"a{here} − y", ADJOINT)
+        canvas.text((_FORWARD + 50 + _BACKWARD) / 2, a - 11, f"a{here} {_MINUS} y", ADJOINT)
     elif backward:
         canvas.arrow((_BACKWARD, a - 15), (_BACKWARD, z + 15), ADJOINT)
-        factor = "× 1" if name == "identity" else f"× {name}′(z{here})"
+        factor = f"{_TIMES} 1" if name == "identity" else f"{_TIMES} {name}{_PRIME}(z{here})"
         canvas.text(_BACKWARD + 12, (z + a) / 2, factor, ADJOINT, "start")
         canvas.box(_BACKWARD, a, 130, f"∂C/∂a{here}", _ROSE)
     if not is_last or is_linked:
@@ -284,11 +286,11 @@ def _layer(
         canvas.line((_FORWARD + 95, end), (_BACKWARD, end), ADJOINT, 1.4)
         canvas.arrow((_BACKWARD, end), (_BACKWARD, a + 15), ADJOINT)
         if loss in _FORMULAS:
-            canvas.text((_FORWARD + 95 + _BACKWARD) / 2, end - 11, f"a{here} − y", ADJOINT)
+            canvas.text((_FORWARD + 95 + _BACKWARD) / 2, end - 11, f"a{here} {_MINUS} y", ADJOINT)
     return end
 
 
-_FORMULAS = {"half_squared_error": "½ |a − y|²"}
+_FORMULAS = {"half_squared_error": f"½ |a {_MINUS} y|²"}
 
 
 def _trapezoid(

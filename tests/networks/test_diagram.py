@@ -42,7 +42,7 @@ def test_layers_have_their_variables_and_the_derivatives_alternate_backwards() -
     }
     upwards = sorted(derivatives, key=lambda name: -derivatives[name])
     assert upwards == ["∂C/∂z² = δ²", "∂C/∂a¹", "∂C/∂z¹ = δ¹"]
-    assert {"∂C/∂W² = ∂C/∂z² (a¹)ᵀ", "∂C/∂b² = ∂C/∂z²", "15 × 784", "(W²)ᵀ"} <= set(texts(diagram))
+    assert {"∂C/∂W² = ∂C/∂z² (a¹)ᵀ", "∂C/∂b² = ∂C/∂z²", "15 \u00d7 784", "(W²)ᵀ"} <= set(texts(diagram))
 
 
 @pytest.mark.parametrize("output", ["identity", "sigmoid"])
@@ -72,10 +72,10 @@ def test_neurons_show_the_numbers_of_the_passes() -> None:
     assert {"left", "right", "cat"} <= set(shown)
     for layer, a in passes.a.items():
         for unit in a:
-            assert f"{unit:.2f}".replace("-", "−") in shown, layer
+            assert f"{unit:.2f}".replace("-", "\u2212") in shown, layer
     for delta in passes.delta.values():
         for unit in delta:
-            assert f"δ = {unit:.2f}".replace("-", "−") in shown
+            assert f"δ = {unit:.2f}".replace("-", "\u2212") in shown
     weights = np.concatenate([passes.w[layer].T.ravel() for layer in (1, 2)])
     lines = elements(diagram, "line")
     assert len(lines) == len(weights) == 12
