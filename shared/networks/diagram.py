@@ -344,7 +344,8 @@ def _neuron_by_neuron(
             f'<circle cx="{x:g}" cy="{y:g}" r="{_RADIUS}" fill="{_YELLOW if k == 0 else "white"}" stroke="#333333"/>'
         )
         index = str(place + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-        canvas.text(x, y, _number(passes.a[k][place]) if passes else f"a{_raised(k)}{index}", VALUE, size=13)
+        shown = _number(passes.a[k][place]) if passes else f"a{_raised(k)}{index}"
+        canvas.text(x, y, shown, VALUE, size=13 if len(shown) < 6 else 10)
         if passes and backward and k:
             canvas.text(x, y + _RADIUS + 9, f"δ = {_number(passes.delta[k][place])}", ADJOINT, size=11)
         named = inputs if k == 0 else outputs if k == len(sizes) - 1 else ()
