@@ -53,5 +53,7 @@ def jacobians() -> str:
         )
         x += side * columns + 60
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {x - 40} 116" width="{x - 40}" height="116" '
-    style = f'font-family="Helvetica,Arial,sans-serif" font-size="14"><rect width="{x - 40}" height="116" fill="white"/>'
+    style = (
+        f'font-family="Helvetica,Arial,sans-serif" font-size="14"><rect width="{x - 40}" height="116" fill="white"/>'
+    )
     return "\n".join([head + style, *parts, "</svg>", ""])
