@@ -207,7 +207,7 @@ def _number(value: float) -> str:
 
 # --- layer by layer ---------------------------------------------------------------------------------------------------
 
-_FORWARD, _BACKWARD, _GRADIENTS = 150.0, 430.0, 700.0
+_FORWARD, _BACKWARD, _GRADIENTS = 120.0, 400.0, 680.0
 #: What makes the outputs of a cross-entropy's logits; for these losses the derivative by the logits is a - y.
 _LINKS = {"softmax_cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
 
@@ -225,7 +225,7 @@ def _layer_by_layer(network: MLP, loss: str, backward: bool) -> str:
     if backward:
         canvas.text(_BACKWARD, 22, "backward", ADJOINT)
         canvas.text(_GRADIENTS, 22, "gradient of the parameters", ADJOINT)
-    canvas.box(_FORWARD, y, 100, f"x = a⁰ : {sizes[0]}", _YELLOW)
+    canvas.box(_FORWARD, y, 130, f"x = a⁰ : {sizes[0]}", _YELLOW)
     for number in _shown(layers, _MOST_LAYERS, _FIRST, _LAST):
         if number is None:
             y += 46
@@ -237,7 +237,7 @@ def _layer_by_layer(network: MLP, loss: str, backward: bool) -> str:
             continue
         y = _layer(canvas, y, number + 1, network, (width(sizes[number]), width(sizes[number + 1])), backward, loss)
     title = f"network {shortened('-'.join(map(str, sizes)), 60)}, layer by layer"
-    return canvas.svg(860 if backward else 320, y + 30, title)
+    return canvas.svg(800 if backward else 240, y + 30, title)
 
 
 def _layer(
@@ -249,14 +249,14 @@ def _layer(
     name = network.output if is_last else network.activation
     top, bottom, z, a = y + 33, y + 77, y + 110, y + 168
     canvas.arrow((_FORWARD, y + 15), (_FORWARD, top))
-    _trapezoid(canvas, _FORWARD, (top, widths[0]), (bottom, widths[1]), f"W{here}, b{here}")
-    canvas.text(_FORWARD - 98, (top + bottom) / 2, f"{units} {_TIMES} {network.sizes[layer - 1]}", GREY, "end", 12)
+    size = f"{units} {_TIMES} {network.sizes[layer - 1]}"
+    _trapezoid(canvas, _FORWARD, (top, widths[0]), (bottom, widths[1]), f"W{here}, b{here}", size)
     canvas.arrow((_FORWARD, bottom), (_FORWARD, z - 15))
-    canvas.box(_FORWARD, z, 100, f"z{here} : {units}", "white")
+    canvas.box(_FORWARD, z, 130, f"z{here} : {units}", "white")
     if backward:
         if layer > 1:
             canvas.arrow((_BACKWARD, top), (_BACKWARD, y + 15), ADJOINT)
-            _trapezoid(canvas, _BACKWARD, (top, widths[0]), (bottom, widths[1]), f"(W{here})ᵀ", _ROSE)
+            _trapezoid(canvas, _BACKWARD, (top, widths[0]), (bottom, widths[1]), f"(W{here})ᵀ", fill=_ROSE)
             canvas.arrow((_BACKWARD, z - 15), (_BACKWARD, bottom), ADJOINT)
         canvas.box(_BACKWARD, z, 130, f"∂C/∂z{here} = δ{here}", _ROSE)
         canvas.arrow((_BACKWARD + 65, z), (_GRADIENTS - 100, z), ADJOINT)
@@ -266,12 +266,12 @@ def _layer(
     name = _LINKS[loss] if is_linked else name
     canvas.arrow((_FORWARD, z + 15), (_FORWARD, a - 15))
     canvas.text(_FORWARD + 12, (z + a) / 2, name, VALUE, "start")
-    canvas.box(_FORWARD, a, 100, f"a{here} : {units}", "white")
+    canvas.box(_FORWARD, a, 130, f"a{here} : {units}", "white")
     if backward and is_linked:
         # From a to the right, then up: a - y, without a box of the loss.
-        canvas.line((_FORWARD + 50, a), (_BACKWARD, a), ADJOINT, 1.4)
+        canvas.line((_FORWARD + 65, a), (_BACKWARD, a), ADJOINT, 1.4)
         canvas.arrow((_BACKWARD, a), (_BACKWARD, z + 15), ADJOINT)
-        canvas.text((_FORWARD + 50 + _BACKWARD) / 2, a - 11, f"a{here} {_MINUS} y", ADJOINT)
+        canvas.text((_FORWARD + 65 + _BACKWARD) / 2, a - 11, f"a{here} {_MINUS} y", ADJOINT)
     elif backward:
         canvas.arrow((_BACKWARD, a - 15), (_BACKWARD, z + 15), ADJOINT)
         factor = f"{_TIMES} 1" if name == "identity" else f"{_TIMES} {name}{_PRIME}(z{here})"
@@ -299,13 +299,17 @@ def _trapezoid(
     above: tuple[float, float],
     below: tuple[float, float],
     what: str,
+    size: str = "",
     fill: str = _BLUE,
 ) -> None:
-    """A linear layer between two heights, each given with the width there."""
+    """A linear layer between two heights, each given with the width there; its size stands below its name."""
     (top, wide), (bottom, narrow) = above, below
     corners = [(x - wide / 2, top), (x + wide / 2, top), (x + narrow / 2, bottom), (x - narrow / 2, bottom)]
     canvas.shape(corners, fill, NAME if fill == _BLUE else ADJOINT)
-    canvas.text(x, (top + bottom) / 2, what)
+    middle = (top + bottom) / 2
+    canvas.text(x, middle - 8 if size else middle, what)
+    if size:
+        canvas.text(x, middle + 10, size, GREY, size=12)
 
 
 # --- neuron by neuron -------------------------------------------------------------------------------------------------
@@ -321,7 +325,7 @@ def _neuron_by_neuron(
     columns = _shown(len(sizes), _MOST_LAYERS, _FIRST, _LAST)
     units = {k: _shown(sizes[k], _MOST_UNITS, _FIRST_UNITS, _LAST_UNITS) for k in columns if k is not None}
     height = 90 + _SPACE * max(map(len, units.values()))
-    margin = 110
+    margin = 130
     step = (880 - 2 * margin) / max(len(columns) - 1, 1)
     step = min(step, 220)
     places: dict[tuple[int, int | None], tuple[float, float]] = {}

@@ -86,18 +86,29 @@ def test_neurons_show_the_numbers_of_the_passes() -> None:
     assert not any("δ" in text for text in texts(network_diagram(mlp, passes, form="neurons", backward=False)))
 
 
+@pytest.mark.parametrize("backward", [True, False])
 @pytest.mark.parametrize("form", ["layers", "neurons"])
-def test_large_networks_fold_and_stay_within_880_pixels(form: str) -> None:
-    for sizes in ([1, 1], [784, 15, 10], [30] * 9, [20] * 50):
-        diagram = network_diagram(MLP(sizes), form=form)  # type: ignore[arg-type]
-        width, height = (float(ElementTree.fromstring(diagram.svg).get(side, "nan")) for side in ("width", "height"))
-        assert width <= 880 and len(diagram.svg) < 60_000
-        for tag, names in (("text", ("x", "y")), ("line", ("x2", "y2")), ("circle", ("cx", "cy"))):
-            for element in elements(diagram, tag):
-                x, y = (float(element.get(name, "nan")) for name in names)
-                assert 0 <= x <= width and 0 <= y <= height
-        if len(sizes) > 10:
-            assert any("more layers" in text for text in texts(diagram))
+@pytest.mark.parametrize(
+    "sizes",
+    [[1, 1], [784, 15, 10], [30] * 8, [20] * 150, [150528, 25088, 4096, 1000]],
+    ids=lambda sizes: str(sizes[:3]),
+)
+def test_large_networks_fold_and_nothing_leaves_the_picture(sizes: list[int], form: str, backward: bool) -> None:
+    diagram = network_diagram(MLP(sizes, "softsign"), form=form, backward=backward)  # type: ignore[call-overload]
+    width, height = (float(ElementTree.fromstring(diagram.svg).get(side, "nan")) for side in ("width", "height"))
+    assert width <= 880 and len(diagram.svg) < 60_000
+    for tag, names in (("line", ("x1", "y1")), ("line", ("x2", "y2")), ("circle", ("cx", "cy"))):
+        for element in elements(diagram, tag):
+            x, y = (float(element.get(name, "nan")) for name in names)
+            assert 0 <= x <= width and 0 <= y <= height
+    for element in elements(diagram, "text"):
+        long = 0.55 * float(element.get("font-size", "nan")) * len("".join(element.itertext()))
+        left = (
+            float(element.get("x", "nan"))
+            - {"start": 0.0, "middle": 0.5, "end": 1.0}[element.get("text-anchor", "")] * long
+        )
+        assert left >= 0 and left + long <= width and 0 < float(element.get("y", "nan")) < height
+    assert any("more layers" in text for text in texts(diagram)) == (len(sizes) > 8)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
