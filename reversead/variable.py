@@ -96,13 +96,10 @@ class Variable(DuckArray):
         out = primitive.raw(value, *rest, **static) if static else primitive.raw(value, *rest)
         if error_settings() is not tape.settings:
             tape.note_settings()
-        index = self.index
+        node, index = tape.no_node, self.index
         if index >= 0:
             tape.record((primitive.edges[0], (Like(value), *rest, static), ~index))
-            node = tape.count
-            tape.count = node + 1
-        else:
-            node = tape.no_node
+            node = tape.node()
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
