@@ -126,7 +126,9 @@ def fit(cotangent: Any, like: Like) -> Any:
         cotangent = np.asarray(cotangent)[()]
     if cotangent.shape != shape:
         extra = cotangent.ndim - len(shape)
-        if extra > 0:
+        if extra == 1 and cotangent.__class__ is np.ndarray and len(cotangent) == 1:
+            cotangent = cotangent[0]  # a sum of one
+        elif extra > 0:
             cotangent = np.add.reduce(cotangent, axis=0 if extra == 1 else tuple(range(extra)))
         if cotangent.shape != shape:
             given = cotangent.shape

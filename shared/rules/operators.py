@@ -100,21 +100,24 @@ _POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 
 
 def _power(self: Any, other: Any) -> Any:
-    if (
-        other.__class__ in (int, float)
-        and other in _POWERS
-        and self.is_array
-        # Of integers it takes none but the square, and 2.0 would make them floats.
-        and ((other.__class__ is int and other == 2) or self.dtype.kind in "fc")
-    ):
-        return _POWERS[other](self)
+    if other.__class__ is int:
+        # Of integers NumPy takes none but the square, and 2.0 would make them floats.
+        if other in _POWERS and self.is_array and (other == 2 or self.dtype.kind in "fc"):
+            return _ufunc(self, _POWERS[other])
+    elif other.__class__ is float and other in _POWERS and self.is_array and self.dtype.kind in "fc":
+        return _ufunc(self, _POWERS[other])
     return self.binary(elementwise.POWER, self, other)
+
+
+def _ufunc(self: Any, ufunc: np.ufunc) -> Any:
+    """As `ufunc(self)`, without the way through NumPy, which would only ask this array again."""
+    return self.__array_ufunc__(ufunc, "__call__", self)
 
 
 def _negative(self: Any) -> Any:
     # As an operator it keeps a Python number weak; for arrays the ufunc, which is the shorter way, means the same.
     weak = isinstance(self.primal, (float, complex)) or (isinstance(self.primal, Tracer) and not self.is_array)
-    return bind(elementwise.NEGATIVE, (self,), {}) if weak else np.negative(self)
+    return bind(elementwise.NEGATIVE, (self,), {}) if weak else _ufunc(self, np.negative)
 
 
 def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:

@@ -95,7 +95,7 @@ def unwrapped(x: Any) -> Any:
 def count_of(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements are reduced into one."""
     axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else axis
-    return int(np.prod([shape[k] for k in axes], dtype=np.int64))
+    return math.prod([shape[k] for k in axes])
 
 
 # --- one more leading axis --------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 import dualad
 import reversead
 from reversead import Tape
+from shared import custom_derivative
 from shared.core.errors import ClosedLevelError, DifferentiationError, LeafTypeError, ShapeError
 
 X = np.array([1.0, 2.0, 3.0])
@@ -285,3 +286,42 @@ def test_view_of_a_locked_constant_is_kept_without_a_copy() -> None:
     np.testing.assert_allclose(pullback(out)[0], data.T @ (slope * (data @ out)), rtol=1e-12)
     del pullback
     data[0, 0] = 5.0
+
+
+def test_a_cotangent_that_two_operations_share_is_not_written_to() -> None:
+    # Large enough to be written in place where one place alone holds it; here x and m are given the same one.
+    size = 20_000
+    three, five = np.full(size, 3.0), np.full(size, 5.0)
+
+    def f(x: Any, y: Any, z: Any) -> Any:
+        m, k = y * three, z * three
+        return np.sum((x + m) * five) + np.sum(k * five)
+
+    ones = np.ones(size)
+    for found, expected in zip(reversead.grad(f, argnums=(0, 1, 2))(ones, ones, ones), (5.0, 15.0, 15.0), strict=True):
+        assert np.all(found == expected)
+
+
+def test_gradients_that_are_transposed_products_share_memory_with_nothing() -> None:
+    x, w = np.arange(15.0).reshape(5, 3), np.arange(12.0).reshape(4, 3) / 10
+
+    def f(v: Any, w: Any) -> Any:
+        return np.sum(np.tanh(x @ v.T)) + np.sum(np.tanh(x @ w.T))
+
+    first, second = reversead.grad(f, argnums=(0, 1))(w, w)
+    assert np.array_equal(first, second) and first.flags.writeable
+    assert not any(np.shares_memory(found, other) for found, other in [(first, second), (first, w), (second, w)])
+
+
+@pytest.mark.parametrize("part", [lambda kept: kept.T, lambda kept: kept[:, :2].T])
+def test_gradient_that_lies_in_an_array_of_somebody_else_is_copied(part: Callable[[Any], Any]) -> None:
+    kept: list[np.ndarray] = []
+
+    def vjp(cotangent: Any, out: Any, x: Any) -> Any:
+        kept.append(np.ones((3, 2)) * cotangent)
+        return (part(kept[-1]),)
+
+    total = custom_derivative(lambda x: np.sum(x), vjp=vjp)
+    gradient = reversead.grad(total)(np.zeros((2, 3)))
+    assert gradient.tolist() == [[1.0] * 3] * 2
+    assert not np.shares_memory(gradient, kept[-1])
