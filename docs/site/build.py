@@ -1,4 +1,4 @@
-"""Builds the site: `python docs/site/build.py [folder]`, by default into build/site; `make docs` installs what it needs.
+"""Builds the site: `python docs/site/build.py [folder]`, by default into build/site.  `make docs` does it all.
 
 The Markdown pages are those of the repository, and stay readable there.  So they are first copied as they lie into a
 folder of sources, where links to code lead to pages that show it, and navigation, the reference from the docstrings and

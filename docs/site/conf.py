@@ -35,6 +35,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "dualad and reversead"
 html_static_path = [str(Path(__file__).parent / "static")]
 html_css_files = ["site.css"]
+# Light or dark, as the reader's system is.
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

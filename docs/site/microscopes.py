@@ -17,11 +17,11 @@ import shared
 PAGE = "docs/microscopes"
 
 
-def survey(x1: float, x2: float) -> Any:  # noqa: D103
+def survey(x1: float, x2: float) -> Any:
     return np.log(x1) + x1 * x2 - np.sin(x2)
 
 
-def neuron(w0: float, w1: float, w2: float, x0: float, x1: float) -> Any:  # noqa: D103
+def neuron(w0: float, w1: float, w2: float, x0: float, x1: float) -> Any:
     return 1 / (1 + np.exp(-(w0 * x0 + w1 * x1 + w2)))
 
 

@@ -47,7 +47,7 @@ def rooms() -> dict[str, str]:
         origin = getattr(thing, "__module__", None) or "shared.core.registry"
         if not isinstance(thing, ModuleType):
             names.setdefault(origin.split(".")[1], {})[full] = thing
-    for room in list(names) + ["comparison", "counting"]:
+    for room in [*names, "comparison", "counting"]:
         module = importlib.import_module(f"shared.{room}")
         known = list(names.setdefault(room, {}).values())
         if hasattr(module, "__all__"):

@@ -109,7 +109,7 @@ def section_page(sources: Path, title: str, pages: list[str]) -> str:
         paragraph = rest.strip().partition("\n\n")[0].replace("\n", " ")
         # A link of the paragraph is seen from another folder; its words are enough here.
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraph)
-        lines += [f"[**{heading.removeprefix('# ')}**]({page}.md)", ": " + words, ""]
+        lines += [f"[**{heading.removeprefix('# ')}**]({page}.md): {words}", ""]
     return "\n".join(lines) + toctree(pages)
 
 
