@@ -31,33 +31,32 @@ def remark(equation: Equation, given: Sequence[Any]) -> str:
 
 
 def _side(equation: Equation, given: Sequence[Any]) -> str:
-    """Which operand was taken, and of arrays how often the left one; nothing of what does not choose between two."""
+    """Which of two operands was taken, and of arrays how often the left one; nothing of what does not choose."""
     function = getattr(equation.primitive, "function", None)
     if function in _LARGER + _SMALLER and len(given) == 2:
         x, y = given
-        first, second = np.greater(x, y), np.greater(y, x)
-        return _counted(first, second) if function in _LARGER else _counted(second, first)
+        sides = [np.greater(x, y), np.greater(y, x)]
+        return _counted(*(sides if function in _LARGER else sides[::-1]), np.equal(x, y))
     if function is np.where and len(given) == 3:
         left = np.broadcast_to(np.asarray(given[0], bool), np.broadcast_shapes(*map(np.shape, given)))
-        return _counted(left, ~left)
+        return _counted(left, ~left, False)
     return ""
 
 
-def _counted(left: Any, right: Any) -> str:
-    """In words where the left and the right of two operands are taken; a tie is neither.
+def _counted(left: Any, right: Any, tie: Any) -> str:
+    """In words where the left and the right of two operands are taken; a NaN is beside neither.
 
-    >>> _counted(True, False), _counted(np.array([True, False]), np.array([False, True]))
+    >>> _counted(True, False, False), _counted(np.array([True, False]), np.array([False, True]), False)
     ('the left', 'the left at 1 of 2')
     """
     count = np.size(left)
-    taken, others = int(np.sum(left)), int(np.sum(right))
-    if taken == count:
+    if np.all(left):
         return "the left"
-    if others == count:
+    if np.all(right):
         return "the right"
-    if count == 1:
-        return "both, they are equal" if not taken and not others else ""
-    return f"the left at {taken:,} of {count:,}"
+    if np.all(tie):
+        return "both, they are equal"
+    return f"the left at {np.sum(left):,} of {count:,}" if count > 1 else ""
 
 
 __all__ = ["remark"]

@@ -57,7 +57,8 @@ class TraceLine:
     `name` is its index, as in "v-1" or "v3", or "y" for an output; `value`, `tangent` and `adjoint` are numbers or
     arrays, None where the table has no such column or the line no derivative.  `contributions` are what operations
     added to the adjoint, in the order in which the reverse sweep came to them.  `argument` is what an input is called
-    among the arguments, None of other lines.  `gate` says what the operation does with its adjoint.  `rounding` is what the line adds to the rounding error of the output.
+    among the arguments, None of other lines.  `gate` says what the operation does with its adjoint.  `rounding` is what
+    the line adds to the rounding error of the output.
     """
 
     __slots__ = (
@@ -256,8 +257,8 @@ def trace_table(
 
     `columns` chooses among "primal", "tangent", "adjoint", "gate", which says in a word what each operation does with
     its adjoint (`+` distributes it, `*` switches, a maximum selects the left or the right), and "rounding", which is
-    what each line adds to the rounding error of the output (see `rounding_error`).  `number_format` is a format specification such as ".3f".  Of more than
-    `max_lines` lines the middle is left out, and said to be; None shows all.
+    what each line adds to the rounding error of the output (see `rounding_error`).  `number_format` is a format
+    specification such as ".3f".  Of more than `max_lines` lines the middle is left out, and said to be; None shows all.
 
     Cost: one evaluation of `f`, a forward and a reverse sweep, with everything kept.  Raises ShapeError where adjoints
     are asked for and the output is not one real number and no cotangent given, or a direction or cotangent does not
