@@ -201,20 +201,20 @@ def number_text(value: Any) -> str | None:
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return None
-    if value == 0 or (abs(value) < 1e15 and value == int(value)):
-        return str(int(value))
-    return str(value)
+    number = float(value)
+    return str(int(value)) if number.is_integer() and abs(number) < 1e15 else str(value)
 
 
-def _of_power(x: str, n: Any) -> str | None:
+def _of_power(x: str, exponent: Any) -> str | None:
     """The derivative of x↑n by x, where n is known.
 
     >>> _of_power("x", 2.0), _of_power("x", 3), _of_power("x", 1), _of_power("x", 0.5), _of_power("x", -1.0)
     ('2·x', '3·x↑2', '1', '0.5/x↑0.5', '-1/x↑2')
     """
-    factor = number_text(n)
-    if factor is None or not np.isfinite(n):
+    factor = number_text(exponent)
+    if factor is None or not np.isfinite(exponent):
         return None
+    n = float(exponent)
     if n in (0, 1):
         return factor
     # Twelve digits: 0.1 - 1 is -0.9 to a reader.

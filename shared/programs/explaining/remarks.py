@@ -35,8 +35,8 @@ def _side(equation: Equation, given: Sequence[Any]) -> str:
     function = getattr(equation.primitive, "function", None)
     if function in _LARGER + _SMALLER and len(given) == 2:
         x, y = given
-        sides = [np.greater(x, y), np.greater(y, x)]
-        return _counted(*(sides if function in _LARGER else sides[::-1]), np.equal(x, y))
+        first, second = (x, y) if function in _LARGER else (y, x)
+        return _counted(np.greater(first, second), np.greater(second, first), np.equal(x, y))
     if function is np.where and len(given) == 3:
         left = np.broadcast_to(np.asarray(given[0], bool), np.broadcast_shapes(*map(np.shape, given)))
         return _counted(left, ~left, False)
