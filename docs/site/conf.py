@@ -22,7 +22,7 @@ suppress_warnings = ["myst.header"]
 default_role = "literal"
 autodoc_member_order = "bysource"
 # Annotations stay as they are written: `Callable[..., Any]`, not the path of every name in them.
-autodoc_type_aliases: dict[str, str] = {}
+autodoc_type_aliases = {f"npt.{name}": f"npt.{name}" for name in ("ArrayLike", "DTypeLike")}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
