@@ -246,7 +246,7 @@ def trace_table(
     cotangent: Any = None,
     columns: str | Sequence[str] | None = None,
     number_format: str = ".4g",
-    max_lines: int | None = 60,
+    max_lines: int | None = 45,
 ) -> TraceTable:
     """The evaluation trace of `f` at `args`, one line an operation: its value, its tangent and its adjoint.
 
@@ -258,7 +258,8 @@ def trace_table(
     `columns` chooses among "primal", "tangent", "adjoint", "gate", which says in a word what each operation does with
     its adjoint (`+` distributes it, `*` switches, a maximum selects the left or the right), and "rounding", which is
     what each line adds to the rounding error of the output (see `rounding_error`).  `number_format` is a format
-    specification such as ".3f".  Of more than `max_lines` lines the middle is left out, and said to be; None shows all.
+    specification such as ".3f".  Of more than `max_lines` lines, a page, the middle is left out, which is said; None
+    shows all.
 
     Cost: one evaluation of `f`, a forward and a reverse sweep, with everything kept.  Raises ShapeError where adjoints
     are asked for and the output is not one real number and no cotangent given, or a direction or cotangent does not
