@@ -17,11 +17,14 @@ import shared
 PAGE = "docs/microscopes"
 
 
-def survey(x1: float, x2: float) -> Any:
+# Their source is shown, so it is written as readers write theirs.
+
+
+def survey(x1, x2):
     return np.log(x1) + x1 * x2 - np.sin(x2)
 
 
-def neuron(w0: float, w1: float, w2: float, x0: float, x1: float) -> Any:
+def neuron(w0, w1, w2, x0, x1):
     return 1 / (1 + np.exp(-(w0 * x0 + w1 * x1 + w2)))
 
 
