@@ -45,7 +45,9 @@ def rooms() -> dict[str, str]:
     names: dict[str, dict[str, Any]] = {}
     for full, thing in public("shared").items():
         origin = getattr(thing, "__module__", None) or "shared.core.registry"
-        if not isinstance(thing, ModuleType):
+        if isinstance(thing, ModuleType):
+            origin = thing.__name__
+        if callable(thing) or not isinstance(thing, ModuleType):
             names.setdefault(origin.split(".")[1], {})[full] = thing
     for room in [*names, "comparison", "counting"]:
         module = importlib.import_module(f"shared.{room}")
@@ -98,6 +100,10 @@ def heading(title: str, rule: str) -> str:
 
 def directive(full: str, thing: Any) -> str:
     """The directive that shows the docstring of a thing."""
+    if isinstance(thing, ModuleType):
+        # A room that is called: its function has the docstring.
+        function = type(thing).__call__
+        return f"``{full}`` calls:\n\n.. autofunction:: {function.__module__}.{function.__name__}\n\n"
     if inspect.isclass(thing):
         kind = "exception" if issubclass(thing, BaseException) else "class"
         return f".. auto{kind}:: {full}\n   :members:\n\n"

@@ -159,9 +159,9 @@ class Graph:
     def _is_round(self, equation: Equation) -> bool:
         """Whether an operation is drawn as a circle: an operator is."""
         text = labels.operation_text(self.program, equation)
-        return len(text) <= 2 and len(labels.drawn(self.program, equation)) <= 2 and not self._below(equation)
+        return len(text) <= 2 and len(labels.drawn(self.program, equation)) <= 2 and not self.below(equation)
 
-    def _below(self, equation: Equation) -> str:
+    def below(self, equation: Equation) -> str:
         """What stands below the name of an operation: its keywords, and what it does with its adjoint."""
         told = [labels.keywords_text(equation)]
         if self.gates and not equation.primitive.constant:
@@ -214,7 +214,7 @@ class Graph:
 
     def _operation(self, name: str, equation: Equation, group: int | None) -> str:
         program = self.program
-        below = self._below(equation)
+        below = self.below(equation)
         label = dot_label(labels.operation_text(program, equation))
         label += f'<br/><font point-size="10">{dot_label(below)}</font>' if below else ""
         kind = "operation" if equation.result in self.used else "unused"
