@@ -65,6 +65,8 @@ def test_it_stands_in_every_notation_and_in_drawings() -> None:
     for text in (str(table), table.markdown(), table.html(), draw(f, 5.0, 1.0, gates=True).dot):
         assert all(word in text for word in ("distributes", "switches", "selects the left"))
     assert "distributes" not in draw(f, 5.0, 1.0).dot
+    # What depends on data alone has no adjoint, and so no habit.
+    assert draw(lambda w, x: w * np.sin(x), 5.0, 1.0, argnums=0, gates=True).dot.count("scales") == 0
     # Without a point nobody knows which was taken.
     assert "selects<" in draw(trace(f, 5.0, 1.0), gates=True).dot
 

@@ -164,7 +164,8 @@ class Graph:
     def below(self, equation: Equation) -> str:
         """What stands below the name of an operation: its keywords, and what it does with its adjoint."""
         told = [labels.keywords_text(equation)]
-        if self.gates and not equation.primitive.constant:
+        has_adjoint = equation.result in self.adjoints if self.adjoints else not equation.primitive.constant
+        if self.gates and has_adjoint:
             values = self.values
             verb = gate_of(equation.primitive).verb
             told.append(verb if values is None else remark(equation, [values[k] for k in equation.operands]))
