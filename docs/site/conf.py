@@ -39,6 +39,8 @@ html_css_files = ["site.css"]
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
+# These have no pages below them to list on the left.
+html_sidebars: dict[str, list[str]] = {name: [] for name in ("CONTRIBUTING", "CHANGELOG", "docs/how-it-works")}
 html_theme_options = {
     # Nothing is asked of a network: no icons of services, no version switcher, no analytics.
     "icon_links": [],
