@@ -45,6 +45,7 @@ help: ## list the targets
 	@echo "make bench        the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
 	@echo "make site         the asv suite as a site in .asv/html, with a page in front that leads through it"
 	@echo "make figures      the pictures of the pages and lectures anew (those that are .dot as well need Graphviz)"
+	@echo "make docs         the pages, the lectures and the reference from the docstrings as a site in build/site"
 	@echo "make clean        remove .venv, .venv-newest, .asv and the caches"
 	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"
 
@@ -82,6 +83,10 @@ bench: $(VENV)/.installed-bench
 	@echo "about twenty minutes on an idle core; the results are saved below .asv/results"
 	$(ASV) machine $(ASV_CONFIG) --yes
 	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr 'HEAD^!' $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.installed-docs
+	$(RUN) docs/site/build.py $(ARGS)
 
 # What was measured is kept, what is missing is measured; the front page leads to asv's plots with their axes set.
 .PHONY: site

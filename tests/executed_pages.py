@@ -16,7 +16,7 @@ from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
 LECTURES = sorted((DOCS / "lectures").glob("[0-9]*.md"))
-PAGES = [DOCS / "how-it-works.md", *LECTURES]
+PAGES = [*(DOCS / f"{name}.md" for name in ("how-it-works", "coming-from", "reproductions")), *LECTURES]
 BLOCK = re.compile(r"```(python|pycon)\n(.*?)```", re.DOTALL)
 
 

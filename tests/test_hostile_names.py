@@ -46,6 +46,7 @@ from shared import (
     cost,
     custom_derivative,
     derivative_costs,
+    diagnose,
     draw,
     elementwise,
     elimination_orders,
@@ -78,6 +79,7 @@ def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
     for found in (program, simplify(program)):
         yield "listing", "plain", str(found)
         yield "repr", "plain", repr(found)
+        yield "program", "html", found._repr_html_()
         yield from (("line", "plain", part) for line in text_lines(found) for part in line)
         yield from (("equation", "plain", repr(step)) for step in found.steps)
     yield "structure", "plain", f"{program.structure!r} {program.out_structure!r}"
@@ -90,13 +92,18 @@ def documents(f: Any, args: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
         for step in sweep:
             yield "step", "plain", f"{step!r} {step} {step.contributions}"
             yield "sweep", "plain", repr(sweep)
+            yield "sweep", "html", sweep._repr_html_()
         yield "adjoints", "plain", repr(sweep.adjoints)
         yield "values", "plain", repr(sweep.values)
         error = rounding_error(f, *args)
         yield "rounding", "plain", str(error)
+        yield "rounding", "html", error._repr_html_()
+        yield "diagnosis", "html", diagnose(f, *args)._repr_html_()
         yield from (("rounding of a line", "plain", repr(line)) for line in error.lines)
-        drawings.append(draw(program, *args))
-        found_trace = trace_table(f, *args, direction=direction, columns=("primal", "tangent", "adjoint", "rounding"))
+        drawings += [draw(program, *args), draw(program, *args, gates=True)]
+        found_trace = trace_table(
+            f, *args, direction=direction, columns=("primal", "tangent", "adjoint", "gate", "rounding")
+        )
         yield from (("trace of a line", "plain", f"{line!r} {line.contributions}") for line in found_trace.lines)
         tables += [("trace", found_trace), ("part of a trace", trace_table(program, *args, max_lines=3))]
         tables += [("elimination", elimination_orders(f, *args))]
@@ -349,6 +356,8 @@ def test_the_checks_of_gradients_print_names_on_one_line(name: str) -> None:
     engine: Any = SimpleNamespace(__name__=name, jvp=reversead.jvp, vjp=reversead.vjp)
     report = check_grads(of_container, {name: 1.5}, 2.0, engines=(engine,), order=1)
     assert len(read("plain", repr(report)).parts) == 1 + len(report.comparisons) + bool(report.skipped)
+    rows = [part for part in read("html", report._repr_html_()).parts if part == ("tr",)]
+    assert len(rows) == 1 + len(report.comparisons) + bool(report.skipped)
 
     def wrong(f: Any, *primals: Any) -> Any:
         out, pullback = reversead.vjp(f, *primals)

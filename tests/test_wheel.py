@@ -52,7 +52,7 @@ def test_numpy_is_the_only_requirement_outside_the_extras(wheel: zipfile.ZipFile
     fields = metadata(wheel)
     required = [entry for entry in fields["Requires-Dist"] if "extra ==" not in entry]
     assert required == ["numpy>=2.0"]
-    assert set(fields["Provides-Extra"]) == {"bench", "dev", "distributed", "peers", "plot", "scipy", "test"}
+    assert set(fields["Provides-Extra"]) == {"bench", "dev", "distributed", "docs", "peers", "plot", "scipy", "test"}
     assert fields["Requires-Python"] == [">=3.11"]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from shared.checking.comparison import GradientMismatch
 from shared.checking.first_derivative import Comparison, FirstDerivative, InconclusiveDifferences
 from shared.checking.leaves import Differentiator, LeafFunction, derivative_function, leaf_function, name_of
-from shared.core.visible import one_line
+from shared.core.visible import html_text, one_line
 
 __all__ = ["Comparison", "GradientMismatch", "GradientReport", "InconclusiveDifferences", "check_grads"]
 
@@ -45,6 +45,14 @@ class GradientReport:
         lines += [f"  {c.engine:<{width}}  {c.disagreement:.1e}  against {c.reference}" for c in self.comparisons]
         lines += [f"  skipped: {self.skipped}"] if self.skipped else []
         return "\n".join(map(one_line, lines))
+
+    def _repr_html_(self) -> str:
+        rows = [(c.engine, f"{c.disagreement:.1e}", c.reference) for c in self.comparisons]
+        rows += [("", "skipped", self.skipped)] if self.skipped else []
+        body = "".join(f"<tr>{''.join(f'<td>{html_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        heads = "<th>derivative</th><th>disagreement</th><th>against</th>"
+        caption = f"{len(self.comparisons)} comparisons passed; largest relative disagreement {self.largest:.1e}"
+        return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def check_grads(

@@ -19,7 +19,7 @@ from shared.checking.leaves import random_cotangents, random_tangents
 from shared.comparison.figures import relative_difference
 from shared.comparison.point import Point
 from shared.core.edges import PYTHON_NUMBERS
-from shared.core.visible import one_line, shortened
+from shared.core.visible import html_text, one_line, shortened
 from shared.programs.equations import Equation
 from shared.programs.explaining.evaluation import has_derivative
 from shared.programs.notation import name_of
@@ -81,6 +81,9 @@ class Agreement:
             return text
         found = f"DISAGREEMENT: {text}"
         return f"{found}\n{self.parting.text}" if self.parting is not None else found
+
+    def _repr_html_(self) -> str:
+        return "<div>" + "".join(f"<p>{html_text(line)}</p>" for line in str(self).split("\n")) + "</div>"
 
 
 def agreement(point: Point) -> Agreement:

@@ -3,7 +3,8 @@
 Names of arguments, keys, functions, classes and files come from outside: from a JSON file, say.  In a listing a line
 break in a name would make a line that nobody computed, an escape sequence colour or erase those of a terminal, a
 bidirectional override turn the rest of its line around; half a surrogate pair cannot even be written to a file.  This
-module knows nothing of where text goes; the languages of documents are in `shared.programs.markup`.
+module knows nothing of where text goes, except for HTML, which every room shows itself in; the other languages of
+documents are in `shared.programs.markup`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,17 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
+
+
+def html_text(text: str) -> str:
+    """Text for HTML and XML, between tags or in an attribute.
+
+    >>> html_text("x < 1 & y")
+    'x &lt; 1 &amp; y'
+    """
+    from html import escape
+
+    return escape(one_line(text))
 
 
 def shown(value: Any) -> str:
@@ -55,4 +67,4 @@ def shortened(text: str, longest: int) -> str:
     return text[: longest // 2] + "…" + text[len(text) - (longest - longest // 2 - 1) :]
 
 
-__all__ = ["kind_of", "one_line", "shortened", "shown"]
+__all__ = ["html_text", "kind_of", "one_line", "shortened", "shown"]

@@ -1,29 +1,16 @@
 r"""What has to be done to text so that it stays text: one function for each language that programs are written down in.
 
 A program is full of what users have named.  None of that may become a link in Markdown, an element in HTML, a command
-in LaTeX, or an attribute in DOT, and each name has to be legible as it was typed.  All of these begin with `one_line`.
-This module knows no program.
+in LaTeX, or an attribute in DOT, and each name has to be legible as it was typed.  All of these begin with `one_line`;
+the function for HTML is that of `shared.core.visible`.  This module knows no program.
 """
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 
-from shared.core.visible import one_line
-
-# --- HTML, and the SVG that is made of it -----------------------------------------------------------------------------
-
-
-def html_text(text: str) -> str:
-    """Text for HTML and XML, between tags or in an attribute.
-
-    >>> html_text("x < 1 & y")
-    'x &lt; 1 &amp; y'
-    """
-    return html.escape(one_line(text))
-
+from shared.core.visible import html_text, one_line
 
 # --- DOT --------------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from shared.core.primitive import Primitive
 from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
 from shared.programs.equations import Equation, Guard, Layout, Step, ValueType, Write, layout_of
 from shared.programs.notation import literal_text
-from shared.programs.text import comparison, listing, right_side
+from shared.programs.text import comparison, html_listing, listing, right_side
 
 
 class Program:
@@ -314,6 +314,9 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<program {self.name}: {len(self.equations)} equations, {len(self.guards)} guards>"
+
+    def _repr_html_(self) -> str:
+        return html_listing(self)
 
     # --- pickling ---
 

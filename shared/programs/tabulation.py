@@ -43,17 +43,35 @@ def text_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def html_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """The same as an HTML table with a caption.
+def html_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: bool = True) -> str:
+    """The same as an HTML table with a caption; what is text throughout, and no `numbers`, is set to the left.
 
     >>> html_table("f", ["a"], [["<"]])
     '<table><caption>f</caption><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;</td></tr></tbody></table>'
     """
-    head = "".join(f"<th>{html_text(name)}</th>" for name in headers)
+    style = "" if numbers else ' style="text-align: left"'
+    head = "".join(f"<th{style}>{html_text(name)}</th>" for name in headers)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html_text(written_out(value))}</td>" for value in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{style}>{html_text(written_out(value))}</td>" for value in row) + "</tr>" for row in rows
     )
     return f"<table><caption>{html_text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+#: A notebook shows so many lines of a program.
+_LINES = 100
+
+
+def html_lines(caption: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of text as an HTML table, of many the first and the last.
+
+    >>> html_lines("f", ["a"], [[str(k)] for k in range(1000)]).count("<tr>"), html_lines("f", ["a"], []).count("<tr>")
+    (102, 1)
+    """
+    shown = list(rows)
+    if len(shown) > _LINES:
+        note = [f"... {len(rows) - _LINES:,} lines left out ...", *[""] * (len(headers) - 1)]
+        shown[_LINES // 2 : -_LINES // 2] = [note]
+    return html_table(caption, headers, shown, numbers=False)
 
 
 # --- Markdown and LaTeX -----------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from shared.programs.notation import (
     operator_of,
     type_name,
 )
+from shared.programs.tabulation import html_lines
 from shared.rules import indexing, shapes
 from shared.rules.shapes import CONVERT
 
@@ -152,6 +153,20 @@ def text_lines(program: Program) -> Iterator[tuple[str, str, str]]:
             yield text, shown(program.types[step.result]), place(step.where)
 
 
+def html_listing(program: Program) -> str:
+    """The program as an HTML table: inputs, what it reads from outside, and its steps, with types and lines."""
+    rows = [[program.name_of(k), repr(program.types[k]), "argument"] for k in program.inputs]
+    rows += [[program.name_of(k), repr(program.types[k]), "read from outside"] for k in program.captured]
+    rows += [list(row) for row in text_lines(program)]
+    rows.append([f"return {_returned(program)}", "", ""])
+    counts = f"{len(program.equations):,} equations, {len(program.guards):,} guards"
+    return html_lines(f"{program.name}: {counts}", ["step", "type", "line"], rows)
+
+
+def _returned(program: Program) -> str:
+    return repr(unflatten(program.out_structure, [_Text(program.name_of(k)) for k in program.outputs]))
+
+
 def listing(program: Program) -> str:
     """The whole program: its inputs, what it reads from outside, a line for each step, and what it returns."""
     arguments = ", ".join(f"{program.names[k]}: {program.types[k]!r}" for k in program.inputs)
@@ -161,8 +176,7 @@ def listing(program: Program) -> str:
     left = min(max((len(text) for text, _, _ in found), default=0), _WIDEST)
     middle = max((len(kind) for _, kind, _ in found), default=0)
     rows += [f"  {text:<{left}}  {kind:<{middle}}  {where}".rstrip() for text, kind, where in found]
-    results = unflatten(program.out_structure, [_Text(program.name_of(k)) for k in program.outputs])
-    return "\n".join([one_line(row) for row in (*rows, f"  return {results!r}")])
+    return "\n".join([one_line(row) for row in (*rows, f"  return {_returned(program)}")])
 
 
 class _Text(str):

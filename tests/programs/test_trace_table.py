@@ -122,6 +122,27 @@ def test_numbers_of_the_formulas_partials_are_those_of_the_registry():
     assert SIGMOID.function in PARTIALS
 
 
+@pytest.mark.parametrize("n", [-2, -1.0, 0, 0.1, 0.5, 1, 1.5, 2, 2.0, 3, np.float64(4.0)])
+def test_powers_of_a_known_exponent_print_simplified_and_mean_the_same(n):
+    table = trace_table(lambda x: x**n, 0.7)
+    text = table["v0"].contributions[0].text
+    for mark, value in (("⟨v0⟩", "0.7"), ("⟨a1⟩", "1.0"), ("⟨z⟩", "1.0"), ("·", "*"), ("↑", "**")):
+        text = text.replace(mark, value)
+    assert "- 1" not in text and ".0)" not in text
+    assert eval(text) == pytest.approx(reversead.grad(lambda x: x**n)(0.7), rel=1e-14)
+
+
+def test_numbers_in_formulas_have_no_more_than_they_need():
+    def f(x):
+        return -1.0 * x**2 * (-1.0) + x**3.0 / (-2.0)
+
+    rows = [re.split(r"  +", row) for row in str(trace_table(f, 2.0)).splitlines()[3:]]
+    assert rows[0][2] == "v̄₀ = v̄₄·3·v₀^2 + v̄₁·2·v₀"
+    assert [row[0] for row in rows[1:6]] == ["v₁ = v₀^2", "v₂ = -1·v₁", "v₃ = v₂·(-1)", "v₄ = v₀^3", "v₅ = v₄/(-2)"]
+    assert rows[1][2] == "v̄₁ = -v̄₂"
+    assert str(trace_table(lambda x: (-1.0) ** np.floor(x), 2.0)).count("(-1)^") == 1
+
+
 def test_assignments_reads_and_broadcasts_are_told():
     def f(x, b):
         y = x * b

@@ -27,6 +27,7 @@ from shared.programs.explaining.evaluation import Evaluated, active_positions, h
 from shared.programs.explaining.forward import tangents
 from shared.programs.explaining.named import Values, number_of, shown
 from shared.programs.program import Program
+from shared.programs.tabulation import html_lines
 from shared.programs.text import right_side
 
 
@@ -281,6 +282,20 @@ class ReverseSweep(Evaluated):
         passed = len(self._equations) - self.remaining
         whole = len(self._equations)
         return one_line(f"<reverse sweep over {self.program.name}: {passed} of {whole} equations passed, {ahead}>")
+
+    def _repr_html_(self) -> str:
+        """A line for each input and each operation: its value, and its adjoint as far as the sweep has come."""
+        program, following = self.program, self.next_equation
+        made = {equation.result: equation for equation in self._equations}
+        rows = []
+        for k in (*program.captured, *program.inputs, *made):
+            name = f"v{k} = {right_side(program, made[k])}" if k in made else program.name_of(k)
+            adjoint = "" if self.found[k] is None else value_text(self.found[k])
+            place = "next" if following is not None and k == following.result else ""
+            rows.append([name, value_text(self.values[k]), adjoint, place or "passed" * self.has_passed(k)])
+        passed = len(self._equations) - self.remaining
+        caption = f"reverse sweep over {program.name}: {passed:,} of {len(self._equations):,} equations passed"
+        return html_lines(caption, ["value", "is", "adjoint", "sweep"], rows)
 
     # --- what a step does ---
 

@@ -134,6 +134,7 @@ def draw(
     adjoints: bool | None = None,
     direction: str = "right",
     legend: bool = True,
+    gates: bool = False,
     digits: int = 3,
     limit: int = LARGEST,
 ) -> Drawing:
@@ -157,6 +158,7 @@ def draw(
     `shared.programs.explaining.layers` says.
     `cotangent`: where to start the reverse sweep, in the structure of the output; 1 for one real number.
     `adjoints`: whether to show them; by default if the output is one real number, or a cotangent is given.
+    `gates`: below each operation, what it does with its adjoint: distributes, switches, selects the left.
     `direction`: "right", or "down"; `legend`: whether there is one; `digits`: how many significant ones.
     `limit`: the largest number of nodes, 150 by default.  Larger graphs cannot be read, so they are refused.
 
@@ -182,7 +184,7 @@ def draw(
     values, found = _evaluated(program, args, chosen, cotangent, adjoints)
 
     def graph(folded: bool) -> Graph:
-        return Graph(program, groups, folded, chosen, values, found, direction, digits, legend)
+        return Graph(program, groups, folded, chosen, values, found, direction, digits, legend, gates)
 
     # A network has more than one layer; of a single one the operations are what there is to see.
     folded = fold is True or (fold == "auto" and sum(group.title != "loss" for group in groups) > 1)

@@ -151,7 +151,7 @@ def _kinds(program: Program) -> list[Any]:
 
 
 def header(program: Program, f: Callable[..., Any] | Program, args: tuple[Any, ...]) -> str:
-    """The program's name with its arguments; of those that are fixed in it also the value.
+    """The program's name with its arguments, of many the first and the last; of those fixed in it also the value.
 
     >>> f = lambda x, sizes: x * sizes[0]
     >>> header(trace(f, 2.0, [3]), f, (2.0, [3]))
@@ -164,11 +164,14 @@ def header(program: Program, f: Callable[..., Any] | Program, args: tuple[Any, .
             texts.append(f"{shortened(path, _NAME)}={shortened(repr(program.static_leaves[position]), _VALUE)}")
         else:
             texts.append(shortened(program.names[next(inputs)], _NAME))
+    if len(texts) > _ARGUMENTS:
+        texts[_ARGUMENTS // 2 : -2] = [f"... {len(texts) - _ARGUMENTS // 2 - 2} more ..."]
     return one_line(f"{program.name}({', '.join(texts)})")
 
 
-#: Longer names and values are cut in the middle in a header.
-_NAME, _VALUE = 60, 20
+#: Longer names and values are cut in the middle in a header, and of more arguments some are left out: of the leaves of
+#: a network's parameters a page has no room for all.
+_NAME, _VALUE, _ARGUMENTS = 60, 20, 8
 
 
 def has_derivative(value: Any) -> bool:

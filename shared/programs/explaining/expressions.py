@@ -114,8 +114,11 @@ class Marks:
         operator = None if static else operator_of(primitive, len(operands))
         spelled = None if operator is None else _SPELLING.get(operator.symbol)
         if spelled is not None:
-            # Minus one times x, and not x minus one: a sign behind an operator is put in parentheses.
-            return spelled.join(map(_atom, operands)) if len(operands) == 2 else f"{spelled.strip()}{operands[0]}"
+            if len(operands) == 1:
+                return f"{spelled.strip()}{operands[0]}"
+            # x times minus one, and not x minus one: a sign behind an operator is put in parentheses, or below a power.
+            first = _atom(operands[0]) if operator is not None and operator.symbol == "**" else operands[0]
+            return f"{first}{spelled}{_atom(operands[1])}"
         named = [f"{theirs(name)}={_static_text(value)}" for name, value in sorted(keywords(static).items())]
         return f"{theirs(call_name(primitive))}({', '.join(operands + named)})"
 
@@ -182,8 +185,43 @@ class Marks:
             return chosen(equation, position, texts, given)
         if primitive.function is np.absolute and np.iscomplexobj(given[0]):
             return None
+        if primitive.function is np.power and position == 0 and equation.operands[1] not in self.numbers:
+            known_power = _of_power(texts[0], given[1])
+            if known_power is not None:
+                return known_power
         names = dict(zip(("x", "y"), texts, strict=False))
         return known[position].format(out=self.value(equation.result), **names)
+
+
+def number_text(value: Any) -> str | None:
+    """A real number as it stands in a formula, where 2.0 is 2; None of anything else.
+
+    >>> number_text(2.0), number_text(np.float64(-0.5)), number_text(True), number_text(1e300)
+    ('2', '-0.5', None, '1e+300')
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return None
+    number = float(value)
+    return str(int(value)) if number.is_integer() and abs(number) < 1e15 else str(value)
+
+
+def _of_power(x: str, exponent: Any) -> str | None:
+    """The derivative of x↑n by x, where n is known.
+
+    >>> _of_power("x", 2.0), _of_power("x", 3), _of_power("x", 1), _of_power("x", 0.5), _of_power("x", -1.0)
+    ('2·x', '3·x↑2', '1', '0.5/x↑0.5', '-1/x↑2')
+    """
+    factor = number_text(exponent)
+    if factor is None or not np.isfinite(exponent):
+        return None
+    n = float(exponent)
+    if n in (0, 1):
+        return factor
+    # Twelve digits: 0.1 - 1 is -0.9 to a reader.
+    rest = number_text(float(f"{n - 1:.12g}"))
+    if n < 1:
+        return f"{factor}/{x}↑{number_text(float(f'{1 - n:.12g}'))}"
+    return f"{factor}·{x}" if n == 2 else f"{factor}·{x}↑{rest}"
 
 
 def _static_text(value: Any) -> str:
@@ -194,8 +232,14 @@ def _atom(text: str) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
+#: A negative number, in parentheses.
+_NEGATIVE = re.compile(r"\(-[0-9][0-9.]*\)")
+
+
 def _times(incoming: str, factor: str) -> str:
     """A tangent or adjoint times a factor, without a multiplication by one."""
+    if _NEGATIVE.fullmatch(factor):
+        factor = factor[1:-1]
     sign, factor = ("-", factor[1:]) if factor.startswith("-") else ("", factor)
     if factor == "1":
         return sign + incoming

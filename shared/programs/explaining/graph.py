@@ -33,6 +33,8 @@ from shared.programs.explaining.appearance import (
     with_entrances,
 )
 from shared.programs.explaining.layers import Layer
+from shared.programs.explaining.remarks import remark
+from shared.programs.gates import gate_of
 from shared.programs.markup import dot_label, dot_string
 from shared.programs.notation import literal_text
 from shared.programs.program import Program
@@ -57,6 +59,7 @@ class Graph:
         direction: str = "right",
         digits: int = 3,
         legend: bool = True,
+        gates: bool = False,
     ):
         self.program = program
         self.groups = groups
@@ -67,6 +70,7 @@ class Graph:
         self.across = direction == "right"
         self.digits = digits
         self.legend = legend
+        self.gates = gates
         self.made = {equation.result: equation for equation in program.equations}
         self.leaves = frozenset([*program.inputs, *program.captured])
         #: the place of the group that each value, and each leaf shown inside one, belongs to
@@ -155,7 +159,17 @@ class Graph:
     def _is_round(self, equation: Equation) -> bool:
         """Whether an operation is drawn as a circle: an operator is."""
         text = labels.operation_text(self.program, equation)
-        return len(text) <= 2 and len(labels.drawn(self.program, equation)) <= 2 and not labels.keywords_text(equation)
+        return len(text) <= 2 and len(labels.drawn(self.program, equation)) <= 2 and not self.below(equation)
+
+    def below(self, equation: Equation) -> str:
+        """What stands below the name of an operation: its keywords, and what it does with its adjoint."""
+        told = [labels.keywords_text(equation)]
+        has_adjoint = equation.result in self.adjoints if self.adjoints else not equation.primitive.constant
+        if self.gates and has_adjoint:
+            values = self.values
+            verb = gate_of(equation.primitive).verb
+            told.append(verb if values is None else remark(equation, [values[k] for k in equation.operands]))
+        return "; ".join(filter(None, told))
 
     def _guard(self, guard: Guard, position: int) -> None:
         k = guard.operands[0]
@@ -201,9 +215,9 @@ class Graph:
 
     def _operation(self, name: str, equation: Equation, group: int | None) -> str:
         program = self.program
-        keywords = labels.keywords_text(equation)
+        below = self.below(equation)
         label = dot_label(labels.operation_text(program, equation))
-        label += f'<br/><font point-size="10">{dot_label(keywords)}</font>' if keywords else ""
+        label += f'<br/><font point-size="10">{dot_label(below)}</font>' if below else ""
         kind = "operation" if equation.result in self.used else "unused"
         look = KINDS[kind][0]
         places = labels.drawn(program, equation)

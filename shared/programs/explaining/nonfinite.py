@@ -19,7 +19,7 @@ import numpy as np
 from shared.calling.arguments import WATCHING, Selection
 from shared.calling.tree import tree_map
 from shared.core.duck_array import DuckArray
-from shared.core.visible import one_line
+from shared.core.visible import html_text, one_line
 from shared.programs.equations import Equation, Write
 from shared.programs.explaining.adjoints import Contribution, ReverseStep, ReverseSweep
 from shared.programs.explaining.evaluation import has_derivative, program_of, value_text
@@ -83,6 +83,11 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         return f"<diagnosis of {self}>"
+
+    def _repr_html_(self) -> str:
+        head, *findings = str(self).split("\n")
+        items = "".join(f"<li>{html_text(finding.strip())}</li>" for finding in findings)
+        return f"<div>{html_text(head)}{f'<ul>{items}</ul>' if items else ''}</div>"
 
 
 def diagnose(f: Function | Program, *args: Any, cotangent: Any = None) -> Diagnosis:

@@ -23,6 +23,7 @@ from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import has_derivative, value_text
 from shared.programs.notation import name_of
 from shared.programs.program import Program
+from shared.programs.tabulation import html_lines
 from shared.programs.text import right_side
 
 
@@ -180,21 +181,36 @@ class RoundingError:
         return self.bound
 
     def __str__(self) -> str:
-        head = f"rounding error at most about {self.bound:.2g}"
-        if len(self.value) == 1 and np.ndim(self.value[0]) == 0:
-            head += f" in {value_text(self.value[0], '.6g')}"
-        rows = [f"{head} (relative {self.relative:.2g})"]
-        shown = [line for line in self.worst() if line.amount > 0 or line.amount != line.amount]
+        rows = [self._head()]
+        shown = self._shown()
         left = max((len(line.text) for line in shown), default=0)
         rows += [f"  {100 * line.share:3.0f} %  {line.text:<{left}} {line.where}".rstrip() for line in shown]
         others = sum(line.amount > 0 for line in self.lines) - len(shown)
         if others > 0:
             rows.append(f"  and {others} more lines")
         if self.nominal:
-            rows.append(f"  counted as one rounding each, which may be too little: {', '.join(self.nominal)}")
+            rows.append(f"  {self._remark()}")
         return "\n".join(map(one_line, rows))
 
     __repr__ = __str__
+
+    def _head(self) -> str:
+        head = f"rounding error at most about {self.bound:.2g}"
+        if len(self.value) == 1 and np.ndim(self.value[0]) == 0:
+            head += f" in {value_text(self.value[0], '.6g')}"
+        return f"{head} (relative {self.relative:.2g})"
+
+    def _shown(self) -> list[LineError]:
+        return [line for line in self.worst() if line.amount > 0 or line.amount != line.amount]
+
+    def _remark(self) -> str:
+        return f"counted as one rounding each, which may be too little: {', '.join(self.nominal)}"
+
+    def _repr_html_(self) -> str:
+        rows = [[f"{100 * line.share:.0f} %", f"{line.amount:.2g}", line.text, line.where] for line in self._shown()]
+        if self.nominal:
+            rows.append(["", "", self._remark(), ""])
+        return html_lines(self._head(), ["share", "error", "operation", "line"], rows)
 
 
 def rounding_error(f: Callable[..., Any] | Program, *args: Any, cotangent: Any = None) -> RoundingError:

@@ -20,8 +20,9 @@ from shared.core.visible import one_line, shortened
 from shared.programs.equations import Equation
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import Evaluated, active_positions, has_derivative, value_text
-from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, plain, theirs, width
+from shared.programs.explaining.expressions import Marks, as_html, as_latex, joined, number_text, plain, theirs, width
 from shared.programs.explaining.forward import pushed_tangents
+from shared.programs.explaining.remarks import remark
 from shared.programs.explaining.rounding import error_of
 from shared.programs.markup import html_text, latex_name, latex_text
 from shared.programs.program import Program
@@ -30,7 +31,9 @@ from shared.programs.tabulation import latex_tabular, markdown_table
 #: Of more lines than this an error lists the first and the last.
 _LISTED = 30
 #: The columns there are.
-COLUMNS = ("primal", "tangent", "adjoint", "rounding")
+COLUMNS = ("primal", "tangent", "adjoint", "gate", "rounding")
+#: Those that have no formula, and so take one place.
+_SINGLE = ("gate", "rounding")
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
@@ -54,12 +57,13 @@ class TraceLine:
     `name` is its index, as in "v-1" or "v3", or "y" for an output; `value`, `tangent` and `adjoint` are numbers or
     arrays, None where the table has no such column or the line no derivative.  `contributions` are what operations
     added to the adjoint, in the order in which the reverse sweep came to them.  `argument` is what an input is called
-    among the arguments, None of other lines.  `rounding` is what the line adds to the rounding error of the output.
+    among the arguments, None of other lines.  `gate` says what the operation does with its adjoint.  `rounding` is what
+    the line adds to the rounding error of the output.
     """
 
     __slots__ = (
-        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "argument", "contributions", "name",
-        "number", "rounding", "tangent", "value", "where",
+        "_adjoint_text", "_mark", "_primal_text", "_tangent_text", "adjoint", "argument", "contributions", "gate",
+        "name", "number", "rounding", "tangent", "value", "where",
     )  # fmt: skip
 
     def __init__(self, name: str, number: int, mark: str, primal_text: str, value: Any, where: str = ""):
@@ -72,6 +76,7 @@ class TraceLine:
         self.tangent: Any = None
         self.adjoint: Any = None
         self.contributions: list[Term] = []
+        self.gate = ""
         self.rounding: float | None = None
         self._mark = mark
         self._primal_text = primal_text
@@ -79,7 +84,7 @@ class TraceLine:
         self._adjoint_text = ""
 
     def cells(self, columns: Sequence[str], number_format: str) -> list[str]:
-        """The texts of this line: of each column the formula and the value, of the rounding error the value alone."""
+        """The texts of this line: of each column the formula and the value, of those without a formula one."""
         found: list[str] = []
         for column in columns:
             if column == "primal":
@@ -92,6 +97,8 @@ class TraceLine:
                 if cell[1] and len(values) > 1 and all(v is not None and np.shape(v) == () for v in values):
                     cell[1] = f"{joined([value_text(v, number_format) for v in values])} = {cell[1]}"
                 found += cell
+            elif column == "gate":
+                found.append(self.gate)
             else:
                 found.append("" if self.rounding is None else format(self.rounding, ".2g"))
         return found
@@ -173,7 +180,7 @@ class TraceTable:
         return [line.cells(self.columns, self.number_format) for line in shown], note, place
 
     def _heads(self) -> list[str]:
-        return [head for column in self.columns for head in ([column] if column == "rounding" else [column, ""])]
+        return [head for column in self.columns for head in ([column] if column in _SINGLE else [column, ""])]
 
     def __str__(self) -> str:
         rows, note, place = self._rows()
@@ -210,7 +217,7 @@ class TraceTable:
         cell = '<td style="text-align: left">{}</td>'.format
         texts = ["<tr>" + "".join(cell(as_html(c)) for c in row) + "</tr>" for row in rows]
         heads = "".join(
-            f'<th style="text-align: left" colspan="{1 if column == "rounding" else 2}">{column}</th>'
+            f'<th style="text-align: left" colspan="{1 if column in _SINGLE else 2}">{column}</th>'
             for column in self.columns
         )
         if note:
@@ -239,7 +246,7 @@ def trace_table(
     cotangent: Any = None,
     columns: str | Sequence[str] | None = None,
     number_format: str = ".4g",
-    max_lines: int | None = 60,
+    max_lines: int | None = 45,
 ) -> TraceTable:
     """The evaluation trace of `f` at `args`, one line an operation: its value, its tangent and its adjoint.
 
@@ -248,9 +255,11 @@ def trace_table(
     structure of the output.  Numbers are shown as they are, larger arrays by shape and norm.  An input or an
     intermediate value that is used more than once gets its adjoint in several contributions, in the order of the sweep.
 
-    `columns` chooses among "primal", "tangent", "adjoint" and "rounding", which is what each line adds to the rounding
-    error of the output (see `rounding_error`).  `number_format` is a format specification such as ".3f".  Of more than
-    `max_lines` lines the middle is left out, and said to be; None shows all.
+    `columns` chooses among "primal", "tangent", "adjoint", "gate", which says in a word what each operation does with
+    its adjoint (`+` distributes it, `*` switches, a maximum selects the left or the right), and "rounding", which is
+    what each line adds to the rounding error of the output (see `rounding_error`).  `number_format` is a format
+    specification such as ".3f".  Of more than `max_lines` lines, a page, the middle is left out, which is said; None
+    shows all.
 
     Cost: one evaluation of `f`, a forward and a reverse sweep, with everything kept.  Raises ShapeError where adjoints
     are asked for and the output is not one real number and no cotangent given, or a direction or cotangent does not
@@ -285,6 +294,8 @@ def trace_table(
     lines = _Lines(evaluation)
     if "tangent" in chosen:
         lines.fill_tangents(pushed_tangents(evaluation, args, direction))
+    if "gate" in chosen:
+        lines.fill_gates()
     if sweep is not None:
         lines.fill_adjoints(sweep)
         if "rounding" in chosen:
@@ -380,6 +391,11 @@ class _Lines:
         partial = contribution.index is not None and not contribution.overwrites
         self.by_number[contribution.operand].contributions.append(Term(text, None if partial else contribution.value))
 
+    def fill_gates(self) -> None:
+        for equation in self.program.equations:
+            if self.evaluation.varies[equation.result]:
+                self.by_number[equation.result].gate = remark(equation, self.evaluation.given(equation))
+
     def fill_rounding(self, sweep: ReverseSweep) -> None:
         error = error_of(sweep)
         for line_error in error.lines:
@@ -399,7 +415,9 @@ def _text(program: Program, k: int) -> str:
     is_formula = k in program.literals and (
         literal.__class__ in _FORMULAS or isinstance(literal, (np.ndarray, np.number))
     )
-    return program.name_of(k) if is_formula else theirs(shortened(program.name_of(k), _LONGEST_NAME))
+    if is_formula:
+        return number_text(literal) or program.name_of(k)
+    return theirs(shortened(program.name_of(k), _LONGEST_NAME))
 
 
 def _zero_like(value: Any) -> Any:
