@@ -180,6 +180,8 @@ def _windows(x: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 
 def _fold(c: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    if not axes:
+        return np.copy(c)
     for axis, length in zip(reversed(axes), reversed(lengths), strict=True):
         windows = c.shape[axis]
         total = np.zeros_like(c, shape=(*c.shape[:axis], windows + length - 1, *c.shape[axis + 1 : -1]))
@@ -215,7 +217,7 @@ FOLD = multilinear(
     _fold,
     lambda c, x, *, lengths, axes: WINDOWS(c, lengths=lengths, axes=axes),
     count=_fold_count,
-    memory="may share",  # windows of no axis are the array itself
+    memory="fresh",
     batch=of_array(
         lambda primitive, x, *, lengths, axes: primitive(x, lengths=lengths, axes=later(axes, x.ndim - len(lengths)))
     ),
