@@ -44,6 +44,7 @@ help: ## list the targets
 	@echo "make typecheck    mypy, strict, on the three packages"
 	@echo "make bench        the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
 	@echo "make site         the asv suite as a site in .asv/html, with a page in front that leads through it"
+	@echo "make figures      the pictures of the pages and lectures anew (those that are .dot as well need Graphviz)"
 	@echo "make clean        remove .venv, .venv-newest, .asv and the caches"
 	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"
 
@@ -98,6 +99,11 @@ bench-quick: $(VENV)/.installed-bench
 	$(ASV) machine $(ASV_CONFIG) --yes --machine ci
 	$(ASV) check $(ASV_CONFIG)
 	BENCHMARKS_QUICK=1 $(ASV) run $(ASV_CONFIG) --quick --dry-run --launch-method forkserver --machine ci --show-stderr 'HEAD^!' $(ARGS)
+
+.PHONY: figures
+figures: $(VENV)/.installed-test
+	$(RUN) -B -m docs.graphs.draw
+	$(RUN) -B -m docs.lectures.draw
 
 .PHONY: clean
 clean:

@@ -54,10 +54,20 @@ def test_the_drawings_are_current_and_each_is_shown() -> None:
     for name, drawing in made.items():
         kept = (LECTURES / f"{name}.dot").read_text(encoding="utf-8")
         assert drawing.dot == kept, f"{name}: run python docs/lectures/draw.py"
-    assert (LECTURES / "chain.svg").read_text(encoding="utf-8") == script["chain"]()
-    pictures = {path.name for path in LECTURES.glob("*.svg")}
-    assert pictures == {"chain.svg", *(f"{name}.svg" for name in made)}
-    for name in pictures:
+    texts, figures = {"chain": script["chain"]()}, set()
+    for module in LECTURES.glob("draw_*.py"):
+        pictures = runpy.run_path(str(module))
+        texts |= pictures["svgs"]()
+        figures |= set(pictures.get("FIGURES", ()))
+    for name, svg in texts.items():
+        assert (LECTURES / f"{name}.svg").read_text(encoding="utf-8") == svg, f"{name}: run make figures"
+    svgs = {path.name for path in LECTURES.glob("*.svg")}
+    assert svgs == {f"{name}.svg" for name in (*made, *texts)}
+    for name in svgs:
         assert ElementTree.parse(LECTURES / name).getroot().tag.endswith("svg")
+    pngs = {path.name: path for path in LECTURES.glob("*.png")}
+    assert pngs.keys() == {f"{name}.png" for name in figures}
+    for name, path in pngs.items():
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size < 100_000, name
     text = "".join(chapter.read_text(encoding="utf-8") for chapter in CHAPTERS)
-    assert set(re.findall(r"^!\[[^]]*\]\(([^/)]*\.svg)\)", text, re.MULTILINE)) == pictures
+    assert set(re.findall(r"^!\[[^]]*\]\(([^/)]*\.(?:svg|png))\)", text, re.MULTILINE)) == svgs | pngs.keys()

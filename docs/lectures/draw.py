@@ -1,7 +1,13 @@
-"""The drawings of the lectures: run `python docs/lectures/draw.py` to make them anew (the .svg need Graphviz)."""
+"""The drawings of the lectures: `python docs/lectures/draw.py` makes them anew (those that are .dot need Graphviz).
+
+Chapters 1 to 4 are drawn here.  A module `draw_*.py` draws those of another chapter: its `svgs()` are texts by name,
+its `FIGURES` are functions that draw with matplotlib what the chapter's code leaves behind.
+"""
 
 from __future__ import annotations
 
+import io
+import runpy
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +74,15 @@ def chain() -> str:
     return "\n".join([head + style, *parts, "</svg>", ""])
 
 
+def save(figure: Any, path: Path) -> None:
+    """Write a figure of matplotlib as a PNG of few colours, which is a third as large."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=100)
+    Image.open(drawn).convert("RGB").quantize(128).save(path, optimize=True)
+
+
 if __name__ == "__main__":
     (HERE / "chain.svg").write_text(chain(), encoding="utf-8")
     for name, drawing in drawings():
@@ -75,3 +90,12 @@ if __name__ == "__main__":
         if shutil.which("dot"):
             drawing.save(HERE / f"{name}.svg")
         print(name)
+    for module in sorted(HERE.glob("draw_*.py")):
+        script = runpy.run_path(str(module))
+        for name, text in script["svgs"]().items():
+            (HERE / f"{name}.svg").write_text(text, encoding="utf-8")
+            print(name)
+        variables = script["left_behind"]() if "FIGURES" in script else {}
+        for name, figure in script.get("FIGURES", {}).items():
+            save(figure(variables), HERE / f"{name}.png")
+            print(name)
