@@ -85,7 +85,7 @@ def deltas(of: dict[str, Any]) -> Figure:
             ax.set(ylim=(0, 110), yticks=[0, 1, 2, 10, 100], xticks=[-limit / 1.5, 0, limit / 1.5])
             ax.set_yticklabels(["0", "1", "2", "10", "100"] if name == names[0] else [])
             ax.set_xticklabels([f"{-limit / 1.5:.0e}", "0", f"{limit / 1.5:.0e}"], fontsize=8)
-            if row is axes[0]:
+            if scheme == next(iter(schemes)):
                 ax.set_title(NAMES.get(name, name))
         row[0].set_ylabel(f"{title}\nper cent of delta in a bin")
     axes[0, 0].legend(frameon=False, fontsize=8, title="layer", title_fontsize=8, handlelength=1.2)
@@ -274,23 +274,25 @@ def u_net() -> str:
     found = re.search(r"^0: ([\d. ]+)\n1: ([\d. ]+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert found is not None
     without, with_ = ([float(part) for part in line.split()] for line in found.groups())
-    places = [(110, 60), (220, 150), (360, 240), (500, 150), (610, 60)]
+    places = [(116, 60), (226, 150), (360, 240), (494, 150), (604, 60)]
     shapes = ["4 \u00d7 32", "8 \u00d7 16", "8 \u00d7 8", "8 \u00d7 16", "1 \u00d7 32"]
-    parts = [text(20, 65, "signal", anchor="start"), arrow(64, 60, 77, 60)]
+    parts = [text(20, 65, "signal", anchor="start"), arrow(62, 60, 76, 60)]
     for (x1, y1), (x2, y2), what in zip(places, places[1:], ("halve", "halve", "double", "double"), strict=False):
         down = y2 > y1
-        parts.append(arrow(x1 + (10 if down else 18), y1 + (26 if down else -26), x2 - 22, y2 + (-26 if down else 28)))
-        parts.append(text((x1 + x2) / 2 + (20 if not down else -22), (y1 + y2) / 2 + 8, what, GREY, size=12))
+        side = -1 if down else 1
+        parts.append(arrow(x1, y1 - 26 * side, x2 - 41, y2) if down else arrow(x1 + 40, y1, x2, y2 + 27))
+        x, y = ((x1 + x2 - 41) / 2, (y1 + y2 + 26) / 2) if down else ((x1 + x2 + 40) / 2, (y1 + y2 + 27) / 2)
+        parts.append(text(x + 10 * side, y + 12, what, GREY, "end" if down else "start", 12))
     for (x1, y1), (x2, y2) in ((places[0], places[4]), (places[1], places[3])):
-        parts.append(arrow(x1 + 34, y1, x2 - 36, y2, BLUE, "6 4"))
+        parts.append(arrow(x1 + 41, y1, x2 - 41, y2, BLUE, "6 4"))
         parts.append(text((x1 + x2) / 2, y1 - 8, "handed across", BLUE, size=12))
     for (x, y), shape, before, after in zip(places, shapes, without, with_, strict=True):
         parts += [
-            f'<rect x="{x - 32}" y="{y - 24}" width="64" height="48" fill="#CFE4F5" stroke="#333333"/>',
+            f'<rect x="{x - 39}" y="{y - 24}" width="78" height="48" fill="#CFE4F5" stroke="#333333"/>',
             text(x, y - 2, shape, size=13),
             text(x, y + 15, f"{before:.2f} → {after:.2f}", ORANGE, size=11),
         ]
-    parts += [arrow(644, 60, 660, 60), text(664, 65, "clean", anchor="start")]
+    parts += [arrow(644, 60, 660, 60), text(666, 65, "clean", anchor="start")]
     parts.append(
         text(24, 300, "orange: norm of the layer's gradient, without → with the connections", ORANGE, "start", 12)
     )
