@@ -63,6 +63,13 @@ def test_a_quick_run_learns_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_support_vector_machines_learn_from_the_same_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lenet.main(["--quick", "--data", "digits", "--svm"]) == 0
+    printed = capsys.readouterr().out
+    shares = [float(line.rpartition(" ")[2].rstrip("%")) for line in printed.splitlines()[1:]]
+    assert len(shares) == 2 and min(shares) > 70
+
+
 def test_the_loss_falls_and_the_rate_does() -> None:
     images, labels = lenet.enlarged()
     split = lenet.Split.of(images[:150], labels[:150], 0)
