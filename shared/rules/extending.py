@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from shared.core.errors import NoRuleError, unsupported_keyword, user_line
 from shared.core.facets import FREE, Count, later, of_array
 from shared.core.levels import Tracer
+from shared.core.primitive import Primitive
 from shared.core.registry import composite, multilinear
 from shared.rules.indexing import assembled
 from shared.rules.reductions import converted, strong
@@ -213,7 +214,7 @@ def _fold_dependence(a: Any) -> Any:
 
 
 #: The windows added up, each where it was taken from: the transpose of taking them.
-FOLD = multilinear(
+FOLD: Primitive = multilinear(
     _fold,
     lambda c, x, *, lengths, axes: WINDOWS(c, lengths=lengths, axes=axes),
     count=_fold_count,
@@ -225,7 +226,7 @@ FOLD = multilinear(
 )
 
 #: Windows lie in the memory of the array, so a change of it shows in them.
-WINDOWS = multilinear(
+WINDOWS: Primitive = multilinear(
     _windows,
     lambda c, x, *, lengths, axes: FOLD(c, lengths=lengths, axes=axes),
     count=FREE,
