@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, print and draw; the exit status is 0, or 1 where a package is missing."""
     parser = OneLineParser(
         prog="python -m benchmarks.lenet",
-        description="Train LeNet-5 on handwritten digits, one sweep of reverse mode a step. About two minutes.",
+        description="Train LeNet-5 on handwritten digits, one sweep of reverse mode a step. A few minutes.",
     )
     parser.add_argument(
         "--data",
