@@ -202,6 +202,7 @@ CASES = [
       if f in REGISTRY],
     Case(special.STOP_GRADIENT, free, V),
     Case(extending.WINDOWS, free, M, lengths=(2,), axes=(1,)),
+    Case(extending.FOLD, lambda x: [scalars.total(np.ravel(x))], np.ones((3, 2, 2)), lengths=(2,), axes=(1,)),
     Case(shapes.RESHAPE, free, M, shape=(9,)), Case(shapes.TRANSPOSE, free, M),
     Case(np.broadcast_to, free, V, shape=(2, 5)),
     *[Case(f, free, V, V) for f in (np.may_share_memory, np.shares_memory)],

@@ -147,13 +147,13 @@ def sgd(
     *,
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | Callable[[int], float],
     rng: np.random.Generator,
     clip_norm: float | None = None,
     progress: bool = False,
     watch: Callable[[int, Any, Any, Any], None] | None = None,
 ) -> tuple[Any, History]:
-    """Minimise a function by stochastic gradient descent with a fixed step.
+    """Minimise a function by stochastic gradient descent.
 
     Every epoch goes once through the examples in a new random order, in minibatches; every step subtracts
     ``learning_rate * gradient`` (Robbins & Monro 1951; Bottou 1998).
@@ -168,7 +168,7 @@ def sgd(
         epochs: how often to go through the examples, at least 1.
         batch_size: examples a step; the last step of an epoch takes what remains. 1 to the number of
             examples.
-        learning_rate: the step, above 0.
+        learning_rate: the step, above 0; or a function that gives it for the number of the step, from 0.
         rng: the generator that shuffles.
         clip_norm: when given, a gradient whose global norm is larger is scaled down to it (Pascanu, Mikolov &
             Bengio 2013).
@@ -196,7 +196,6 @@ def sgd(
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     _check_options(inputs, targets, epochs, batch_size, learning_rate, rng, clip_norm)
     limit = math.inf if clip_norm is None else float(clip_norm)
-    rate = float(learning_rate)  # a NumPy float64 would promote float32 parameters; a Python float does not
     steps = -(-len(inputs) // batch_size)
     losses, norms = np.empty((epochs, steps)), np.empty((epochs, steps))
     with _progress_bar(epochs * steps, progress) as advance:
@@ -212,7 +211,8 @@ def sgd(
                         " lower learning_rate, or set clip_norm"
                     )
                 losses[epoch, step], norms[epoch, step] = value, norm
-                parameters = tree_map(lambda p, g: p - rate * g, parameters, gradient)
+                rate = _rate(learning_rate, epoch * steps + step)
+                parameters = tree_map(lambda p, g, rate=rate: p - rate * g, parameters, gradient)
                 advance(float(value))
     return parameters, History(losses, norms)
 
@@ -259,7 +259,7 @@ def _check_options(
     targets: npt.NDArray[Any],
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | Callable[[int], float],
     rng: np.random.Generator,
     clip_norm: float | None,
 ) -> None:
@@ -273,12 +273,20 @@ def _check_options(
         raise ValueError(f"epochs is {epochs}; give at least 1")
     if not 1 <= batch_size <= len(inputs):
         raise ValueError(f"batch_size is {batch_size}; with {len(inputs)} examples it has to be 1 to {len(inputs)}")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate is {learning_rate}; give a number above 0")
+    if not callable(learning_rate):
+        _rate(learning_rate, 0)
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm is {clip_norm}; give a number above 0, or None not to clip")
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
+
+
+def _rate(learning_rate: float | Callable[[int], float], step: int) -> float:
+    rate = learning_rate(step) if callable(learning_rate) else learning_rate
+    if not rate > 0:
+        of = f" of step {step}" if callable(learning_rate) else ""
+        raise ValueError(f"learning_rate{of} is {rate}; give a number above 0")
+    return float(rate)  # a NumPy float64 would promote float32 parameters; a Python float does not
 
 
 @contextmanager

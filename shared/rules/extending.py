@@ -14,12 +14,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shared.core.edges import Like
 from shared.core.errors import NoRuleError, unsupported_keyword, user_line
-from shared.core.facets import FREE, later, of_array
+from shared.core.facets import FREE, Count, later, of_array
 from shared.core.levels import Tracer
+from shared.core.primitive import Primitive
 from shared.core.registry import composite, multilinear
-from shared.rules.indexing import assembled, scatter
+from shared.rules.indexing import assembled
 from shared.rules.reductions import converted, strong
 from shared.rules.shapes import PAD
 
@@ -180,15 +180,55 @@ def _windows(x: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     return view
 
 
-def _windows_transpose(c: Any, x: Like, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
-    places = sliding_window_view(np.arange(x.size).reshape(x.shape), lengths, axes)
-    return np.reshape(scatter(c, Like(np.broadcast_to(np.zeros((), x.dtype), x.size)), places), x.shape)
+def _fold(c: Any, *, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    if not axes:
+        return np.copy(c)
+    for axis, length in zip(reversed(axes), reversed(lengths), strict=True):
+        windows = c.shape[axis]
+        total = np.zeros_like(c, shape=(*c.shape[:axis], windows + length - 1, *c.shape[axis + 1 : -1]))
+        before = (slice(None),) * axis
+        # As few additions of arrays as there are elements in a window, or windows.
+        if length <= windows:
+            for k in range(length):
+                total[(*before, slice(k, k + windows))] += c[..., k]
+        else:
+            for k in range(windows):
+                total[(*before, slice(k, k + length))] += np.moveaxis(c[(*before, k)], -1, axis)
+        c = total
+    return c
 
+
+def _fold_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Count:
+    shape, additions = list(operands[0].shape), 0
+    for axis, length in zip(reversed(static["axes"]), reversed(static["lengths"]), strict=True):
+        additions += math.prod(shape)
+        shape.pop()
+        shape[axis] += length - 1
+    return Count(add=additions)
+
+
+def _fold_dependence(a: Any) -> Any:
+    c = a.operands[0]
+    places = sliding_window_view(a.numbers(a.shape), a.static["lengths"], a.static["axes"])
+    return c.relation and c.relation.sent(places.reshape(-1), a.size), None
+
+
+#: The windows added up, each where it was taken from: the transpose of taking them.
+FOLD: Primitive = multilinear(
+    _fold,
+    lambda c, x, *, lengths, axes: WINDOWS(c, lengths=lengths, axes=axes),
+    count=_fold_count,
+    memory="fresh",
+    batch=of_array(
+        lambda primitive, x, *, lengths, axes: primitive(x, lengths=lengths, axes=later(axes, x.ndim - len(lengths)))
+    ),
+    dependence=_fold_dependence,
+)
 
 #: Windows lie in the memory of the array, so a change of it shows in them.
-WINDOWS = multilinear(
+WINDOWS: Primitive = multilinear(
     _windows,
-    _windows_transpose,
+    lambda c, x, *, lengths, axes: FOLD(c, lengths=lengths, axes=axes),
     count=FREE,
     memory="view",
     batch=of_array(lambda primitive, x, *, lengths, axes: primitive(x, lengths=lengths, axes=later(axes, x.ndim))),

@@ -43,6 +43,28 @@ def test_training_lowers_the_loss_and_leaves_the_start_as_it_was(ad):
         np.testing.assert_array_equal(layer[1], copy[1])
 
 
+def test_a_rate_by_the_number_of_the_step():
+    points, labels = two_clouds(np.float32)
+    by_hand = partial(backprop, MLP_2_3_2)
+    asked = []
+
+    def rate(step):
+        asked.append(step)
+        return np.float64(0.3 if step < 8 else 0.1)
+
+    trained, _ = sgd(by_hand, start(np.float32), points, labels, **options(epochs=3, learning_rate=rate))
+    rng = np.random.default_rng(1)
+    first, _ = sgd(by_hand, start(np.float32), points, labels, **options(epochs=2, rng=rng))
+    expected, _ = sgd(by_hand, first, points, labels, **options(epochs=1, learning_rate=0.1, rng=rng))
+    assert asked == list(range(12))
+    for (w, b), (v, c) in zip(trained, expected, strict=True):
+        assert w.dtype == b.dtype == np.float32
+        np.testing.assert_array_equal(w, v)
+        np.testing.assert_array_equal(b, c)
+    with pytest.raises(ValueError, match=r"learning_rate of step 2 is 0\.0"):
+        sgd(by_hand, start(), points, labels, **options(learning_rate=lambda step: 1.0 - step / 2))
+
+
 def test_an_engine_and_backprop_train_alike(ad):
     points, labels = two_clouds()
     trained, history = train(ad, MLP_2_3_2, start(), points, labels, l2=0.01, **options())

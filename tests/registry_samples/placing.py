@@ -55,6 +55,9 @@ EXTENDING = [
         "np.pad(x, [1])"], [(3,)]),
     *over(["windows(x, 2)", "windows(x, (2,), axis=0)"], [(4,)]),
     *over(["windows(x, (2, 2))", "windows(x, 2, axis=1)", "windows(x, (1, 2), (-1, -1))"], [(3, 4)]),
+    # what sums windows up: of more windows than elements in one, of fewer, and along one axis twice
+    *over(["fold(x, lengths=(2,), axes=(0,))"], [(3, 2), (1, 2)]),
+    *over(["fold(x, lengths=(2, 2), axes=(0, 1))", "fold(x, lengths=(2, 2), axes=(1, 1))"], [(2, 1, 2, 2)]),
     *over([f"np.resize(x, {shape})" for shape in ("(2, 2)", "7", "(2, 4)", "0")], [(2, 3)]),
     *over(["np.resize(x, (2, 2))"], [(0,)]),
     *over([f"np.insert(x, {rest})" for rest in ("1, 0.5", "[0, 2], [x[1, 1], x[0, 0]]", "1, 0.5, axis=1",

@@ -18,7 +18,16 @@ from scipy.sparse import coo_array, csc_array, csr_array
 import shared.scipy.special
 
 # Those that are loaded when a function of theirs is met have to be loaded for the registry to be complete.
-from shared.rules import determinants, eigenvalues, factors, matrices, pseudoinverses, singular_values, special
+from shared.rules import (
+    determinants,
+    eigenvalues,
+    extending,
+    factors,
+    matrices,
+    pseudoinverses,
+    singular_values,
+    special,
+)
 from shared.scipy import fft, incomplete, linalg, orders, signal, sparse
 from shared.scipy.sparse import linalg as solving
 
@@ -35,6 +44,7 @@ def changed(array: Any, change: Callable[[Any], Any]) -> Any:
 _NAMES: dict[str, Any] = {
     "np": np, "linalg": linalg, "special": special, "scipy_special": scipy.special, "own_special": shared.scipy.special,
     "changed": changed, "windows": np.lib.stride_tricks.sliding_window_view,
+    "fold": extending.FOLD,
 }  # fmt: skip
 _NAMES |= {m.__name__.rpartition(".")[2]: m for m in (*shared.scipy.special.RULES, incomplete, orders)}
 _NAMES |= {"fft": fft, "signal": signal, "sparse": sparse, "solving": solving}
