@@ -171,7 +171,7 @@ def draw(
     w3:e -> v4;
     """
     program, args = program_of("draw", f, args)
-    chosen = _parameters(program, argnums)
+    chosen = chosen_parameters(program, argnums)
     if direction not in ("right", "down"):
         raise ValueError(f"draw: direction is 'right' or 'down', not {direction!r}{user_line()}")
     if fold not in (True, False, "auto"):
@@ -205,8 +205,11 @@ def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer],
     )
 
 
-def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
-    """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default."""
+def chosen_parameters(program: Program, argnums: Argnums | None, caller: str = "draw") -> list[int]:
+    """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default.
+
+    Raises ValueError and TypeError for `caller` where `argnums` names no argument, or one without such numbers.
+    """
     floating = [k for k in program.inputs if _is_floating(program, k)]
     if argnums is None:
         return floating
@@ -224,18 +227,18 @@ def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
             found = named.get(argnum, [])
         elif isinstance(argnum, (int, np.integer)) and not isinstance(argnum, bool):
             if argnum not in range(-len(positional), len(positional)):
-                raise ValueError(_no_argument(program, argnum, len(positional), named))
+                raise ValueError(_no_argument(caller, program, argnum, len(positional), named))
             found = [numbers[place] for place in flatten(positional[argnum])[0] if place in numbers]
         else:
             raise TypeError(
-                f"draw: argnums must be an int, the name of an argument, or a sequence of these, not {argnum!r}"
+                f"{caller}: argnums must be an int, the name of an argument, or a sequence of these, not {argnum!r}"
                 f"{user_line()}"
             )
         if isinstance(argnum, str) and not found:
-            raise ValueError(_no_argument(program, argnum, len(positional), named))
+            raise ValueError(_no_argument(caller, program, argnum, len(positional), named))
         if not any(k in floating for k in found):
             raise ValueError(
-                f"draw: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
+                f"{caller}: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
                 f"{user_line()}, so it is no parameter; record it with 2.0 in place of 2, or leave it out of argnums"
             )
         wanted.update(found)
@@ -247,10 +250,10 @@ def _root(path: str) -> str:
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
-def _no_argument(program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
+def _no_argument(caller: str, program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
     varying = [name if name.isidentifier() else repr(name) for name, found in named.items() if found]
     return (
-        f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
+        f"{caller}: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
         f"ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
     )
 

@@ -273,6 +273,16 @@ def plain(text: str) -> str:
     return result
 
 
+def typeset(text: str) -> str:
+    """A formula as plain text for a picture or a page: with a sign of minus, which names keep their hyphens beside.
+
+    >>> typeset(f"-{theirs('a-b')} - 1")
+    '−a-b − 1'
+    """
+    marked = [(kind, piece if kind == _BEGIN or kind in _LETTERS else piece.replace("-", "−")) for kind, piece in _pieces(text)]
+    return "".join(plain(theirs(piece) if kind == _BEGIN else f"⟨{kind}{piece}⟩" if kind else piece) for kind, piece in marked)
+
+
 def as_html(text: str) -> str:
     """A formula as HTML, with everything that users have written escaped."""
     result = ""

@@ -40,7 +40,7 @@ class Shape:
     """A node as it is seen: lines of text, of which the first is large; what its wire tells; what a pointer reads.
 
     `value` is what `data-v` says, `group` what `data-g` says; `room` is the width of the longest text that the wire may
-    have to tell later.  A round one is a circle.
+    have to tell later.  A round one is a circle; of the kind "partial" there is the wire alone.
     """
 
     key: str
@@ -57,6 +57,8 @@ class Shape:
 
     def node(self) -> Node:
         """The room that it takes."""
+        if self.kind == "partial":
+            return Node(self.key, 0.0, _ROOM, text_width(one_line(self.above), TOLD) + 10.0, self.name)
         height = _LINE + _SMALL_LINE * (len(self.lines) - 1) + _PADDING
         width = max(
             text_width(line, SMALL if place else TEXT) for place, line in enumerate(map(one_line, self.lines))
@@ -99,8 +101,10 @@ def written(found: Layout, shapes: dict[str, Shape], label: str, standalone: boo
         start = shapes[str(edge.start)]
         end = "" if edge.end is None else f' data-to="{html_text(shapes[str(edge.end)].value)}"'
         parts.append(f'<path class="edge" data-v="{html_text(start.value)}"{end} d="{_path(points)}"/>')
-        if edge.end is not None and shapes[str(edge.end)].kind != "constant":
+        if edge.end is not None and shapes[str(edge.end)].kind != "partial":
             parts.append(_arrow(*points[-1]))
+            if not standalone and shapes[str(edge.start)].kind not in ("constant", "data"):
+                parts.append(_arrow(*points[0], backwards=True))
     parts += [_written(placed, shapes[str(placed.of or placed.node.key)]) for placed in found.nodes]
     return "\n".join([*parts, "</svg>"])
 
@@ -121,7 +125,10 @@ def _path(points: list[tuple[float, float]]) -> str:
     return text
 
 
-def _arrow(x: float, y: float) -> str:
+def _arrow(x: float, y: float, backwards: bool = False) -> str:
+    """The head of an arrow at the end of an edge; or at its beginning, for a page to show while a sweep goes back."""
+    if backwards:
+        return f'<path class="back" d="M{x:.1f} {y:.1f}l6 -3v6z"/>'
     return f'<path class="head" fill="#555" d="M{x:.1f} {y:.1f}l-6 -3v6z"/>'
 
 
@@ -135,7 +142,9 @@ def _written(placed: Placed, shape: Shape) -> str:
     width = node.width
     height = _ROUND if shape.round else _LINE + _SMALL_LINE * (len(shape.lines) - 1) + _PADDING
     top = middle - height / 2
-    if shape.kind == "guard":
+    if shape.kind == "partial":
+        body = ""
+    elif shape.kind == "guard":
         body = _guard(x, top, width, height)
     elif shape.round:
         body = f'<circle class="box" cx="{x + width / 2:.1f}" cy="{middle:.1f}" r="{_ROUND / 2:g}"/>'

@@ -124,8 +124,28 @@ class LinearGraph:
                 f"an elimination order names each of {shown(self.intermediate)} once, unlike {shown(list(order))}"
                 f"{user_line()}"
             )
+        into: _Neighbours = {}
+        multiplications = additions = 0
+        for into, multiplications, additions in self._stages(order):
+            pass
+        found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
+        return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
+
+    def stages(self, order: Sequence[Hashable]) -> Iterator[tuple[dict[tuple[Any, Any], Any], int]]:
+        """The edges before the first elimination of an order and after each, and the multiplications so far.
+
+        >>> graph = LinearGraph({("x", "a"): 2.0, ("a", "y"): 3.0}, ["x"], ["y"])
+        >>> [*graph.stages(["a"])]
+        [({('x', 'a'): 2.0, ('a', 'y'): 3.0}, 0), ({('x', 'y'): 6.0}, 1)]
+        """
+        for into, multiplications, _ in self._stages(order):
+            yield {(i, j): partial for j, row in into.items() for i, partial in row.items()}, multiplications
+
+    def _stages(self, order: Sequence[Any]) -> Iterator[tuple[_Neighbours, int, int]]:
+        """The edges into every vertex after each elimination, one table that changes, and what it took so far."""
         into, out = _neighbours(self.edges)
         multiplications = additions = 0
+        yield into, 0, 0
         for v in order:
             before, after = into.pop(v), out.pop(v)
             for i, first in before.items():
@@ -140,8 +160,7 @@ class LinearGraph:
                     row[j] = into[j][i] = product
             for j in after:
                 del into[j][v]
-        found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
-        return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
+            yield into, multiplications, additions
 
 
 #: For every vertex that has any, its neighbours and the partial derivatives on the edges between.
@@ -356,11 +375,14 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
             f"{user_line()}"
         )
     program, args = program_of("elimination_orders", f, args)
-    return _Linearisation(program, args).graph()
+    return Linearisation(program, args).graph()
 
 
-class _Linearisation:
-    """The partial derivatives of a program, taken in order at the values of one run."""
+class Linearisation:
+    """The partial derivatives of a program, taken in order at the values of one run.
+
+    `graph()` is the graph; `vertex[k]` then what value k is called in it.
+    """
 
     def __init__(self, program: Program, args: tuple[Any, ...]):
         self.program = program
