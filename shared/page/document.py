@@ -184,7 +184,7 @@ def _source(blocks: Sequence[Block]) -> str:
             for place, line in enumerate(block.lines)
         )
         parts.append(f'<p class="small">{html_text(block.file)}</p><ol class="code">{lines}</ol>')
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Source, scrolls">{"".join(parts)}</div>'
+    return f'<div class="scroll tall" tabindex="0" role="region" aria-label="Source, scrolls">{"".join(parts)}</div>'
 
 
 def _table(sweeps: Sweeps, items: Sequence[Item]) -> str:
@@ -307,10 +307,14 @@ def _layouts(elimination: Elimination) -> str:
     )
 
 
+def _sized(size: int, count: int) -> str:
+    return f"{size}" if count == 1 else f"{size} ({count} times)"
+
+
 def _chain(sizes: Sequence[int]) -> str:
     if not sizes:
         return ""
-    told = " → ".join(map(str, sizes))
+    told = " → ".join(_sized(size, len(list(run))) for size, run in groupby(sizes))
     return (
         '<section class="card" aria-labelledby="chain-title"><h2 id="chain-title">The product of Jacobians</h2>'
         f"<p>One example goes through layers of the sizes {html_text(told)}, and a loss of one number. Layer l has the "

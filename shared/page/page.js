@@ -8,7 +8,6 @@
   const root = document.documentElement;
   const count = data.steps.length;
   const varying = new Set(data.varies);
-  const minus = (text) => String(text).replace("-", "−");
   const grouped = (number) => Math.round(number).toLocaleString("en-US");
   let mode = "reverse";
   let at = 0;
@@ -223,7 +222,9 @@
       cell(cells[1], known.has(k) ? data.values[k] : null);
       cell(cells[3], mode === "forward" ? other(k) : null);
       cell(cells[5], mode === "reverse" ? (isOutput ? (s.falling ? data.seeds[k] : null) : other(k)) : null, isOutput ? null : terms[k]);
-      row.classList.toggle("now", step !== null && !isOutput && step.k === k);
+      const isNow = step !== null && !isOutput && step.k === k;
+      if (isNow && !row.classList.contains("now")) near(row.closest(".scroll"), row);
+      row.classList.toggle("now", isNow);
       row.classList.toggle("given", given.has(k));
     }
     for (const body of all("tbody.folding")) {
@@ -247,7 +248,9 @@
           node.classList.toggle("ahead", !known.has(k));
           node.classList.toggle("given", given.has(k));
         }
-        node.classList.toggle("now", node.dataset.v === now);
+        const isNow = node.dataset.v === now;
+        if (isNow && !node.classList.contains("now") && !node.classList.contains("connector")) near($("views"), node);
+        node.classList.toggle("now", isNow);
       }
       for (const edge of edges) {
         const into = edge.dataset.to === now && now !== null;
@@ -287,8 +290,8 @@
       const done = Math.min(spent, total);
       lane.querySelector(".track").style.width = Math.max(0.6, (100 * total) / most) + "%";
       lane.querySelector("i").style.width = (total ? (100 * done) / total : 100) + "%";
-      const evaluations = one ? ` = ${minus((total / one).toFixed(total / one < 100 ? 1 : 0))} evaluations` : "";
-      const state = done >= total ? ", done" : `, ${Math.floor((100 * done) / total)} %`;
+      const evaluations = one ? ` = ${total / one < 100 ? (total / one).toFixed(1) : grouped(total / one)} evaluations` : "";
+      const state = done >= total ? ", done" : `, ${Math.floor((100 * done) / total)}\u00a0%`;
       lane.querySelector("span").textContent = `${told}: ${grouped(total)} operations${evaluations}${state}`;
     });
     $("race-count").textContent = Number($("race-n").value) ? grouped(n) : `${grouped(n)} (this program)`;
@@ -359,7 +362,17 @@
       const high = Math.max(...list.map(([rows]) => scale(rows)));
       let x = 4;
       const svg = make("svg", { height: high + 30 });
+      // Of a long chain its ends are what changes.
+      const middle = list.length > 12 ? list.length - 12 : 0;
       list.forEach(([rows, columns], place) => {
+        if (middle && place >= 6 && place < 6 + middle) {
+          if (place > 6) return;
+          const more = make("text", { x: x + 36, y: 8 + high / 2, "text-anchor": "middle", class: "small" });
+          more.textContent = `${middle} more ·`;
+          svg.append(more);
+          x += 84;
+          return;
+        }
         const [width, height] = [scale(columns), scale(rows)];
         const label = `${rows}×${columns}`;
         const slot = Math.max(width, label.length * 7);
