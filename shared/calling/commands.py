@@ -35,7 +35,9 @@ class Parser(argparse.ArgumentParser):
             "--example", metavar="PYTHON", required=True,
             help="its arguments, a Python expression with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'",
         )  # fmt: skip
-        self.add_argument("--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)")
+        self.add_argument(
+            "--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)"
+        )
         self.add_argument(
             "--engines", metavar="FORWARD,REVERSE", default="dualad,reversead",
             help="the modules of two engines (default: dualad,reversead)",

@@ -222,7 +222,7 @@ def _table(sweeps: Sweeps, items: Sequence[Item]) -> str:
         )
     outputs = "".join(
         f'<tr data-v="out{place}" data-out="{k}"><th scope="row">{html_text(path)} = {html_text(names.name(k))}</th>'
-        f'{_cells(f"ẏ = {names.tangent_name(k)}", "ȳ")}</tr>'
+        f"{_cells(f'ẏ = {names.tangent_name(k)}', 'ȳ')}</tr>"
         for place, (k, path) in enumerate(zip(program.outputs, output_names(program), strict=True))
     )
     return f"<table>{head}{''.join(body)}<tbody>{outputs}</tbody></table>"
@@ -300,9 +300,10 @@ def _layouts(elimination: Elimination) -> str:
     denominator = html_table("∂yⱼ/∂xᵢ: inputs down, outputs across", ["", *elimination.outputs], columns)
     return (
         '<details class="layouts" open><summary>The Jacobian, in both layouts</summary>'
-        "<p>The <b>numerator layout</b> has a row for each output; <code>jacobian</code> returns it, and the chain rule "
-        "multiplies from the right. The <b>denominator layout</b> has a row for each input, and is its transpose; with "
-        "it a gradient is a column like its argument. For z = W a the one is W, the other Wᵀ.</p>"
+        "<p>The <b>numerator layout</b> has a row for each output; <code>jacobian</code> returns it, and "
+        "the chain rule is the outer Jacobian times the inner. The <b>denominator layout</b> has a row for each input: "
+        "it is the transpose, the inner factor comes first, and a gradient is a column like its argument. For z = W a "
+        "the one is W, the other Wᵀ.</p>"
         f'<div class="scroll tables">{numerator}{denominator}</div></details>'
     )
 

@@ -18,12 +18,12 @@ from shared.core.visible import one_line, shortened
 from shared.programs.equations import Equation
 from shared.programs.explaining.expressions import Marks, theirs, typeset
 from shared.programs.explaining.layers import Layer
-from shared.programs.markup import html_text
 from shared.programs.program import Program
 
 _ABOVE = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: A name that takes an accent: a letter, and perhaps an index.
 _SHORT = re.compile(r"[^\W\d_]['₀-₉⁰-⁹¹²³0-9ᵀ]{0,4}")
+_POSITION = re.compile(r"\[[0-9]+\]")
 _LONGEST = 40
 
 
@@ -84,7 +84,7 @@ class Names(Marks):
             for place, k in enumerate(product.operands):
                 stored = f"w{index}ᵀ" if place else f"w{index}"
                 self._name_leaf(k, layer, stored, "the weights of layer", number, made)
-                if number == 1 and k in self.names and k not in layer.inside and "[" in self.names[k]:
+                if number == 1 and k in self.names and k not in layer.inside and _is_nameless(self.names[k]):
                     self.names[k] = f"a{above(0)}"
             self.names.setdefault(affine, f"z{index}")
             self.weighted[affine] = number
@@ -93,16 +93,13 @@ class Names(Marks):
         if len(outputs) == 1 and outputs[0] in made and not self.program.types[outputs[0]].shape:
             self.names.setdefault(outputs[0], "C")
 
-    def _name_leaf(
-        self, k: int, layer: Layer, name: str, what: str, number: int, made: dict[int, Equation]
-    ) -> None:
+    def _name_leaf(self, k: int, layer: Layer, name: str, what: str, number: int, made: dict[int, Equation]) -> None:
         while k in made and made[k].primitive.memory == "view":
             k = made[k].operands[0]
-        if k in layer.inside and k in self.names and "'" not in name:
-            was = self.names[k]
-            if name not in self.names.values():
-                self.names[k] = name
-                self.notes[k] = f"{what} {number}, {was}"
+        was = self.names.get(k, "")
+        if k in layer.inside and _is_nameless(was) and name not in self.names.values():
+            self.names[k] = name
+            self.notes[k] = f"{what} {number}, {was}"
 
     # --- names ---
 
@@ -151,15 +148,15 @@ def _function(equation: Equation) -> Any:
     return getattr(equation.primitive, "function", None)
 
 
+def _is_nameless(path: str) -> bool:
+    """Whether a leaf is told by its position in a list, as `theta[0][1]` is: nobody has given it a name."""
+    return _POSITION.search(path) is not None
+
+
 def _is_network(program: Program, groups: Sequence[Layer]) -> bool:
-    """Whether textbook names say more than the user's own: several layers, or weights inside of containers."""
+    """Whether textbook names say more than the user's own: of several layers, or of weights that have but numbers."""
     weights = {k for layer in groups for k in layer.inside}
-    return bool(groups) and (len(groups) > 1 or any(not program.name_of(k).isidentifier() for k in weights))
+    return bool(groups) and (len(groups) > 1 or any(_is_nameless(program.name_of(k)) for k in weights))
 
 
-def escaped(text: str) -> str:
-    """A name or formula for HTML."""
-    return html_text(text)
-
-
-__all__ = ["Names", "above", "escaped"]
+__all__ = ["Names", "above"]

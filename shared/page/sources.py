@@ -71,7 +71,7 @@ def _spans(lines: list[str], numbers: list[int]) -> list[tuple[int, int]]:
         around = [span for span in functions if span[0] <= number <= span[1]]
         span = min(around, key=lambda span: span[1] - span[0]) if around else (number, number)
         found.setdefault(span, []).append(number)
-    spans = []
+    spans: list[tuple[int, int]] = []
     for (first, last), inside in sorted(found.items()):
         if last - first >= _MOST_LINES:
             first, last = max(first, inside[0] - 2), min(last, inside[0] + _MOST_LINES)

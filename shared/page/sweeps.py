@@ -95,9 +95,7 @@ class Sweeps:
         """Of each equation what is said of it, which item it is in, and the line of the source that it is at."""
         return [self._step(equation, item_of, line_of) for equation in self.program.equations]
 
-    def _step(
-        self, equation: Equation, item_of: Callable[[int], int], line_of: Callable[[str], str]
-    ) -> dict[str, Any]:
+    def _step(self, equation: Equation, item_of: Callable[[int], int], line_of: Callable[[str], str]) -> dict[str, Any]:
         k, names, gate = equation.result, self.names, gate_of(equation.primitive)
         found: dict[str, Any] = {
             "k": k,

@@ -63,16 +63,10 @@ def _view(
     told: Mapping[int, Telling],
     title: str,
 ) -> View:
-    drawn_boxes = [
-        box for place, item in enumerate(items) for box in boxes(item, place, names, opened=place in opened)
-    ]
-    circuit = Circuit(
-        sweeps.program, drawn_boxes, sweeps.parameters, names.name, lambda k: told.get(k, Telling())
-    )
+    drawn_boxes = [box for place, item in enumerate(items) for box in boxes(item, place, names, opened=place in opened)]
+    circuit = Circuit(sweeps.program, drawn_boxes, sweeps.parameters, names.name, lambda k: told.get(k, Telling()))
     label = f"The graph of {title}" + (", folded" if name == "fold" else "")
-    wide, narrow = (
-        drawn(circuit.shapes, circuit.edges, label, width, standalone=False) for width in (WIDE, NARROW)
-    )
+    wide, narrow = (drawn(circuit.shapes, circuit.edges, label, width, standalone=False) for width in (WIDE, NARROW))
     return View(name, wide, narrow, {k: box.exit for box in drawn_boxes for k in box.results})
 
 

@@ -253,8 +253,8 @@ def _root(path: str) -> str:
 def _no_argument(caller: str, program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
     varying = [name if name.isidentifier() else repr(name) for name, found in named.items() if found]
     return (
-        f"{caller}: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
-        f"ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
+        f"{caller}: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} "
+        f"positional ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
     )
 
 

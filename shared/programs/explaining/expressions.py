@@ -274,13 +274,18 @@ def plain(text: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """A formula as plain text for a picture or a page: with a sign of minus, which names keep their hyphens beside.
+    """A formula as plain text for a picture or a page: with a sign of minus, beside which names keep their hyphens.
 
     >>> typeset(f"-{theirs('a-b')} - 1")
     '−a-b − 1'
     """
-    marked = [(kind, piece if kind == _BEGIN or kind in _LETTERS else piece.replace("-", "−")) for kind, piece in _pieces(text)]
-    return "".join(plain(theirs(piece) if kind == _BEGIN else f"⟨{kind}{piece}⟩" if kind else piece) for kind, piece in marked)
+    result = ""
+    for kind, piece in _pieces(text):
+        if kind == _BEGIN:
+            result += plain(theirs(piece))
+        else:
+            result += plain(f"⟨{kind}{piece}⟩") if kind else plain(piece.replace("-", "−"))
+    return result
 
 
 def as_html(text: str) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from shared.programs.explaining.metrics import text_width
 
@@ -117,9 +118,7 @@ def _ranks(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Hashable, int]:
     return ranks
 
 
-def _bands(
-    nodes: Sequence[Node], edges: Sequence[Edge], ranks: dict[Hashable, int], widest: float
-) -> list[int]:
+def _bands(nodes: Sequence[Node], edges: Sequence[Edge], ranks: dict[Hashable, int], widest: float) -> list[int]:
     """The ranks that a new band begins with."""
     count = max(ranks.values(), default=0) + 1
     widths = [0.0] * count
@@ -199,7 +198,7 @@ class _Band:
         self.before: list[list[tuple[int, float]]] = [[] for _ in self.nodes]
         self.after: list[list[tuple[int, float]]] = [[] for _ in self.nodes]
         for edge, path in self.paths:
-            for tail, head in zip(path, path[1:], strict=False):
+            for tail, head in pairwise(path):
                 shift = self._entrance(edge, head) if head == path[-1] else 0.0
                 self.before[head].append((tail, shift))
                 self.after[tail].append((head, shift))

@@ -60,9 +60,7 @@ class Shape:
         if self.kind == "partial":
             return Node(self.key, 0.0, _ROOM, text_width(one_line(self.above), TOLD) + 10.0, self.name)
         height = _LINE + _SMALL_LINE * (len(self.lines) - 1) + _PADDING
-        width = max(
-            text_width(line, SMALL if place else TEXT) for place, line in enumerate(map(one_line, self.lines))
-        )
+        width = max(text_width(line, SMALL if place else TEXT) for place, line in enumerate(map(one_line, self.lines)))
         width += 4.0 if self.kind == "constant" else 2 * _PADDING
         if self.round:
             width = height = _ROUND
@@ -105,7 +103,7 @@ def written(found: Layout, shapes: dict[str, Shape], label: str, standalone: boo
             parts.append(_arrow(*points[-1]))
             if not standalone and shapes[str(edge.start)].kind not in ("constant", "data"):
                 parts.append(_arrow(*points[0], backwards=True))
-    parts += [_written(placed, shapes[str(placed.of or placed.node.key)]) for placed in found.nodes]
+    parts += [_written(placed, shapes[str(placed.node.key)]) for placed in found.nodes]
     return "\n".join([*parts, "</svg>"])
 
 
@@ -168,9 +166,7 @@ def _written(placed: Placed, shape: Shape) -> str:
 
 
 def _box(x: float, y: float, width: float, height: float, radius: float) -> str:
-    return (
-        f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{radius:g}"/>'
-    )
+    return f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{radius:g}"/>'
 
 
 def _guard(x: float, y: float, width: float, height: float) -> str:

@@ -163,7 +163,7 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
 
 
 def alive_after(program: Program) -> list[int]:
-    """The bytes alive after each equation, when what no later step and no output needs is freed: what `cost` finds the peak of.
+    """The bytes alive after each equation, once what no later step and no output needs is freed.
 
     Cost: some microseconds an equation.
 

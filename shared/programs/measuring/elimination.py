@@ -124,10 +124,7 @@ class LinearGraph:
                 f"an elimination order names each of {shown(self.intermediate)} once, unlike {shown(list(order))}"
                 f"{user_line()}"
             )
-        into: _Neighbours = {}
-        multiplications = additions = 0
-        for into, multiplications, additions in self._stages(order):
-            pass
+        *_, (into, multiplications, additions) = self._stages(order)
         found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
         return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
 
