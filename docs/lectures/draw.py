@@ -1,8 +1,7 @@
-"""The drawings of the lectures: run `python docs/lectures/draw.py` to make them anew (the .svg need Graphviz)."""
+"""The drawings of the lectures: run `python docs/lectures/draw.py` to make them anew."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +71,5 @@ if __name__ == "__main__":
     (HERE / "chain.svg").write_text(chain(), encoding="utf-8")
     for name, drawing in drawings():
         drawing.save(HERE / f"{name}.dot")
-        if shutil.which("dot"):
-            drawing.save(HERE / f"{name}.svg")
+        drawing.save(HERE / f"{name}.svg")
         print(name)

@@ -7,7 +7,7 @@ This module knows nothing of derivatives, nor of where anything stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +66,14 @@ class Circuit:
         parameters: Collection[int],
         name: Callable[[int], str],
         told: Callable[[int], Telling],
-        outputs: Sequence[str] | None = None,
+        frames: Mapping[int, str] | None = None,
     ):
         self.program = program
         self.parameters = frozenset(parameters)
         self.name = name
         self.told = told
+        #: the title of the frame that a value is drawn in
+        self.frames = frames or {}
         self.box_of = {k: box for box in boxes for k in box.results}
         self.shapes: list[Shape] = []
         self.edges: list[Edge] = []
@@ -86,11 +88,11 @@ class Circuit:
                 self._guard(step, position)
             else:
                 self._equation(step, position, last)
-        for place, (k, path) in enumerate(zip(program.outputs, outputs or output_names(program), strict=True)):
+        for place, (k, path) in enumerate(zip(program.outputs, output_names(program), strict=True)):
             title = shortened(f"{path} = {self.name(k)}", _TITLE)
             key = f"out{place}"
-            self.shapes.append(Shape(key, "output", (shortened(path, _NAME),), title=title, value=key))
             self._edge(k, key, f"c{len(program.steps)}_{place}", 0, 1)
+            self.shapes.append(Shape(key, "output", (shortened(path, _NAME),), title=title, value=key))
 
     # --- nodes ---
 
@@ -120,7 +122,7 @@ class Circuit:
         self.shapes.append(
             Shape(
                 key, kind, lines, told.above, told.below, shortened(title, _TITLE), str(k), group, name, told.room,
-                circle,
+                circle, "" if group else self.frames.get(k, ""),
             )
         )  # fmt: skip
 

@@ -52,13 +52,17 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A node with its left upper corner; a connector has the value `of` a node, and leads `out` of its band, or in."""
+    """A node with its left upper corner, in a band.
+
+    A connector has the value `of` a node, and leads `out` of its band, or in.
+    """
 
     node: Node
     x: float
     y: float
     of: Hashable = None
     out: bool = False
+    band: int = 0
 
 
 @dataclass(slots=True)
@@ -127,15 +131,28 @@ def _bands(nodes: Sequence[Node], edges: Sequence[Edge], ranks: dict[Hashable, i
     bends = [0] * (count + 1)
     for edge in edges:
         bends[ranks[edge.start]] += 1
-    starts, used = [0], 0.0
+    steps = [width + _gap(count) for width, count in zip(widths, bends, strict=False)]
+    if sum(steps) <= widest + _GAP:
+        return [0]
     # What a connector at either end of a band takes, where there are several.
-    spare = 2 * (_connector_width("→ v100") + _GAP)
-    whole = sum(widths) + sum(map(_gap, bends[: count - 1]))
-    if whole <= widest:
-        return starts
-    for rank, width in enumerate(widths):
-        step = width + _gap(bends[rank])
-        if used and used + step > widest - spare:
+    room = widest - 2 * (_connector_width("→ v100") + _GAP)
+    starts = _cut(steps, room)
+    # Bands of one width look better than a short one at the end: the narrowest that are as few.
+    least, most = max(steps), room
+    while most - least > 8:
+        middle = (least + most) / 2
+        if len(_cut(steps, middle)) > len(starts):
+            least = middle
+        else:
+            most = middle
+    return _cut(steps, most) if most > least else starts
+
+
+def _cut(steps: Sequence[float], room: float) -> list[int]:
+    """The ranks that bands begin with, each as long as there is room."""
+    starts, used = [0], 0.0
+    for rank, step in enumerate(steps):
+        if used and used + step > room:
             starts.append(rank)
             used = 0.0
         used += step
@@ -161,6 +178,7 @@ class _Band:
         ranks: dict[Hashable, int],
         band_of: dict[Hashable, int],
     ):
+        self.band = band
         #: by vertex: its node, its column and what it is a connector of; passing edges have no node
         self.nodes: list[Node | None] = []
         self.column: list[int] = []
@@ -334,7 +352,7 @@ class _Band:
             y = self.y[v] + shift
             if node is not None:
                 of, out = self.of[v] or (None, False)
-                found.nodes.append(Placed(node, left[self.column[v]], y - node.height / 2, of, out))
+                found.nodes.append(Placed(node, left[self.column[v]], y - node.height / 2, of, out, self.band))
             found.height = max(found.height, y + self._height(v) / 2)
         found.width = max(found.width, left[-2] + widths[-1])
         for edge, path in self.paths:
