@@ -31,13 +31,17 @@ CONNECTOR, _AROUND = 11.0, 14.0
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of some size; to the right of it a wire of the length `tail`; `name` is what a connector says."""
+    """A box of some size; to the right of it a wire of the length `tail`; `name` is what a connector says.
+
+    Edges enter along the middle `inlet` of its left side, along all of it if that is None.
+    """
 
     key: Hashable
     width: float
     height: float
     tail: float = 0.0
     name: str = ""
+    inlet: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,9 @@ class _Band:
 
     def _entrance(self, edge: Edge, head: int) -> float:
         """How far below the middle of a node an edge enters it."""
-        return self._height(head) * ((edge.place + 1) / (edge.places + 1) - 0.5)
+        node = self.nodes[head]
+        side = 0.0 if node is None else node.height if node.inlet is None else node.inlet
+        return side * ((edge.place + 1) / (edge.places + 1) - 0.5)
 
     # --- order ---
 

@@ -87,9 +87,12 @@ class Shape:
         """The room that it takes, with its wire to the right; or, turned, below it."""
         width, height = self.size()
         told = max(self.room, *[text_width(one_line(text), TOLD) for text in (self.above, self.below)])
+        inlet = 1.2 * _ROUND if self.round else width if down else height
         if down:
-            return Node(self.key, height, max(width, 2 * told + 12.0 if told else 0.0), 26.0 * bool(told), self.name)
-        return Node(self.key, width, max(height, 2 * _ROOM if told else 0.0), told + 10.0 if told else 0.0, self.name)
+            room = max(width, 2 * told + 12.0 if told else 0.0)
+            return Node(self.key, height, room, 26.0 * bool(told), self.name, inlet)
+        room = max(height, 2 * _ROOM if told else 0.0)
+        return Node(self.key, width, room, told + 10.0 if told else 0.0, self.name, inlet)
 
 
 def drawn(
@@ -122,6 +125,7 @@ class _Picture:
     def __init__(self, found: Layout, shapes: dict[str, Shape], standalone: bool, down: bool):
         self.found = found
         self.shapes = shapes
+        self.middles = {str(p.node.key): p.y + p.node.height / 2 for p in found.nodes if p.of is None}
         self.standalone = standalone
         self.down = down
 
@@ -150,6 +154,12 @@ class _Picture:
     def _edge(self, edge: Edge, points: list[tuple[float, float]]) -> Iterator[str]:
         start = self.shapes[str(edge.start)]
         end = None if edge.end is None else self.shapes[str(edge.end)]
+        if end is not None and end.round:
+            # Beside its middle a circle begins further on.
+            middle = self.middles[str(edge.end)]
+            (x, y), radius = points[-1], _ROUND / 2
+            inside = x + radius - math.sqrt(radius**2 - (y - middle) ** 2)
+            points = [*points[:-1], (inside, y)]
         to = "" if end is None else f' data-to="{html_text(end.value)}"'
         yield f'<path class="edge" data-v="{html_text(start.value)}"{to} d="{self._path(points)}"/>'
         if end is not None and end.kind != "partial":
@@ -216,7 +226,7 @@ class _Picture:
         return wire + _text(shape.below, x, across + 12.0, TOLD, below, empty=True)
 
     def _frames(self) -> list[str]:
-        """A frame around the nodes of a layer in a band, unless another node would stand in it."""
+        """Frames around the nodes of each layer, one a band, unless another node would stand in one."""
         around: dict[tuple[str, int], list[float]] = {}
         places = []
         for placed in self.found.nodes:
@@ -230,6 +240,7 @@ class _Picture:
                 box = around.setdefault((frame, placed.band), [x, y, x + width, y + height])
                 box[:] = [min(box[0], x), min(box[1], y), max(box[2], x + width), max(box[3], y + height)]
         found = []
+        crowded = set()
         for (frame, band), (x, y, x2, y2) in around.items():
             left, upper, right, lower = x - 6.0, y - _FRAME, x2 + 2.0, y2 + 6.0
             alone = all(
@@ -237,13 +248,14 @@ class _Picture:
                 or right <= box[0] or box[2] <= left or lower <= box[1] or box[3] <= upper
                 for other, in_band, box in places
             )  # fmt: skip
-            if alone:
-                found.append(
-                    f'<rect class="frame" x="{left:.1f}" y="{upper:.1f}" width="{right - left:.1f}" '
-                    f'height="{lower - upper:.1f}" rx="5"/>'
-                    + _text(frame, left + 6.0, upper + 11.0, SMALL, ' class="small"', anchor="start")
-                )
-        return found
+            crowded |= set() if alone else {frame}
+            rectangle = (
+                f'<rect class="frame" x="{left:.1f}" y="{upper:.1f}" width="{right - left:.1f}" '
+                f'height="{lower - upper:.1f}" rx="5"/>'
+            )
+            title = _text(frame, left + 6.0, upper + 11.0, SMALL, ' class="small"', anchor="start")
+            found.append((frame, rectangle + title))
+        return [text for frame, text in found if frame not in crowded]
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
