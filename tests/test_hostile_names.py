@@ -21,6 +21,7 @@ from hostile_names import (
     NAMES,
     PLACES,
     Key,
+    called,
     class_name,
     harmless,
     in_file,
@@ -32,10 +33,11 @@ from hostile_names import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from reading_markup import READERS, Document
+from reading_markup import READERS, Document, read_page
 
 import dualad
 import reversead
+import shared
 from shared import (
     REGISTRY,
     LinearGraph,
@@ -270,6 +272,29 @@ def test_pictures_show_names_as_text(name: str, tmp_path: Path) -> None:
         # How many connectors there are depends on how wide the names are.
         assert set(document.parts) <= set(read("svg", expected.svg).parts) | CONNECTOR
         assert any(shows("svg", document.text, part) for part in said), place
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def page_of(name: str) -> Document:
+    """What is read off a page of a function and of a primitive of this name, and of an argument with a key of it."""
+    inner = with_primitive(name)
+
+    def f(p: Any, x: Any) -> Any:
+        return inner(p[name]) * np.sin(x)
+
+    f.__name__ = f.__qualname__ = name
+    return read_page(shared.page(f, {name: 1.5}, 2.0).html())
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_page_shows_names_as_text(name: str) -> None:
+    document = page_of(name)
+    assert document.parts == page_of(harmless(name)).parts
+    for said in (visible(name), visible(repr(name)), called(name)):
+        assert shows("html", document.text, said), said
 
 
 # --- errors, notes and reprs ------------------------------------------------------------------------------------------

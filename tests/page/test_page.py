@@ -208,6 +208,13 @@ def test_orders_of_elimination_are_shown_of_small_programs_of_numbers() -> None:
     assert data_of(shared.page(*[selected, *PROGRAMS["selected"][1]]))["orders"] == {}
 
 
+def test_the_example_of_the_documentation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "microscope.md").read_text(encoding="utf-8")
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)
+    exec(code, {"__name__": "microscope"})
+    assert capsys.readouterr().out == printed
+
+
 # --- from a shell -----------------------------------------------------------------------------------------------------
 
 
