@@ -23,6 +23,7 @@ from shared.page.sources import Block, line_key
 from shared.page.sweeps import Sweeps
 from shared.page.telling import datum, number
 from shared.page.views import View
+from shared.programs.equations import Guard
 from shared.programs.explaining.graph import output_names
 from shared.programs.markup import html_text
 from shared.programs.measuring.theorem import FORWARD, REVERSE, DerivativeCosts
@@ -199,12 +200,15 @@ def _table(sweeps: Sweeps, items: Sequence[Item]) -> str:
     leaves = [*program.inputs, *program.captured]
     rows = [(-1, _row(sweeps, k, "")) for k in leaves if k not in weights]
     started: set[int] = set()
-    for equation in program.equations:
-        item = item_of.get(equation.result, -1)
+    for step in program.steps:
+        item = item_of.get(step.operands[0] if isinstance(step, Guard) else step.result, -1)
+        if isinstance(step, Guard):
+            rows.append((item, _guard(sweeps, step)))
+            continue
         if item not in started:
             started.add(item)
             rows += [(item, _row(sweeps, k, "")) for k in leaves if weights.get(k, -2) == item]
-        rows.append((item, _row(sweeps, equation.result, names.formula(equation))))
+        rows.append((item, _row(sweeps, step.result, names.formula(step))))
     body = []
     seen: set[int] = set()
     for item, part in groupby(rows, key=lambda row: row[0]):
@@ -237,6 +241,13 @@ def _row(sweeps: Sweeps, k: int, formula: str) -> str:
     tangent = names.tangent_name(k) if varies else ""
     adjoint = names.adjoint_name(k) if varies else ""
     return f'<tr data-v="{k}"><th scope="row">{html_text(text)}</th>{_cells(tangent, adjoint)}</tr>'
+
+
+def _guard(sweeps: Sweeps, guard: Guard) -> str:
+    """A branch that was taken, or a length that was met: a row that no step is at."""
+    what = "has shape" if guard.expected.__class__ is tuple else "is"
+    text = f"guard: {sweeps.names.name(guard.operands[0])} {what} {guard.expected}"
+    return f'<tr class="guard"><th scope="row" colspan="6">{html_text(text)}</th></tr>'
 
 
 def _cells(tangent: str, adjoint: str) -> str:

@@ -196,6 +196,33 @@ def test_a_loop_over_an_array(read: Callable[[Any], Reader]) -> None:
     assert page.complaints() == []
 
 
+def test_vertices_are_eliminated_one_at_a_time(read: Callable[[Any], Reader]) -> None:
+    page = read(shared.page(textbook, 2.0, 5.0))
+    orders = shared.elimination_orders(textbook, 2.0, 5.0)
+    for name in ("forward", "reverse", "markowitz"):
+        last = page.driver.execute_script(
+            "document.querySelector(`#order-tabs [data-order=${arguments[0]}]`).click();"
+            "const s = document.getElementById('order-step'); s.value = s.max; s.dispatchEvent(new Event('input'));"
+            "return [...document.querySelectorAll('.stage:not([hidden]) .partial .above')].map(e => e.textContent)",
+            name,
+        )
+        assert page.text("order-where").endswith(f"{orders[name].multiplications} multiplications")
+        assert sorted(map(number, last)) == pytest.approx([1.72, 5.5])
+    assert page.complaints() == []
+
+
+def test_a_notebook_shows_it_in_a_frame(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    page = shared.page(textbook, 2.0, 5.0)
+    path.write_text(f'<!DOCTYPE html><meta charset="utf-8"><body>{page._repr_html_()}', encoding="utf-8")
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    browser.switch_to.frame(0)
+    assert browser.execute_script("return document.getElementById('where').textContent") == "values: step 0 of 5"
+    browser.switch_to.default_content()
+    assert browser.get_log("browser") == []
+
+
 def test_names_run_no_script(read: Callable[[Any], Reader]) -> None:
     hostile = "</script><script>hit=1</script><img src=x onerror=hit=1>\u2028'\"><svg onload=hit=1>"
 

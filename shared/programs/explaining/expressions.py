@@ -276,11 +276,13 @@ def plain(text: str) -> str:
 def typeset(text: str) -> str:
     """A formula as plain text for a picture or a page: with a sign of minus, beside which names keep their hyphens.
 
-    >>> typeset(f"-{theirs('a-b')} - 1")
-    '−a-b − 1'
+    The transpose of what is called a transpose is without that sign.
+
+    >>> typeset(f"-{theirs('a-b')} - 1"), typeset(f"{theirs('wᵀ')}↑T x")
+    ('−a-b − 1', 'w x')
     """
     result = ""
-    for kind, piece in _pieces(text):
+    for kind, piece in _pieces(text.replace(f"ᵀ{_END}↑T", _END)):
         if kind == _BEGIN:
             result += plain(theirs(piece))
         else:

@@ -139,7 +139,7 @@ class _Picture:
         width, height = width - 2 * left, height - 2 * upper
         size = f'width="{width:.0f}" height="{height:.0f}" viewBox="{left:g} {upper:g} {width:.0f} {height:.0f}"'
         space = 'xmlns="http://www.w3.org/2000/svg" class="program-drawing" ' if self.standalone else ""
-        parts = [f'<svg {space}{size} role="img" aria-label="{html_text(label)}">']
+        parts = [f'<svg {space}{size} role="{"img" if self.standalone else "group"}" aria-label="{html_text(label)}">']
         if self.standalone:
             parts.append(f"<title>{html_text(label)}</title><style>{STYLE}</style>")
             parts.append(f'<rect x="{left:g}" y="{upper:g}" width="100%" height="100%" fill="#fff"/>')
