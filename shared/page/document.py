@@ -169,7 +169,8 @@ def _views(views: Sequence[View]) -> str:
     parts = []
     for place, view in enumerate(views):
         hidden = " hidden" if place else ""
-        for width, picture in (("wide", view.wide), ("narrow", view.narrow)):
+        pictures = [("wide", view.wide), ("narrow", view.narrow)] if view.narrow else [("wide only", view.wide)]
+        for width, picture in pictures:
             parts.append(f'<div class="view {width}" data-view="{view.name}"{hidden}>{picture}</div>')
     return "\n".join(parts)
 

@@ -20,11 +20,13 @@ from shared.programs.explaining.svg import TOLD, drawn
 WIDE, NARROW = 860.0, 340.0
 #: A graph of more nodes than this is folded at first; one of more than that is never drawn in full.
 READABLE, MOST_NODES = 60, 260
+#: A larger graph is there in one width alone, and scrolls where that is too much.
+MOST_TWICE = 120
 
 
 @dataclass(frozen=True)
 class View:
-    """One graph: its pictures, and of each value that is inside of a box the value that the box stands for."""
+    """One graph: its pictures, the narrow one empty of a large graph, and of each value that is inside of a box the value that the box stands for."""
 
     name: str
     wide: str
@@ -66,7 +68,10 @@ def _view(
     drawn_boxes = [box for place, item in enumerate(items) for box in boxes(item, place, names, opened=place in opened)]
     circuit = Circuit(sweeps.program, drawn_boxes, sweeps.parameters, names.name, lambda k: told.get(k, Telling()))
     label = f"The graph of {title}" + (", folded" if name == "fold" else "")
-    wide, narrow = (drawn(circuit.shapes, circuit.edges, label, width, standalone=False) for width in (WIDE, NARROW))
+    wide = drawn(circuit.shapes, circuit.edges, label, WIDE, standalone=False)
+    narrow = ""
+    if len(circuit.shapes) <= MOST_TWICE:
+        narrow = drawn(circuit.shapes, circuit.edges, label, NARROW, standalone=False)
     return View(name, wide, narrow, {k: box.exit for box in drawn_boxes for k in box.results})
 
 

@@ -448,7 +448,9 @@ class Linearisation:
         seen: dict[str, Any] = {}
         for position, k in enumerate(step.operands):
             if active[position] and step.primitive.edges[position] is not None:
-                tangents = [1.0 if p == position else None for p in range(len(values))]
+                # An array of one element has a tangent of its shape.
+                one = np.ones_like(values[position]) if program.types[k].is_array else 1.0
+                tangents = [one if p == position else None for p in range(len(values))]
                 partial = step.primitive.push(self.values[step.result], values, tangents, step.static)
                 # x * x has one edge, whose partial is the sum of both.
                 vertex = self.vertex[k]
