@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.core.visible import one_line
 
@@ -66,7 +67,7 @@ def _dedented(lines: tuple[str, ...]) -> tuple[str, ...]:
 def _spans(lines: list[str], numbers: list[int]) -> list[tuple[int, int]]:
     """The first and last line of the functions that lines are in, shortened to what was run where they are long."""
     found: dict[tuple[int, int], list[int]] = {}
-    functions = _functions(lines)
+    functions = _functions("".join(lines))
     for number in numbers:
         around = [span for span in functions if span[0] <= number <= span[1]]
         span = min(around, key=lambda span: span[1] - span[0]) if around else (number, number)
@@ -84,9 +85,11 @@ def _spans(lines: list[str], numbers: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def _functions(lines: list[str]) -> list[tuple[int, int]]:
+@lru_cache(maxsize=8)
+def _functions(text: str) -> list[tuple[int, int]]:
+    """The first and the last line of every function of a file."""
     try:
-        tree = ast.parse("".join(lines))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return []
     found = []

@@ -26,7 +26,10 @@ MOST_TWICE = 120
 
 @dataclass(frozen=True)
 class View:
-    """One graph: its pictures, the narrow one empty of a large graph, and of each value that is inside of a box the value that the box stands for."""
+    """One graph: its pictures, the narrow one empty of a large graph; and what is inside of a box.
+
+    `folded` says of each value that a box has inside the value that the box stands for.
+    """
 
     name: str
     wide: str
