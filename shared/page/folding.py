@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from shared.core.visible import shortened
-from shared.page.naming import Names
 from shared.programs.equations import Equation
 from shared.programs.explaining import labels
 from shared.programs.explaining.circuit import Box
 from shared.programs.explaining.layers import Layer
+from shared.programs.explaining.naming import Names
 from shared.programs.explaining.rounds import kind_of_equation, rounds
 from shared.programs.program import Program
 

@@ -18,7 +18,6 @@ from shared.core.errors import user_line
 from shared.core.visible import one_line, shortened, shown
 from shared.page.document import written
 from shared.page.folding import items as items_of
-from shared.page.naming import Names
 from shared.page.orders import chain, eliminated
 from shared.page.sources import blocks
 from shared.page.sweeps import Sweeps
@@ -27,6 +26,7 @@ from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.drawing import chosen_parameters
 from shared.programs.explaining.evaluation import with_floats
 from shared.programs.explaining.layers import layers
+from shared.programs.explaining.naming import Names
 from shared.programs.measuring.theorem import derivative_costs
 from shared.programs.program import Program
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.page.naming import Names
 from shared.page.telling import number
 from shared.programs.explaining.layout import Edge
+from shared.programs.explaining.naming import Names
 from shared.programs.explaining.svg import Shape, drawn
 from shared.programs.measuring.elimination import EliminationOrders, LinearGraph, Linearisation, elimination_orders
 from shared.programs.program import Program

@@ -14,13 +14,13 @@ import numpy as np
 
 from shared.core.visible import shortened
 from shared.page.counting import StepCosts, step_costs
-from shared.page.naming import Names
 from shared.page.telling import datum
 from shared.programs.equations import Equation
 from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import active_positions, has_derivative
 from shared.programs.explaining.expressions import joined, typeset
 from shared.programs.explaining.forward import pushed_from
+from shared.programs.explaining.naming import Names
 from shared.programs.gates import gate_of
 
 #: At most so many passes forwards are on a page, and so many lines of them all together.

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.page.folding import Item, boxes
-from shared.page.naming import Names
 from shared.page.sweeps import Sweeps
 from shared.page.telling import number
 from shared.programs.explaining.circuit import Circuit, Telling
 from shared.programs.explaining.metrics import text_width
+from shared.programs.explaining.naming import Names
 from shared.programs.explaining.svg import TOLD, drawn
 
 #: The widths of a picture on a desk and in a hand.

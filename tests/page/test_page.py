@@ -21,8 +21,8 @@ from shared.core.errors import ShapeError
 from shared.page.command_line import main
 from shared.page.counting import step_costs
 from shared.page.folding import items
-from shared.page.naming import Names
 from shared.programs.explaining.layers import layers
+from shared.programs.explaining.naming import Names
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists())
 

@@ -7,10 +7,13 @@ with the signs of multiplication and minus that print has; where they stand is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shared.programs.explaining import labels
 from shared.programs.explaining.circuit import SIGNS, Box, Circuit, Telling
 from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer
+from shared.programs.explaining.naming import Names
 from shared.programs.explaining.svg import drawn
 
 #: A box shows so many operations of a layer.
@@ -22,7 +25,12 @@ def picture(graph: Graph) -> str:
 
     Cost: that of a layout, some tens of milliseconds for a hundred nodes.
     """
-    boxes = [_box(graph, place, group) for place, group in enumerate(graph.groups)] if graph.folded else []
+    names = Names(graph.program, graph.values or (), graph.groups)
+
+    def called(k: int) -> str:
+        return names.name(k) if k in names.textbook else graph.program.name_of(k)
+
+    boxes = [_box(graph, place, group, called) for place, group in enumerate(graph.groups)] if graph.folded else []
     frames = {} if graph.folded else {k: graph.groups[place].title for k, place in graph.group_of.items()}
     program = graph.program
 
@@ -30,7 +38,7 @@ def picture(graph: Graph) -> str:
         above, below = graph.told(k)
         return Telling(above.replace("-", "−"), below.replace("-", "−"))
 
-    circuit = Circuit(program, boxes, graph.parameters, program.name_of, told, frames)
+    circuit = Circuit(program, boxes, graph.parameters, called, told, frames)
     kinds = {shape.kind for shape in circuit.shapes}
     label = f"The graph of {program.name}"
     down = not graph.across
@@ -51,14 +59,14 @@ def _legend(graph: Graph, kinds: set[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _box(graph: Graph, place: int, layer: Layer) -> Box:
+def _box(graph: Graph, place: int, layer: Layer, called: Callable[[int], str]) -> Box:
     rows = [layer.title]
     program = graph.program
     varying = graph.varying(layer)
     for equation in layer.equations:
         if equation.result not in varying or labels.is_view(equation):
             continue
-        row = _signed(labels.row_text(program, graph.made, equation, varying))
+        row = _signed(labels.row_text(program, graph.made, equation, varying, called))
         for k in equation.operands:
             leaf = graph.leaf(k)
             if leaf in layer.inside and k not in varying:

@@ -1,4 +1,4 @@
-"""What values are called on a page: as the textbooks do where a network is shown, as the user has named them otherwise.
+"""What values are called for readers: as in the textbooks where a network is shown, as the user has them otherwise.
 
 Of a network the weights, biases, weighted inputs and activations are w, b, z and a with the index of their layer above,
 the loss is C, and the adjoint of z is delta (Nielsen 2015, chapters 2 and 5; see `shared.networks.passes`, which holds
@@ -56,8 +56,12 @@ class Names(Marks):
         for k in (*program.inputs, *program.captured):
             self.names[k] = one_line(program.name_of(k))
             taken.add(self.names[k])
+        #: the values that have a name of the textbooks
+        self.textbook: frozenset[int] = frozenset()
         if self.network:
+            given = dict(self.names)
             self._textbook()
+            self.textbook = frozenset(k for k, name in self.names.items() if given.get(k) != name)
             taken = set(self.names.values())
         for number, equation in enumerate(program.equations, 1):
             if equation.result in self.names:
