@@ -135,7 +135,7 @@ def page(
         foldings,
         views(sweeps, foldings, names, title),
         blocks([e.where for e in program.equations]),
-        eliminated(program, with_floats(program, args), names) if argnums is None else None,
+        eliminated(program, with_floats(program, args), parameters, names),
         chain(names),
         costs,
     )

@@ -7,6 +7,7 @@ multiplications a layer of n units, from the input a matrix times a matrix, n^3.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +42,16 @@ class Elimination:
     jacobian: np.ndarray
 
 
-def eliminated(program: Program, args: tuple[Any, ...], names: Names) -> Elimination | None:
-    """The elimination orders of a small program of numbers, drawn; None of any other."""
+def eliminated(
+    program: Program, args: tuple[Any, ...], parameters: Collection[int], names: Names
+) -> Elimination | None:
+    """The elimination orders of a small program of numbers, drawn; None of any other.
+
+    `parameters` are the inputs that are differentiated by; what depends on the others alone is no vertex.
+    """
     try:
         linear = Linearisation(program, args)
-        graph = linear.graph()
+        graph = _of_parameters(linear, linear.graph(), parameters)
     except (TypeError, ValueError):
         return None
     if not 1 <= len(graph.intermediate) <= MOST_VERTICES or len(graph.edges) > MOST_EDGES:
@@ -64,6 +70,23 @@ def eliminated(program: Program, args: tuple[Any, ...], names: Names) -> Elimina
         tuple(called[v] for v in graph.outputs),
         found.jacobian("forward"),
     )
+
+
+def _of_parameters(linear: Linearisation, graph: LinearGraph, parameters: Collection[int]) -> LinearGraph:
+    """The part of a graph that the parameters reach."""
+    inputs = [v for k in linear.program.inputs if k in parameters for v in _vertices(linear, k)]
+    reached = set(inputs)
+    edges = {}
+    # In the order of the program, so that what reaches a vertex comes before what it reaches.
+    for (i, j), partial in graph.edges.items():
+        if i in reached:
+            edges[i, j] = partial
+            reached.add(j)
+    return LinearGraph(edges, inputs, graph.outputs)
+
+
+def _vertices(linear: Linearisation, k: int) -> list[str]:
+    return [*linear.elements[k].ravel()] if k in linear.elements else [linear.vertex[k]]
 
 
 def _order(found: EliminationOrders, name: str, called: dict[Any, str]) -> Order:

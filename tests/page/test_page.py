@@ -205,6 +205,12 @@ def test_orders_of_elimination_are_shown_of_small_programs_of_numbers() -> None:
     for name in ("forward", "reverse", "markowitz"):
         assert orders[name][-1][1] == found[name].multiplications
         assert [vertex for vertex, _ in orders[name]][1:] != []
+    part = data_of(shared.page(neuron, *PROGRAMS["neuron"][1], argnums=(0, 1, 2)))["orders"]
+    w0, w1, w2, x0, x1 = PROGRAMS["neuron"][1]
+    alone = shared.elimination_orders(lambda w0, w1, w2: neuron(w0, w1, w2, x0, x1), w0, w1, w2)
+    assert {name: stages[-1][1] for name, stages in part.items()} == {
+        name: alone[name].multiplications for name in part
+    }
     assert data_of(shared.page(*[selected, *PROGRAMS["selected"][1]]))["orders"] == {}
 
 
