@@ -1,8 +1,8 @@
-"""The file of a page: its parts put into the template, and the data for its script.
+"""The file of a page: its parts put into the template, and the data for its scripts.
 
-Everything that users have named goes through `html_text`, or into data that its script writes as text; of the data no
-character can end the element that it is in.  The script is the one of this package, and the page lets no other run
-(Content Security Policy, by its hash).  The template, the style and the script are files beside this one.
+Everything that users have named goes through `html_text`, or into data that its scripts write as text; of the data no
+character can end the element that it is in.  The scripts are those of this package, and the page lets no other run
+(Content Security Policy, by their hashes).  The template, the style and the script are files beside this one.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def written(
     costs: DerivativeCosts | None,
 ) -> str:
     """The whole file."""
-    script = _file("page.js")
+    scripts = [_file("costs.js"), _file("page.js")]
     parts = {
-        "hash": _hash(script),
+        "hash": " ".join(map(_hash, scripts)),
         "title": html_text(title),
         "css": _file("page.css"),
         "lead": _lead(sweeps),
@@ -60,7 +60,7 @@ def written(
         "orders": _orders(elimination),
         "chain": _chain(chain),
         "data": _json(_data(sweeps, items, views, blocks, elimination, chain)),
-        "script": script,
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     return _MARK.sub(lambda found: parts[found[1]], _file("page.html"))
 

@@ -155,7 +155,7 @@ def test_equal_layers_and_rounds_are_folded() -> None:
 def test_the_file_needs_nothing_else_and_lets_no_other_script_run() -> None:
     text = shared.page(textbook, 2.0, 5.0).html()
     assert not re.search(r"https?:|src=|@import|url\(", text.replace("http://www.w3.org/2000/svg", ""))
-    assert "default-src 'none'" in text and len(re.findall("<script", text)) == 2
+    assert "default-src 'none'" in text and len(re.findall("<script", text)) == 3
 
 
 def test_a_page_shows_itself_and_is_saved(tmp_path: Path) -> None:
