@@ -18,6 +18,7 @@ from shared.programs.explaining import labels
 from shared.programs.explaining.graph import output_names
 from shared.programs.explaining.layout import Edge
 from shared.programs.explaining.svg import Shape
+from shared.programs.gates import gate_of
 from shared.programs.notation import literal_text
 from shared.programs.program import Program
 from shared.programs.text import right_side
@@ -56,7 +57,8 @@ class Circuit:
     """The nodes and edges of a program, some of whose equations are folded into boxes.
 
     `name` says what a value is called, `told` what stands along its wire; `parameters` are the inputs that are
-    differentiated by.  The results are `shapes`, each after what it depends on, and `edges`.
+    differentiated by; with `habits` a pointer reads what an operation does backwards.  The results are `shapes`, each
+    after what it depends on, and `edges`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Circuit:
         name: Callable[[int], str],
         told: Callable[[int], Telling],
         frames: Mapping[int, str] | None = None,
+        habits: bool = False,
     ):
         self.program = program
         self.parameters = frozenset(parameters)
@@ -74,6 +77,7 @@ class Circuit:
         self.told = told
         #: the title of the frame that a value is drawn in
         self.frames = frames or {}
+        self.habits = habits
         self.box_of = {k: box for box in boxes for k in box.results}
         self.shapes: list[Shape] = []
         self.edges: list[Edge] = []
@@ -149,6 +153,9 @@ class Circuit:
         kind = "operation" if k in self._needed else "unused"
         circle = len(text) <= 2 and len(places) <= 2 and not keywords
         title = f"{self.name(k)} = {right_side(self.program, equation, self.name)}: {self.program.types[k]!r}"
+        if self.habits and kind == "operation":
+            gate = gate_of(equation.primitive)
+            title = f"{shortened(title, _TITLE // 2)}. Backwards it {gate.verb}: {gate.backwards}"
         for number, place in enumerate(places):
             self._edge(equation.operands[place], f"v{k}", f"c{position}_{place}", number, len(places))
         self._add(f"v{k}", k, kind, (text, keywords) if keywords else (text,), title, circle=circle)

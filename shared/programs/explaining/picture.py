@@ -38,7 +38,7 @@ def picture(graph: Graph) -> str:
         above, below = graph.told(k)
         return Telling(above.replace("-", "−"), below.replace("-", "−"))
 
-    circuit = Circuit(program, boxes, graph.parameters, called, told, frames)
+    circuit = Circuit(program, boxes, graph.parameters, called, told, frames, habits=True)
     kinds = {shape.kind for shape in circuit.shapes}
     label = f"The graph of {program.name}"
     down = not graph.across
