@@ -44,7 +44,7 @@ help: ## list the targets
 	@echo "make typecheck    mypy, strict, on the three packages"
 	@echo "make bench        the asv suite on the last commit (make bench-quick: a dry run that saves nothing)"
 	@echo "make site         the asv suite as a site in .asv/html, with a page in front that leads through it"
-	@echo "make figures      the pictures of the pages and lectures anew (those that are .dot as well need Graphviz)"
+	@echo "make figures      the pictures of the pages and lectures anew"
 	@echo "make docs         the pages, the lectures and the reference from the docstrings as a site in build/site"
 	@echo "make clean        remove .venv, .venv-newest, .asv and the caches"
 	@echo "PYTHON=python3.12 make ... picks the interpreter that .venv is made from (3.11 or later)"

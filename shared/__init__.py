@@ -3,7 +3,7 @@
 `core`, `rules` and the tracer of `batching` are loaded at once: the duck array, and the registry of primitives with
 their derivatives.  Every other room is loaded when one of its names is first asked for (PEP 562), so an import of an
 engine costs what a gradient needs.  What a room is for is said at its head: `core`, `rules`, `calling`, `batching`,
-`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`, `comparison`.
+`linear`, `implicit`, `sparse`, `series`, `counting`, `checking`, `networks`, `programs`, `scipy`, `comparison`, `page`.
 
 This package never imports an engine; what needs one takes it as an argument.
 """
@@ -59,6 +59,7 @@ if typing.TYPE_CHECKING:
     from shared.linear.transposition import linear_transpose
     from shared.networks.mlp import MLP
     from shared.networks.report import layer_report
+    from shared.page.making import page
     from shared.programs import (
         LinearGraph,
         Program,
@@ -125,8 +126,8 @@ _LATER = {
     "shared.sparse.sparsity": ("jacobian_pattern",),
 }
 _ROOMS = (
-    "batching", "calling", "checking", "comparison", "counting", "implicit", "linear", "networks", "programs", "scipy",
-    "series", "sparse",
+    "batching", "calling", "checking", "comparison", "counting", "implicit", "linear", "networks", "page", "programs",
+    "scipy", "series", "sparse",
 )  # fmt: skip
 
 if not typing.TYPE_CHECKING:
@@ -193,6 +194,7 @@ __all__ = [
     "minimum",
     "multilinear",
     "ode_solution",
+    "page",
     "register_container",
     "relu",
     "report_loops",

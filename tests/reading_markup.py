@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import html.parser
+import json
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
@@ -79,6 +80,51 @@ def read_svg(text: str) -> Document:
     told = [[*element.itertext(), *map(element.get, element.keys())] for element in root.iter()]
     parts = [(element.tag, *sorted(element.keys())) for element in root.iter()]
     return Document(parts, "\n".join(piece or "" for pieces in told for piece in pieces).replace("\xa0", " "))
+
+
+def read_page(text: str) -> Document:
+    """A page of `shared.page`: its elements with the names of their attributes, and of each picture which there are.
+
+    How many there are in a picture depends on how wide the names are.  Text is all that is shown, and all the data.
+    """
+    read_plain(text)
+    found = _Elements()
+    found.feed(text)
+    found.close()
+    parts: list[Any] = []
+    picture: set[Any] | None = None
+    for part in found.parts:
+        told = part if isinstance(part, str) else (part[0], *[name for name, _ in part[1:]])
+        if told[0] == "svg":
+            picture = set()
+        elif told == "/svg":
+            assert picture is not None and picture <= _OF_PICTURES, picture - _OF_PICTURES
+            picture = None
+        elif picture is not None:
+            picture.add(told)
+        else:
+            parts.append(told)
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    return Document(parts, "\n".join([*found.pieces, *_strings(data)]))
+
+
+#: What the pictures of a page consist of.
+_OF_PICTURES = {
+    ("g", "class", "data-v"), "/g", ("title",), "/title", "/text", ("path", "class", "fill", "d"),
+    ("path", "class", "d"),
+    ("path", "class", "data-v", "d"), ("path", "class", "data-v", "data-to", "d"), ("text", "x", "y", "text-anchor"),
+    ("text", "x", "y", "text-anchor", "class"), ("text", "x", "y", "text-anchor", "textlength", "lengthadjust"),
+    ("text", "x", "y", "text-anchor", "class", "textlength", "lengthadjust"), ("circle", "class", "cx", "cy", "r"),
+    ("rect", "class", "x", "y", "width", "height", "rx"), "/path", "/rect", "/circle",
+}  # fmt: skip
+
+
+def _strings(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, (dict, list)):
+        for part in [*data, *data.values()] if isinstance(data, dict) else data:
+            yield from _strings(part)
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "networks": {"core", "rules", "calling", "programs"},
     "scipy": {"core", "rules", "calling"},
     "comparison": {"core", "rules", "calling", "batching", "linear", "sparse", "counting", "checking", "programs"},
+    "page": {"core", "calling", "counting", "programs"},
 }
 
 Arrow = tuple[str, str]

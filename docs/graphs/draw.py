@@ -1,8 +1,7 @@
-"""The drawings of docs/explaining.md: run `python docs/graphs/draw.py` to make them anew (the .svg need Graphviz)."""
+"""The drawings of docs/explaining.md: run `python docs/graphs/draw.py` to make them anew."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +59,5 @@ def drawings() -> Iterator[tuple[str, Drawing]]:
 if __name__ == "__main__":
     for name, drawing in drawings():
         drawing.save(HERE / f"{name}.dot")
-        if shutil.which("dot"):
-            drawing.save(HERE / f"{name}.svg")
+        drawing.save(HERE / f"{name}.svg")
         print(name)

@@ -1,4 +1,4 @@
-"""The drawings of the lectures: `python docs/lectures/draw.py` makes them anew (those that are .dot need Graphviz).
+"""The drawings of the lectures: `python docs/lectures/draw.py` makes them anew.
 
 Chapters 1 to 4 are drawn here.  A module `draw_*.py` draws those of another chapter: its `svgs()` are texts by name,
 its `FIGURES` are functions that draw with matplotlib what the chapter's code leaves behind.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import runpy
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,8 +86,7 @@ if __name__ == "__main__":
     (HERE / "chain.svg").write_text(chain(), encoding="utf-8")
     for name, drawing in drawings():
         drawing.save(HERE / f"{name}.dot")
-        if shutil.which("dot"):
-            drawing.save(HERE / f"{name}.svg")
+        drawing.save(HERE / f"{name}.svg")
         print(name)
     for module in sorted(HERE.glob("draw_*.py")):
         script = runpy.run_path(str(module))

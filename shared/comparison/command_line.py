@@ -1,33 +1,21 @@
 """The comparison from a shell: `python -m shared.comparison module:function --example "np.ones(3), 2.0"`.
 
-Engines are named, and imported by name, `dualad` and `reversead` by default: the library itself names none.  The
-example is Python, evaluated as its author wrote it on their own command line; nothing that comes from elsewhere is.
+Engines are named, and imported by name, `dualad` and `reversead` by default: the library itself names none.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
-from shared.core.visible import one_line, shortened
+from shared.calling.commands import Parser
+from shared.core.visible import one_line
 
 _NAME = "python -m shared.comparison"
-#: Where a function was called from that nobody's code called.
-_NOWHERE = re.compile(r" \(at <frozen [^)]*\)")
 _FORMATS = ("text", "markdown", "html", "json")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, and the usual status 2."""
-        self.exit(2, f"{_NAME}: error: {shortened(message, 300)}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,23 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    sys.path.insert(0, os.getcwd())
-    module, f = _function(parser, options.function)
-    engines = [_module(parser, name, "--engines") for name in options.engines.split(",")]
-    if len(engines) != 2:
-        parser.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
-    args = _example(parser, module, options.example)
-    argnums = _argnums(parser, options.argnums)
+    f, args, engines, argnums = parser.call(options)
     _check_plot(parser, options.plot)
     from shared.comparison.compared import compare
 
     try:
         found = compare(f, *args, engines=engines, argnums=argnums, seconds=options.seconds)
     except Exception as error:
-        # The user's function, or what it returns, is at fault: no place of ours helps.
-        text = _NOWHERE.sub("", one_line(str(error)))
-        print(f"{_NAME}: error: {type(error).__name__}: {text}", file=sys.stderr)
-        return 1
+        return parser.report(error)
     texts: dict[str, Callable[[], str]] = {
         "text": found.__str__,
         "markdown": found.markdown,
@@ -71,23 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if found.agreement.holds else 1
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog=_NAME,
         description="Compare all ways to the derivatives of a function: forward and reverse mode, batched, sparse, "
         "compiled, differences; what each costs, whether they agree, and which to take.",
         epilog="Set OPENBLAS_NUM_THREADS=1 to have times that compare.",
     )
-    parser.add_argument("function", metavar="MODULE:FUNCTION", help="the function, such as numpy:cumprod or model:loss")
-    parser.add_argument(
-        "--example", metavar="PYTHON", required=True,
-        help="its arguments, a Python expression with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'",
-    )  # fmt: skip
-    parser.add_argument("--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)")
-    parser.add_argument(
-        "--engines", metavar="FORWARD,REVERSE", default="dualad,reversead",
-        help="the modules of two engines (default: dualad,reversead)",
-    )  # fmt: skip
+    parser.add_call()
     parser.add_argument("--seconds", type=_positive, default=1.0, help="how long to measure (default: 1)")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="of the result (default: text)")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="also write a picture: .png, .svg or .pdf")
@@ -104,50 +74,7 @@ def _positive(text: str) -> float:
     return number
 
 
-def _module(parser: _Parser, name: str, option: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        parser.error(f"{option}: cannot import {name!r}: {type(error).__name__}: {error}")
-
-
-def _function(parser: _Parser, text: str) -> tuple[Any, Any]:
-    name, colon, path = text.partition(":")
-    if not (name and colon and path):
-        parser.error(f"{text!r} is no function: write MODULE:FUNCTION, such as numpy:cumprod")
-    module = found = _module(parser, name, text)
-    for part in path.split("."):
-        if not hasattr(found, part):
-            parser.error(f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)}")
-        found = getattr(found, part)
-    if not callable(found):
-        parser.error(f"{text!r} is no function: it is of type {type(found).__name__}")
-    return module, found
-
-
-def _example(parser: _Parser, module: Any, text: str) -> tuple[Any, ...]:
-    import numpy as np
-
-    names = {**vars(module), "np": np, "numpy": np}
-    try:
-        # A comma makes a tuple of one argument as well.
-        found = eval(f"({text}\n,)", names)
-    except Exception as error:
-        parser.error(f"--example {text!r}: {type(error).__name__}: {error}")
-    return tuple(found)
-
-
-def _argnums(parser: _Parser, text: str | None) -> Any:
-    if text is None:
-        return None
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        parser.error(f"--argnums {text!r}: positions are whole numbers, such as 0,2")
-    numbers = tuple(int(part) for part in parts)
-    return numbers if len(numbers) > 1 else numbers[0]
-
-
-def _check_plot(parser: _Parser, path: Path | None) -> None:
+def _check_plot(parser: Parser, path: Path | None) -> None:
     if path is None:
         return
     if path.suffix not in (".png", ".svg", ".pdf"):

@@ -45,8 +45,8 @@ _WIDEST = 60
 _Names = Callable[[int], tuple[str, int]]
 
 
-def right_side(program: Program, equation: Equation) -> str:
-    """What an equation computes, as text.
+def right_side(program: Program, equation: Equation, called: Callable[[int], str] | None = None) -> str:
+    """What an equation computes, as text; `called` says what values are called, `program.name_of` if nothing else.
 
     >>> import numpy as np
     >>> from shared.programs import trace
@@ -54,12 +54,14 @@ def right_side(program: Program, equation: Equation) -> str:
     >>> [right_side(program, equation) for equation in program.equations]
     ['x[1:]', 'v2 * 2.0']
     """
-    return one_line(_written(program, equation, lambda k: _name(program, k))[0])
+    return one_line(_written(program, equation, lambda k: _name(program, k, called))[0])
 
 
-def _name(program: Program, number: int) -> tuple[str, int]:
+def _name(program: Program, number: int, called: Callable[[int], str] | None = None) -> tuple[str, int]:
     literals = program.literals
-    return program.name_of(number), literal_precedence(literals[number]) if number in literals else ATOM
+    if number in literals:
+        return program.name_of(number), literal_precedence(literals[number])
+    return (called or program.name_of)(number), ATOM
 
 
 def _written(program: Program, equation: Equation, names: _Names) -> tuple[str, int]:

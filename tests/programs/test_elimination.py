@@ -256,3 +256,8 @@ def test_integers_are_numbers_to_differentiate_by() -> None:
     found = elimination_orders(lambda x, y: np.sin(x * y) * x, 2, 5.0)
     assert found.graph.inputs == ["x", "y"]
     assert found.graph.edges == elimination_orders(lambda x, y: np.sin(x * y) * x, 2.0, 5.0).graph.edges
+
+
+def test_an_array_of_one_element_is_read_as_its_number() -> None:
+    found = elimination_orders(lambda x: np.reshape(x * x, (1,))[0] * x, 3.0)
+    assert [found.jacobian(name).tolist() for name in found] == [[[27.0]]] * len(found)

@@ -1,4 +1,4 @@
-"""Drawing a recorded program: as DOT text always, as a picture where Graphviz is installed.
+"""Drawing a recorded program: as SVG and as DOT text always, as PNG and PDF where Graphviz is installed.
 
 `draw` decides what is shown (layers folded or not, values and adjoints, how large a graph may be) and returns a
 `Drawing`, which writes itself to files and shows itself in notebooks.  What a graph looks like is the business of
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from shared.programs.explaining.adjoints import ReverseSweep
 from shared.programs.explaining.evaluation import program_of, with_floats
 from shared.programs.explaining.graph import Graph
 from shared.programs.explaining.layers import Layer, layers
+from shared.programs.explaining.picture import picture
 from shared.programs.program import Program
 
 #: A drawing of more nodes than this cannot be read.
@@ -36,35 +38,34 @@ _SECONDS = 60
 
 
 class Drawing:
-    """A graph: its text in Graphviz's language, and pictures of it where Graphviz's program `dot` is installed.
+    """A graph: the picture as SVG, and its text in Graphviz's language, for other pictures of it.
 
-    `dot` is the text; `svg` the picture as SVG text; `save(path)` writes either, or a PNG or PDF.  In a Jupyter
-    notebook it shows itself as a picture, without Graphviz as text.
+    `svg` is the picture, laid out here, the same on every machine; `dot` is text that Graphviz and other programs draw;
+    `save(path)` writes either, or a PNG or PDF where Graphviz's program `dot` is installed.  In a Jupyter notebook it
+    shows itself as a picture.
 
     >>> from shared.programs import trace
     >>> drawing = draw(trace(lambda x, y: x * y, 2.0, 3.0))
-    >>> print(drawing.dot.splitlines()[0])
-    digraph program {
+    >>> print(drawing.dot.splitlines()[0], drawing.svg[:4])
+    digraph program { <svg
     """
 
-    def __init__(self, dot: str):
+    def __init__(self, dot: str, picture: Callable[[], str]):
         self.dot = dot
+        self._picture = picture
         self._svg: str | None = None
 
     @property
     def svg(self) -> str:
-        """The picture as SVG text, made by `dot` when it is first asked for.
-
-        Raises FileNotFoundError where `dot` is not installed.
-        """
+        """The picture as SVG text, made when it is first asked for."""
         if self._svg is None:
-            self._svg = self._rendered("svg").decode("utf-8")
+            self._svg = self._picture()
         return self._svg
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing to a file, in the format of its ending: .dot or .gv for the text, .svg, .png or .pdf.
 
-        Returns the path.  Raises ValueError for another ending, and FileNotFoundError where a picture is wanted and
+        Returns the path.  Raises ValueError for another ending, and FileNotFoundError where a PNG or PDF is wanted and
         `dot` is not installed; nothing is written then.
         """
         path = Path(path)
@@ -87,9 +88,9 @@ class Drawing:
         program = shutil.which("dot")
         if program is None:
             raise FileNotFoundError(
-                f"a picture is made by Graphviz's program dot, which is not on the PATH{user_line()}. Install it (apt "
-                "install graphviz, brew install graphviz, conda install graphviz, or graphviz.org/download), or take "
-                "the text: drawing.dot, or drawing.save('graph.dot'), which other programs and web pages draw"
+                f"a PNG or PDF is made by Graphviz's program dot, which is not on the PATH{user_line()}. Take the "
+                "picture as SVG, drawing.save('graph.svg'), which needs nothing else; or install Graphviz (apt install "
+                "graphviz, brew install graphviz, conda install graphviz, or graphviz.org/download)"
             )
         command = [program, f"-T{kind}", *(["-Gdpi=144"] if kind == "png" else [])]
         try:
@@ -106,14 +107,11 @@ class Drawing:
 
     # --- notebooks ---
 
-    def _repr_svg_(self) -> str | None:
-        return self.svg if shutil.which("dot") else None
+    def _repr_svg_(self) -> str:
+        return self.svg
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        picture = self._repr_svg_()
-        if picture is not None:
-            return {"image/svg+xml": picture, "text/plain": repr(self)}
-        return {"text/plain": f"{self!r}: Graphviz's program dot is not installed, so here is its text\n\n{self.dot}"}
+        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
 
     def __str__(self) -> str:
         return self.dot
@@ -173,7 +171,7 @@ def draw(
     w3:e -> v4;
     """
     program, args = program_of("draw", f, args)
-    chosen = _parameters(program, argnums)
+    chosen = chosen_parameters(program, argnums)
     if direction not in ("right", "down"):
         raise ValueError(f"draw: direction is 'right' or 'down', not {direction!r}{user_line()}")
     if fold not in (True, False, "auto"):
@@ -193,7 +191,7 @@ def draw(
         folded, made = True, graph(True)
     if made.size > limit:
         raise ValueError(_too_large(program, made, folded, groups, limit))
-    return Drawing(made.dot())
+    return Drawing(made.dot(), partial(picture, made))
 
 
 def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer], limit: int) -> str:
@@ -207,8 +205,11 @@ def _too_large(program: Program, made: Graph, folded: bool, groups: list[Layer],
     )
 
 
-def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
-    """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default."""
+def chosen_parameters(program: Program, argnums: Argnums | None, caller: str = "draw") -> list[int]:
+    """The inputs to differentiate by: floating-point leaves of the arguments chosen, all of them by default.
+
+    Raises ValueError and TypeError for `caller` where `argnums` names no argument, or one without such numbers.
+    """
     floating = [k for k in program.inputs if _is_floating(program, k)]
     if argnums is None:
         return floating
@@ -226,18 +227,18 @@ def _parameters(program: Program, argnums: Argnums | None) -> list[int]:
             found = named.get(argnum, [])
         elif isinstance(argnum, (int, np.integer)) and not isinstance(argnum, bool):
             if argnum not in range(-len(positional), len(positional)):
-                raise ValueError(_no_argument(program, argnum, len(positional), named))
+                raise ValueError(_no_argument(caller, program, argnum, len(positional), named))
             found = [numbers[place] for place in flatten(positional[argnum])[0] if place in numbers]
         else:
             raise TypeError(
-                f"draw: argnums must be an int, the name of an argument, or a sequence of these, not {argnum!r}"
+                f"{caller}: argnums must be an int, the name of an argument, or a sequence of these, not {argnum!r}"
                 f"{user_line()}"
             )
         if isinstance(argnum, str) and not found:
-            raise ValueError(_no_argument(program, argnum, len(positional), named))
+            raise ValueError(_no_argument(caller, program, argnum, len(positional), named))
         if not any(k in floating for k in found):
             raise ValueError(
-                f"draw: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
+                f"{caller}: argnums {argnum!r} is an argument of {program.name} without floating-point numbers"
                 f"{user_line()}, so it is no parameter; record it with 2.0 in place of 2, or leave it out of argnums"
             )
         wanted.update(found)
@@ -249,11 +250,11 @@ def _root(path: str) -> str:
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
-def _no_argument(program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
+def _no_argument(caller: str, program: Program, argnum: Any, count: int, named: Mapping[str, list[int]]) -> str:
     varying = [name if name.isidentifier() else repr(name) for name, found in named.items() if found]
     return (
-        f"draw: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} positional "
-        f"ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
+        f"{caller}: argnums {argnum!r} names no argument{user_line()}; {program.name} was recorded with {count} "
+        f"positional ones, and the names of those that vary are: {', '.join(varying) or 'none'}"
     )
 
 

@@ -317,6 +317,23 @@ def plain(text: str) -> str:
     return result
 
 
+def typeset(text: str) -> str:
+    """A formula as plain text for a picture or a page: with a sign of minus, beside which names keep their hyphens.
+
+    The transpose of what is called a transpose is without that sign.
+
+    >>> typeset(f"-{theirs('a-b')} - 1"), typeset(f"{theirs('wᵀ')}↑T x")
+    ('−a-b − 1', 'w x')
+    """
+    result = ""
+    for kind, piece in _pieces(text.replace(f"ᵀ{_END}↑T", _END)):
+        if kind == _BEGIN:
+            result += plain(theirs(piece))
+        else:
+            result += plain(f"⟨{kind}{piece}⟩") if kind else plain(piece.replace("-", "−"))
+    return result
+
+
 def as_html(text: str) -> str:
     """A formula as HTML, with everything that users have written escaped."""
     result = ""

@@ -6,7 +6,7 @@ It follows the edges of the registry's primitives, as an engine does (Wengert 19
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,16 @@ def tangents(f: Callable[..., Any] | Program, *args: Any, direction: Any) -> tup
 
 def pushed_tangents(evaluation: Evaluated, args: tuple[Any, ...], direction: Any) -> list[Any]:
     """The tangents of all values of an evaluation: see `tangents`."""
+    program = evaluation.program
+    given = zip(program.inputs, _input_tangents(evaluation, args, direction), strict=True)
+    return pushed_from(evaluation, dict(given))
+
+
+def pushed_from(evaluation: Evaluated, seeds: Mapping[int, Any]) -> list[Any]:
+    """The tangents of all values of an evaluation, from those of its inputs by number."""
     values, program = evaluation.values, evaluation.program
     found: list[Any] = [None] * len(values)
-    for k, tangent in zip(program.inputs, _input_tangents(evaluation, args, direction), strict=True):
+    for k, tangent in seeds.items():
         if evaluation.varies[k]:
             found[k] = tangent
     for equation in program.equations:

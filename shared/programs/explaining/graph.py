@@ -243,15 +243,15 @@ class Graph:
     def _rows(self, layer: Layer) -> list[list[str]]:
         """The cells of the rows of a layer's box: an operation, and of its weight the shape, value and adjoint."""
         program = self.program
-        varying = self._varying(layer)
+        varying = self.varying(layer)
         rows: list[list[str]] = []
         for equation in layer.equations:
             if equation.result not in varying or labels.is_view(equation):
                 continue
-            weight = any(self._leaf(k) in layer.inside and k not in varying for k in equation.operands)
+            weight = any(self.leaf(k) in layer.inside and k not in varying for k in equation.operands)
             row = [cell(labels.row_text(program, self.made, equation, varying), f'color="{NAME}"' * weight)]
             for k in equation.operands:
-                leaf = self._leaf(k)
+                leaf = self.leaf(k)
                 if leaf in layer.inside and k not in varying:
                     row.append(cell(labels.shape_text(program.types[leaf]), f'color="{GREY}" point-size="10"'))
                     row += self._magnitudes(leaf)
@@ -270,7 +270,7 @@ class Graph:
         cells = [cell(value, f'color="{VALUE}"')]
         return [*cells, cell(adjoint, f'color="{ADJOINT}"', slanted=True)] if adjoint else cells
 
-    def _varying(self, layer: Layer) -> set[int]:
+    def varying(self, layer: Layer) -> set[int]:
         """What a layer computes of the values that come into it: not what prepares its weights, or checks labels.
 
         A loss may also be computed of parameters directly, as a penalty is.
@@ -285,7 +285,8 @@ class Graph:
                 start.add(equation.result)
         return start
 
-    def _leaf(self, k: int) -> int:
+    def leaf(self, k: int) -> int:
+        """The input or array from outside that a value is a view of; any other value itself."""
         while k in self.made and labels.is_view(self.made[k]):
             k = self.made[k].operands[0]
         return k
@@ -315,7 +316,7 @@ class Graph:
     def _tail(self, k: int) -> str:
         """Where the edges of a value start: its node, or the piece of wire behind it that tells about it."""
         name = self._node(k)
-        above, below = self._told(k)
+        above, below = self.told(k)
         if not above and not below:
             return name
         piece = f"w{k}"
@@ -331,7 +332,7 @@ class Graph:
             self.edges.append(f"{name}:{start} -> {piece}:{end} [arrowhead=none, weight=4]")
         return f"{piece}:{'e' if self.across else 's'}"
 
-    def _told(self, k: int) -> tuple[str, str]:
+    def told(self, k: int) -> tuple[str, str]:
         """What is said of a value and of its adjoint."""
         size = "" if k in self.leaves or k in self.program.literals else labels.shape_text(self.program.types[k])
         if not self.program.types[k].shape:

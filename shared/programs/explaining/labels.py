@@ -6,7 +6,7 @@ derivative, and nothing of the language that pictures are written in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -154,10 +154,17 @@ def is_view(equation: Equation) -> bool:
     return bool(equation.primitive.memory == "view")
 
 
-def row_text(program: Program, made: Mapping[int, Equation], equation: Equation, varying: Collection[int]) -> str:
+def row_text(
+    program: Program,
+    made: Mapping[int, Equation],
+    equation: Equation,
+    varying: Collection[int],
+    called: Callable[[int], str] | None = None,
+) -> str:
     """An operation as a row in the box of a layer: what happens to the value from the row above, as "@ W" or "1 /".
 
-    `made` finds the equation of a value; `varying` are the values that come from the layer itself, or into it.
+    `made` finds the equation of a value; `varying` are the values that come from the layer itself, or into it; `called`
+    says what values are called, `program.name_of` if nothing else.
     """
     operator = operation_text(program, equation)
     if operator_of(equation.primitive, 2) is None or len(equation.operands) != 2:
@@ -166,11 +173,13 @@ def row_text(program: Program, made: Mapping[int, Equation], equation: Equation,
     if left in varying and right in varying:
         return operator
     if left in varying:
-        return f"{operator} {operand_text(program, made, right)}"
-    return f"{operand_text(program, made, left)} {operator}"
+        return f"{operator} {operand_text(program, made, right, called)}"
+    return f"{operand_text(program, made, left, called)} {operator}"
 
 
-def operand_text(program: Program, made: Mapping[int, Equation], number: int) -> str:
+def operand_text(
+    program: Program, made: Mapping[int, Equation], number: int, called: Callable[[int], str] | None = None
+) -> str:
     """A leaf or a view of it: `W`, `W.T`, `theta[0:6]`, `diagonal(W)`."""
     prefix = suffix = ""
     while number in made and is_view(made[number]):
@@ -183,7 +192,7 @@ def operand_text(program: Program, made: Mapping[int, Equation], number: int) ->
         elif function not in _SHAPED_ANEW:
             prefix, suffix = f"{prefix}{name_of(equation.primitive)}(", ")" + suffix
         number = equation.operands[0]
-    return shortened(prefix + program.name_of(number) + suffix, LONGEST)
+    return shortened(prefix + (called or program.name_of)(number) + suffix, LONGEST)
 
 
 #: views that go without saying

@@ -162,6 +162,19 @@ def cost(f: Callable[..., Any] | Program, *args: Any, **kwargs: Any) -> Cost:
     return _Reading(trace(f, *args, **kwargs)).cost()
 
 
+def alive_after(program: Program) -> list[int]:
+    """The bytes alive after each equation, once what no later step and no output needs is freed.
+
+    Cost: some microseconds an equation.
+
+    >>> alive_after(trace(lambda x: np.sum(np.sin(x) * x), np.ones(5)))
+    [40, 40, 8]
+    """
+    reading = _Reading(program)
+    reading.cost()
+    return reading.after
+
+
 class _Reading:
     """One pass over a program: what each equation costs, and which memory is alive after it."""
 
@@ -179,6 +192,8 @@ class _Reading:
         self.alive: dict[str, int] = {}
         self.at_peak: dict[str, int] = {}
         self.peak, self.peak_at, self.now = 0, "", 0
+        #: the bytes alive after each equation
+        self.after: list[int] = []
 
     def cost(self) -> Cost:
         program = self.program
@@ -192,6 +207,8 @@ class _Reading:
                     self.peak, self.peak_at, self.at_peak = self.now, step.where, dict(self.alive)
             for number in done:
                 self._release(number)
+            if isinstance(step, Equation):
+                self.after.append(self.now)
         rows = [
             PrimitiveCost(row.name, row.calls, row.count, row.bytes_read, row.bytes_written, self.at_peak.get(name, 0))
             for name, row in found.items()

@@ -124,8 +124,25 @@ class LinearGraph:
                 f"an elimination order names each of {shown(self.intermediate)} once, unlike {shown(list(order))}"
                 f"{user_line()}"
             )
+        *_, (into, multiplications, additions) = self._stages(order)
+        found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
+        return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
+
+    def stages(self, order: Sequence[Hashable]) -> Iterator[tuple[dict[tuple[Any, Any], Any], int]]:
+        """The edges before the first elimination of an order and after each, and the multiplications so far.
+
+        >>> graph = LinearGraph({("x", "a"): 2.0, ("a", "y"): 3.0}, ["x"], ["y"])
+        >>> [*graph.stages(["a"])]
+        [({('x', 'a'): 2.0, ('a', 'y'): 3.0}, 0), ({('x', 'y'): 6.0}, 1)]
+        """
+        for into, multiplications, _ in self._stages(order):
+            yield {(i, j): partial for j, row in into.items() for i, partial in row.items()}, multiplications
+
+    def _stages(self, order: Sequence[Any]) -> Iterator[tuple[_Neighbours, int, int]]:
+        """The edges into every vertex after each elimination, one table that changes, and what it took so far."""
         into, out = _neighbours(self.edges)
         multiplications = additions = 0
+        yield into, 0, 0
         for v in order:
             before, after = into.pop(v), out.pop(v)
             for i, first in before.items():
@@ -140,8 +157,7 @@ class LinearGraph:
                     row[j] = into[j][i] = product
             for j in after:
                 del into[j][v]
-        found = np.array([[into.get(j, {}).get(i, 0.0) for i in self.inputs] for j in self.outputs])
-        return found.reshape(len(self.outputs), len(self.inputs)), multiplications, additions
+            yield into, multiplications, additions
 
 
 #: For every vertex that has any, its neighbours and the partial derivatives on the edges between.
@@ -356,11 +372,14 @@ def linear_graph(f: Callable[..., Any] | Program, *args: Any) -> LinearGraph:
             f"{user_line()}"
         )
     program, args = program_of("elimination_orders", f, args)
-    return _Linearisation(program, args).graph()
+    return Linearisation(program, args).graph()
 
 
-class _Linearisation:
-    """The partial derivatives of a program, taken in order at the values of one run."""
+class Linearisation:
+    """The partial derivatives of a program, taken in order at the values of one run.
+
+    `graph()` is the graph; `vertex[k]` then what value k is called in it.
+    """
 
     def __init__(self, program: Program, args: tuple[Any, ...]):
         self.program = program
@@ -429,7 +448,9 @@ class _Linearisation:
         seen: dict[str, Any] = {}
         for position, k in enumerate(step.operands):
             if active[position] and step.primitive.edges[position] is not None:
-                tangents = [1.0 if p == position else None for p in range(len(values))]
+                # An array of one element has a tangent of its shape.
+                one = np.ones_like(values[position]) if program.types[k].is_array else 1.0
+                tangents = [one if p == position else None for p in range(len(values))]
                 partial = step.primitive.push(self.values[step.result], values, tangents, step.static)
                 # x * x has one edge, whose partial is the sum of both.
                 vertex = self.vertex[k]

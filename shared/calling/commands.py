@@ -1,0 +1,102 @@
+"""What a shell says of a call: MODULE:FUNCTION, an example of its arguments, and which of them vary.
+
+The example is Python, evaluated as its author wrote it on their own command line; nothing that comes from elsewhere is.
+A bad option is one line on standard error, and the status 2.  This module knows no command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from typing import Any, NoReturn
+
+from shared.core.visible import one_line, shortened
+
+#: Where a function was called from that nobody's code called.
+_NOWHERE = re.compile(r" \(at <frozen [^)]*\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of options whose errors are one line, and the usual status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with status 2, and say why in one line."""
+        self.exit(2, f"{self.prog}: error: {shortened(message, 300)}\n")
+
+    def add_call(self) -> None:
+        """The options that say which function is called, and with what."""
+        self.add_argument(
+            "function", metavar="MODULE:FUNCTION", help="the function, such as numpy:cumprod or model:loss"
+        )
+        self.add_argument(
+            "--example", metavar="PYTHON", required=True,
+            help="its arguments, a Python expression with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'",
+        )  # fmt: skip
+        self.add_argument(
+            "--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)"
+        )
+        self.add_argument(
+            "--engines", metavar="FORWARD,REVERSE", default="dualad,reversead",
+            help="the modules of two engines (default: dualad,reversead)",
+        )  # fmt: skip
+
+    def call(self, options: argparse.Namespace) -> tuple[Any, tuple[Any, ...], list[Any], Any]:
+        """The function, its arguments, the two engines, and `argnums`; ends the process where one is not to be had."""
+        sys.path.insert(0, os.getcwd())
+        module, f = self._function(options.function)
+        engines = [self._module(name, "--engines") for name in options.engines.split(",")]
+        if len(engines) != 2:
+            self.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
+        return f, self._example(module, options.example), engines, self._argnums(options.argnums)
+
+    def report(self, error: BaseException) -> int:
+        """Say in one line what the user's function, or what it returns, is at fault with; the status 1."""
+        # No place of ours helps.
+        text = _NOWHERE.sub("", one_line(str(error)))
+        print(f"{self.prog}: error: {type(error).__name__}: {text}", file=sys.stderr)
+        return 1
+
+    def _module(self, name: str, option: str) -> Any:
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            self.error(f"{option}: cannot import {name!r}: {type(error).__name__}: {error}")
+
+    def _function(self, text: str) -> tuple[Any, Any]:
+        name, colon, path = text.partition(":")
+        if not (name and colon and path):
+            self.error(f"{text!r} is no function: write MODULE:FUNCTION, such as numpy:cumprod")
+        module = found = self._module(name, text)
+        for part in path.split("."):
+            if not hasattr(found, part):
+                self.error(f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)}")
+            found = getattr(found, part)
+        if not callable(found):
+            self.error(f"{text!r} is no function: it is of type {type(found).__name__}")
+        return module, found
+
+    def _example(self, module: Any, text: str) -> tuple[Any, ...]:
+        import numpy as np
+
+        names = {**vars(module), "np": np, "numpy": np}
+        try:
+            # A comma makes a tuple of one argument as well.
+            found = eval(f"({text}\n,)", names)
+        except Exception as error:
+            self.error(f"--example {text!r}: {type(error).__name__}: {error}")
+        return tuple(found)
+
+    def _argnums(self, text: str | None) -> Any:
+        if text is None:
+            return None
+        parts = text.split(",")
+        if not all(part.strip().isdecimal() for part in parts):
+            self.error(f"--argnums {text!r}: positions are whole numbers, such as 0,2")
+        numbers = tuple(int(part) for part in parts)
+        return numbers if len(numbers) > 1 else numbers[0]
+
+
+__all__ = ["Parser"]
