@@ -57,8 +57,8 @@ class Circuit:
     """The nodes and edges of a program, some of whose equations are folded into boxes.
 
     `name` says what a value is called, `told` what stands along its wire; `parameters` are the inputs that are
-    differentiated by; with `habits` a pointer reads what an operation does backwards; `below` says what stands under the
-    name of an operation.  The results are `shapes`, each after what it depends on, and `edges`.
+    differentiated by; with `habits` a pointer reads what an operation does backwards; `below` says what stands under
+    the name of an operation.  The results are `shapes`, each after what it depends on, and `edges`.
     """
 
     def __init__(
