@@ -38,12 +38,16 @@ _FLOT = "https://cdnjs.cloudflare.com/ajax/libs/flot/0.8.3/jquery.flot"
 #: Where npm's registry has what asv 0.6 loads, for networks from which the addresses themselves cannot be reached.
 PACKED = {
     "https://code.jquery.com/jquery-3.3.1.min.js": Packed("jquery@3.3.1", "dist/jquery.min.js"),
-    f"{_FLOT}.min.js": Packed(
-        "flot@0.8.3", "jquery.flot.js", "sha256-t7kx8nPDixJ3ucbB9OBcTsCYhaSHvdrzJ54tfkmjjhI="
+    f"{_FLOT}.min.js": Packed("flot@0.8.3", "jquery.flot.js", "sha256-t7kx8nPDixJ3ucbB9OBcTsCYhaSHvdrzJ54tfkmjjhI="),
+    f"{_FLOT}.time.min.js": Packed(
+        "flot@0.8.3", "jquery.flot.time.js", "sha256-pYLIMq3HE4prBar2HxbrrCdHAfG+Sv6nfnOaHDS5xBo="
     ),
-    f"{_FLOT}.time.min.js": Packed("flot@0.8.3", "jquery.flot.time.js", "sha256-pYLIMq3HE4prBar2HxbrrCdHAfG+Sv6nfnOaHDS5xBo="),
-    f"{_FLOT}.selection.min.js": Packed("flot@0.8.3", "jquery.flot.selection.js", "sha256-5shfbB6+S02inYriOMfFBgKD8F9+8FT2uRgX0CwJKRg="),
-    f"{_FLOT}.categories.min.js": Packed("flot@0.8.3", "jquery.flot.categories.js", "sha256-boFmSyjqeVxzSQb0qhVhRkCnWsf705mn+5CEBAaYNRo="),
+    f"{_FLOT}.selection.min.js": Packed(
+        "flot@0.8.3", "jquery.flot.selection.js", "sha256-5shfbB6+S02inYriOMfFBgKD8F9+8FT2uRgX0CwJKRg="
+    ),
+    f"{_FLOT}.categories.min.js": Packed(
+        "flot@0.8.3", "jquery.flot.categories.js", "sha256-boFmSyjqeVxzSQb0qhVhRkCnWsf705mn+5CEBAaYNRo="
+    ),
     "https://cdn.jsdelivr.net/npm/flot-orderbars@1.0.0/js/jquery.flot.orderBars.js": Packed(
         "flot-orderbars@1.0.0", "js/jquery.flot.orderBars.js"
     ),
@@ -99,7 +103,9 @@ def load_packed(url: str) -> bytes:
 def _package(name: str) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         command = ["npm", "pack", "--silent", "--pack-destination", directory, name]
-        made = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+        made = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+        )
         packages = list(Path(directory).iterdir())
         if made.returncode or not packages:
             raise OSError(f"npm could not load {name}: {made.stderr.strip()[-200:]}")
@@ -115,13 +121,13 @@ def with_copies(
     html: str,
     directory: Path,
     kept: Path,
-    fetch: Callable[[str], bytes] = load,
-    otherwise: Callable[[str], bytes] = load_packed,
+    fetch: Callable[[str], bytes] | None = None,
+    otherwise: Callable[[str], bytes] | None = None,
 ) -> str:
     """A page of asv's with what it loads from elsewhere copied into `directory`/local, and loaded from there.
 
-    Copies stay in `kept`, and those that are there are not loaded again.  Raises WrongDigest for content that is not
-    what the page expects, and OSError where it cannot be had.
+    What `fetch` cannot reach `otherwise` has, by default npm.  Copies stay in `kept`, and those that are there are not
+    loaded again.  Raises WrongDigest for content that is not what the page expects, and OSError where it cannot be had.
     """
     copies = directory / "local"
 
@@ -132,9 +138,9 @@ def with_copies(
             content = copy.read_bytes()
         else:
             try:
-                content = fetch(url)
+                content = (fetch or load)(url)
             except OSError:
-                content = otherwise(url)
+                content = (otherwise or load_packed)(url)
         other = PACKED[url].digest if url in PACKED else None
         if not (_is(content, digest) or _is(content, other)):
             copy.unlink(missing_ok=True)
