@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: clamp(1.4rem, 4vw, 2rem); line-height: 1.25 }
-h2 { line-height: 1.3 }
+h2 { font-size: clamp(1.15rem, 3vw, 1.5rem); line-height: 1.3 }
 .wide { overflow-x: auto }
 img { width: 60rem; max-width: max(100%, 42rem); height: auto }
 img.large { width: 70rem }

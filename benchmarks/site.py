@@ -35,7 +35,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 def benchmarks_of(topic: ModuleType) -> Iterator[tuple[type, str]]:
-    """The classes and methods of a topic that asv runs, found by their names as asv finds them, in the order written."""
+    """The classes and methods of a topic that asv runs, by their names as asv finds them, in the order written."""
     for name, candidate in vars(topic).items():
         if inspect.isclass(candidate) and candidate.__module__ == topic.__name__ and not name.startswith("_"):
             for method in sorted(filter(BENCHMARK_NAME.fullmatch, dir(candidate)), reverse=True):

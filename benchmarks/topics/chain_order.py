@@ -97,8 +97,8 @@ def plots() -> Iterator[Plot]:
     slow, quick = (seconds[-1][end] for end in reversed(ENDS))
     yield Plot(
         f"the product of {LAYERS} layers' Jacobians: CPU time",
-        f"On a clock the factor is {slow / quick:.0f} at {xs[-1]:,} units: a product of matrices uses what it reads many "
-        "times, that of a row and a matrix reads each number from memory, for a single use.",
+        f"On a clock the factor is {slow / quick:.0f} at {xs[-1]:,} units: a product of matrices uses what it reads "
+        "many times, that of a row and a matrix reads each number from memory, for a single use.",
         "units a layer",
         "CPU seconds",
         curves,
