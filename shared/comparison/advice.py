@@ -114,7 +114,7 @@ def colouring(point: Point) -> Colouring | None:
 
 def hessian_colouring(point: Point) -> Colouring | None:
     """The colouring of the Hessian's pattern; None where there is none, and where the pattern has nothing to save."""
-    if not point.is_scalar or point.inputs < 2:
+    if not point.is_scalar or point.inputs < 2 or point.is_slow:
         return None
     return _colouring(point, point.reverse.grad(point.f, point.argnums), "symmetric", point.inputs)
 

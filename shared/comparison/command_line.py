@@ -7,15 +7,18 @@ example is Python, evaluated as its author wrote it on their own command line; n
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from shared.core.errors import is_users
 from shared.core.visible import one_line, shortened
 
 _NAME = "python -m shared.comparison"
@@ -36,13 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bad options end the process with status 2 and one line on standard error.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     sys.path.insert(0, os.getcwd())
     module, f = _function(parser, options.function)
     engines = [_module(parser, name, "--engines") for name in options.engines.split(",")]
     if len(engines) != 2:
         parser.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
-    args = _example(parser, module, options.example)
+    args, keywords = _example(parser, module, options.example)
+    if keywords:
+        f = _with_keywords(f, keywords)
     argnums = _argnums(parser, options.argnums)
     _check_plot(parser, options.plot)
     from shared.comparison.compared import compare
@@ -51,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = compare(f, *args, engines=engines, argnums=argnums, seconds=options.seconds)
     except Exception as error:
         # The user's function, or what it returns, is at fault: no place of ours helps.
-        text = _NOWHERE.sub("", one_line(str(error)))
+        text = _NOWHERE.sub("", one_line("; ".join([str(error), *getattr(error, "__notes__", ())])))
+        if " (at " not in text:
+            text += _place(error)
         print(f"{_NAME}: error: {type(error).__name__}: {text}", file=sys.stderr)
         return 1
     texts: dict[str, Callable[[], str]] = {
@@ -81,7 +88,8 @@ def _parser() -> _Parser:
     parser.add_argument("function", metavar="MODULE:FUNCTION", help="the function, such as numpy:cumprod or model:loss")
     parser.add_argument(
         "--example", metavar="PYTHON", required=True,
-        help="its arguments, a Python expression with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'",
+        help="its arguments as in a call, with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'; those by "
+        "keyword are fixed: 'np.ones(3), order=2'",
     )  # fmt: skip
     parser.add_argument("--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)")
     parser.add_argument(
@@ -115,6 +123,9 @@ def _function(parser: _Parser, text: str) -> tuple[Any, Any]:
     name, colon, path = text.partition(":")
     if not (name and colon and path):
         parser.error(f"{text!r} is no function: write MODULE:FUNCTION, such as numpy:cumprod")
+    if name.endswith(".py") or os.sep in name:
+        module_name = name.removesuffix(".py").strip(f".{os.sep}").replace(os.sep, ".")
+        parser.error(f"{text!r} is no function: a module has a name, not a path: write {module_name}:{path}")
     module = found = _module(parser, name, text)
     for part in path.split("."):
         if not hasattr(found, part):
@@ -125,16 +136,54 @@ def _function(parser: _Parser, text: str) -> tuple[Any, Any]:
     return module, found
 
 
-def _example(parser: _Parser, module: Any, text: str) -> tuple[Any, ...]:
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The same with an example that begins with a minus, which would look like an option, in one piece with its name.
+
+    >>> _joined(["m:f", "--example", "-1.0"])
+    ['m:f', '--example=-1.0']
+    """
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] == "--example":
+            found[-1] = f"--example={argument}"
+        else:
+            found.append(argument)
+    return found
+
+
+def _example(parser: _Parser, module: Any, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, by position and by keyword, as in a call."""
     import numpy as np
 
-    names = {**vars(module), "np": np, "numpy": np}
+    def called(*args: Any, **keywords: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, keywords
+
+    names = {**vars(module), "np": np, "numpy": np, "__called": called}
     try:
-        # A comma makes a tuple of one argument as well.
-        found = eval(f"({text}\n,)", names)
+        args, keywords = eval(f"__called({text}\n)", names)
     except Exception as error:
         parser.error(f"--example {text!r}: {type(error).__name__}: {error}")
-    return tuple(found)
+    return args, keywords
+
+
+def _with_keywords(f: Callable[..., Any], keywords: dict[str, Any]) -> Callable[..., Any]:
+    """The function of its positional arguments, under its own name: those by keyword are fixed."""
+
+    @functools.wraps(f)
+    def fixed(*args: Any) -> Any:
+        return f(*args, **keywords)
+
+    return fixed
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the user's code that an error came through, as " (at file.py:12)"; empty if none is."""
+    lines = [
+        f" (at {one_line(frame.f_code.co_filename)}:{line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if is_users(frame.f_code)
+    ]
+    return lines[-1] if lines else ""
 
 
 def _argnums(parser: _Parser, text: str | None) -> Any:
