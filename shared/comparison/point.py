@@ -36,8 +36,8 @@ class Point:
     `argnums` says which arguments vary, as in `grad`; None means all that can.  Integers that are arguments become
     floats where they vary, and arrays are copied.  `direction` is a tangent of what varies, `cotangent` one of the
     result, both random and the same in every run.  Raises TypeError where `f` is no function or returns what is no
-    number, LeafTypeError where nothing varies, ValueError where it does and is empty, ImpureFunctionError where a second
-    evaluation gives something else, and what `f` raises, with a note where it may need an integer.
+    number, LeafTypeError where nothing varies, ValueError where it does and is empty, ImpureFunctionError where a
+    second evaluation gives something else, and what `f` raises, with a note where it may need an integer.
 
     >>> import dualad, reversead
     >>> point = Point("compare", np.outer, (np.ones(2), np.ones(3)), None, (dualad, reversead))
