@@ -103,9 +103,10 @@ def load_packed(url: str) -> bytes:
 def _package(name: str) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         command = ["npm", "pack", "--silent", "--pack-destination", directory, name]
-        made = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-        )
+        try:
+            made = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired as error:
+            raise OSError(f"npm could not load {name} in {error.timeout:.0f} seconds") from error
         packages = list(Path(directory).iterdir())
         if made.returncode or not packages:
             raise OSError(f"npm could not load {name}: {made.stderr.strip()[-200:]}")
