@@ -99,7 +99,7 @@ class Machine:
 
 
 def machine(forward: Engine, reverse: Engine) -> Machine:
-    """The constants of this machine with two engines.  Cost: about two seconds, the first time."""
+    """The constants of this machine with two engines.  Cost: about a second, the first time."""
     engines: tuple[Any, Any] = (forward, reverse)
     return _measured(*engines)
 
