@@ -88,15 +88,17 @@ bench: $(VENV)/.installed-bench
 docs: $(VENV)/.installed-docs
 	$(RUN) docs/site/build.py $(ARGS)
 
-# What was measured is kept, what is missing is measured; the front page leads to asv's plots with their axes set.
+# What was measured is kept, what is missing is measured; the front page leads to asv's plots with their axes set. The
+# JavaScript of these is loaded once, from the addresses in asv's page or by npm, and stays in .asv/javascript.
 .PHONY: site
 site: $(VENV)/.installed-bench
 	@echo "measuring what is missing of the last commit: about twenty minutes where nothing is there"
 	$(ASV) machine $(ASV_CONFIG) --yes
-	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr --skip-existing 'HEAD^!'
+	$(ASV) run $(ASV_CONFIG) --launch-method forkserver --show-stderr --skip-existing-successful 'HEAD^!' || \
+		{ test $$? -eq 2 && echo "some benchmarks failed: their points are missing until make site is called again" >&2; }
 	$(ASV) publish $(ASV_CONFIG)
 	$(RUN) -m benchmarks.site
-	@echo "look at it: $(ASV) preview $(ASV_CONFIG)"
+	@echo "open that file in a browser: it needs neither a network nor a server"
 
 # A quick run must not be saved: with --set-commit-hash it would overwrite good results.
 .PHONY: bench-quick

@@ -162,13 +162,13 @@ def run(options: argparse.Namespace) -> int:
     figure.savefig(options.output, dpi=150)
     claim = picture.claim(rows).claim
     written = options.output.with_suffix(".html")
-    parts = [page.image(picture.inline(figure), claim), page.paragraph(report.explanation(rows))]
+    parts = [page.image(picture.inline(figure), claim, large=True), page.paragraph(report.explanation(rows))]
     parts += [page.table(table) for table in (*tables, *compared)]
     if options.full:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for topic in progress.track([*site.modules()], description="topics"):
                 parts += site.section(topic)
-    written.write_text(page.document(claim, parts), encoding="utf-8")
+    written.write_text(page.document("What a gradient costs", parts), encoding="utf-8")
     # Not by rich, which would break a long path over two lines.
     print(f"report: {written.resolve()}")
     print(f"picture: {options.output.resolve()}")

@@ -2,37 +2,31 @@
 
 asv's own page opens on commits.  This one shows the argument: for each topic its words, its pictures in exact ratios,
 and links to asv's plots with their axes set: the size along x, a logarithmic scale, every way in one plot.  asv's pages
-load their JavaScript from the internet; copies of it, checked against the digests that the page itself gives, are put
-beside them, so that afterwards nothing is loaded from elsewhere.
+are made to work offline, too, so that the site can be opened as a file (`benchmarks.offline`).
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
 import importlib
 import inspect
 import re
 import sys
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
 
-from benchmarks import page, picture
+from benchmarks import offline, page, picture
 from benchmarks.topics import TOPICS
 
 HTML = Path(__file__).resolve().parent.parent / ".asv" / "html"
 #: What asv's own first page is called behind ours.
 ASV_PAGE = "asv.html"
+#: The folder beside the site in which the JavaScript stays that asv's pages load: `asv publish` empties its own.
+JAVASCRIPT = "javascript"
+ONLINE = "asv's plots need the internet and `asv preview`: their JavaScript could not be copied when this was made."
 BENCHMARK_NAME = re.compile("(time|peakmem|track)_.+")
-ELSEWHERE = re.compile(r'(?:src|href)="(https://[^"]+)" integrity="(sha\d+)-([^"]+)"[^>]*')
-
-
-class WrongDigest(Exception):
-    """What was loaded is not what asv's page says it should be."""
 
 
 def modules() -> Iterator[ModuleType]:
@@ -41,10 +35,10 @@ def modules() -> Iterator[ModuleType]:
 
 
 def benchmarks_of(topic: ModuleType) -> Iterator[tuple[type, str]]:
-    """The classes and methods of a topic that asv runs, found as asv finds them, by their names."""
-    for name, candidate in inspect.getmembers(topic, inspect.isclass):
-        if candidate.__module__ == topic.__name__ and not name.startswith("_"):
-            for method in filter(BENCHMARK_NAME.fullmatch, dir(candidate)):
+    """The classes and methods of a topic that asv runs, by their names as asv finds them, in the order written."""
+    for name, candidate in vars(topic).items():
+        if inspect.isclass(candidate) and candidate.__module__ == topic.__name__ and not name.startswith("_"):
+            for method in sorted(filter(BENCHMARK_NAME.fullmatch, dir(candidate)), reverse=True):
                 yield candidate, method
 
 
@@ -79,41 +73,13 @@ def links(topic: ModuleType) -> str:
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
-def front_page(topics: Iterable[ModuleType]) -> str:
-    """The whole front page."""
-    parts = [page.paragraph("Ratios are counted exactly; the links lead to what asv measured, also in time.")]
+def front_page(topics: Iterable[ModuleType], note: str = "") -> str:
+    """The whole front page, with a note on the links if there is something to be known of them."""
+    parts = [page.paragraph(f"Ratios are counted exactly; the links lead to what asv measured, also in time. {note}")]
     for topic in topics:
         parts += [*section(topic), links(topic)]
     parts.append(f"<p>{page.link(ASV_PAGE, 'all benchmarks, by commit')}</p>")
     return page.document("What derivatives cost", parts)
-
-
-def load(url: str) -> bytes:
-    """The content of an address."""
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        content: bytes = answer.read()
-    return content
-
-
-def made_local(html: str, directory: Path, fetch: Callable[[str], bytes] = load) -> str:
-    """A page of asv's with what it loads from elsewhere copied into `directory`/local, and loaded from there.
-
-    Copies that are there are not loaded again.  Raises WrongDigest for content that is not what the page expects, and
-    OSError where it cannot be had.
-    """
-    copies = directory / "local"
-    copies.mkdir(exist_ok=True)
-
-    def replaced(found: re.Match[str]) -> str:
-        url, algorithm, digest = found.groups()
-        copy = copies / url.rpartition("/")[2]
-        content = copy.read_bytes() if copy.exists() else fetch(url)
-        if base64.b64encode(hashlib.new(algorithm, content).digest()).decode() != digest:
-            raise WrongDigest(f"{url} is not what asv's page expects: its {algorithm} differs")
-        copy.write_bytes(content)
-        return f'{found[0].partition("=")[0]}="local/{copy.name}"'
-
-    return ELSEWHERE.sub(replaced, html)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -129,12 +95,14 @@ def main(arguments: list[str] | None = None) -> int:
     if ASV_PAGE in asv_page:
         # It is ours, of an earlier call: `asv publish` has not written its own since.
         asv_page = (html / ASV_PAGE).read_text(encoding="utf-8")
+    note = ""
     try:
-        asv_page = made_local(asv_page, html)
-    except (OSError, WrongDigest) as error:
-        print(f"asv's plots need the internet: their JavaScript could not be copied: {error}", file=sys.stderr)
-    (html / ASV_PAGE).write_text(asv_page, encoding="utf-8")
-    published.write_text(front_page(modules()), encoding="utf-8")
+        asv_page = offline.with_copies(asv_page, html, html.parent / JAVASCRIPT)
+    except (OSError, offline.WrongDigest) as error:
+        note = ONLINE
+        print(f"{note} ({error})", file=sys.stderr)
+    (html / ASV_PAGE).write_text(offline.with_numbers(asv_page, html), encoding="utf-8")
+    published.write_text(front_page(modules(), note), encoding="utf-8")
     print(f"site: {published}")
     return 0
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 
-from benchmarks import picture, scaling, site, workloads
+from benchmarks import offline, picture, scaling, site, workloads
 from benchmarks.topics import (
     TOPICS,
     chain_order,
@@ -276,18 +276,25 @@ def test_a_link_leads_to_the_plot_with_sizes_along_x_and_every_way_in_it() -> No
             }
 
 
-def test_the_front_page_has_words_pictures_and_links_and_needs_nothing_from_elsewhere() -> None:
+def test_the_front_page_has_words_pictures_and_links_and_needs_nothing_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chain_order, "LOG2_UNITS", (4, 5))
     shown = site.front_page([chain_order])
     assert "2 n / 3 times the operations" in shown and "O(n^3) a layer" in shown
     loaded = re.findall('src="([^"]*)"', shown)
-    assert len(loaded) == 1 and loaded[0].startswith("data:image/png;base64,")
+    assert len(loaded) == 2 and all(address.startswith("data:image/png;base64,") for address in loaded)
     linked = re.findall('href="([^"]*)"', shown)
     assert len(linked) == 4 and all(address.startswith("asv.html") for address in linked)
 
 
-def asv_like_page(content: bytes) -> str:
+def asv_like_page(content: bytes, url: str = "https://a.example/x/lib.js") -> str:
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return f'<script src="https://a.example/x/lib.js" integrity="sha256-{digest}" crossorigin="anonymous"></script>'
+    return f'<script src="{url}" integrity="sha256-{digest}" crossorigin="anonymous"></script>'
+
+
+def unreachable(url: str) -> bytes:
+    raise OSError(f"{url} is not reached from here")
 
 
 def test_what_the_pages_of_asv_load_from_elsewhere_is_copied_once_and_checked(tmp_path: Path) -> None:
@@ -297,11 +304,58 @@ def test_what_the_pages_of_asv_load_from_elsewhere_is_copied_once_and_checked(tm
         asked.append(url)
         return b"code"
 
-    for _ in range(2):
-        local = site.made_local(asv_like_page(b"code"), tmp_path, fetch)
+    # `asv publish` empties its folder, not the one in which copies are kept.
+    for folder in ("html", "published again"):
+        local = offline.with_copies(asv_like_page(b"code"), tmp_path / folder, tmp_path / "kept", fetch)
         assert local == '<script src="local/lib.js"></script>'
+        assert (tmp_path / folder / "local" / "lib.js").read_bytes() == b"code"
     assert asked == ["https://a.example/x/lib.js"]
+
+
+def test_what_an_address_does_not_give_comes_from_a_package(tmp_path: Path) -> None:
+    page = asv_like_page(b"code")
+    offline.with_copies(page, tmp_path, tmp_path / "kept", unreachable, lambda url: b"code")
     assert (tmp_path / "local" / "lib.js").read_bytes() == b"code"
+
+
+def test_a_package_may_have_the_longer_form_of_a_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "https://a.example/x/lib.js"
+    digest = base64.b64encode(hashlib.sha256(b"long code").digest()).decode()
+    monkeypatch.setitem(offline.PACKED, url, offline.Packed("lib@1.0.0", "lib.js", f"sha256-{digest}"))
+    offline.with_copies(asv_like_page(b"code"), tmp_path, tmp_path / "kept", unreachable, lambda url: b"long code")
+    assert (tmp_path / "local" / "lib.js").read_bytes() == b"long code"
+    with pytest.raises(offline.WrongDigest):
+        offline.with_copies(asv_like_page(b"code"), tmp_path, tmp_path / "new", unreachable, lambda url: b"other")
+
+
+def test_the_numbers_that_a_page_asks_for_are_in_its_script(tmp_path: Path) -> None:
+    graphs = tmp_path / "graphs" / "cpu-a b"
+    graphs.mkdir(parents=True)
+    (tmp_path / "index.json").write_text('{"project": "p"}')
+    (graphs / "topics.x.json").write_text("[[0, 1.5]]")
+    for _ in range(2):
+        shown = offline.with_numbers("<head></head>", tmp_path)
+        assert offline.with_numbers(shown, tmp_path) == shown == '<head><script src="local/numbers.js"></script></head>'
+    _, _, rest = (tmp_path / "local" / "numbers.js").read_text().partition("var saved = ")
+    saved, _ = json.JSONDecoder().raw_decode(rest)
+    assert saved == {"index.json": {"project": "p"}, "graphs/cpu-a b/topics.x.json": [[0, 1.5]]}
+
+
+def test_where_the_copies_cannot_be_had_the_front_page_says_what_the_links_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(site, "modules", lambda: iter(()))
+    monkeypatch.setattr(offline, "load", unreachable)
+    monkeypatch.setattr(offline, "load_packed", unreachable)
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "index.html").write_text(f"<head>{asv_like_page(b'code')}</head>")
+    assert site.main(["--html", str(html)]) == 0
+    assert "need the internet" in capsys.readouterr().err
+    assert "need the internet" in (html / "index.html").read_text()
+    assert "https://a.example/x/lib.js" in (html / "asv.html").read_text()
 
 
 def test_the_front_page_stands_before_the_page_of_asv_however_often_it_is_made(
@@ -323,24 +377,30 @@ def test_without_a_published_site_the_way_to_make_one_is_named(
 
 
 def test_a_copy_that_is_not_what_the_page_expects_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(site.WrongDigest, match=r"https://a\.example/x/lib\.js"):
-        site.made_local(asv_like_page(b"code"), tmp_path, lambda url: b"other code")
-    assert not list((tmp_path / "local").iterdir())
+    with pytest.raises(offline.WrongDigest, match=r"https://a\.example/x/lib\.js"):
+        offline.with_copies(asv_like_page(b"code"), tmp_path, tmp_path / "kept", lambda url: b"other code")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_installed_asv_loads_nothing_from_elsewhere_that_would_not_be_copied() -> None:
     asv = pytest.importorskip("asv")
     shown = (Path(asv.__file__).parent / "www" / "index.html").read_text(encoding="utf-8")
     outside = re.findall('(?:src|href)="(https://[^"]*\\.(?:js|css))"', shown)
-    assert [url for url, _, _ in site.ELSEWHERE.findall(shown)] == outside != []
+    assert [url for url, _ in offline.ELSEWHERE.findall(shown)] == outside != []
+
+
+def test_npm_has_each_file_that_the_installed_asv_loads() -> None:
+    asv = pytest.importorskip("asv")
+    shown = (Path(asv.__file__).parent / "www" / "index.html").read_text(encoding="utf-8")
+    assert {url for url, _ in offline.ELSEWHERE.findall(shown)} == set(offline.PACKED)
 
 
 @pytest.mark.parametrize("steps", [False, True], ids=["numbers of inputs", "steps"])
 def test_a_plot_names_its_curves_at_their_ends(steps: bool, tmp_path: Path) -> None:
-    plots = list(differences.plots() if steps else chain_order.plots())
+    plot = next(differences.plots() if steps else chain_order.plots())
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none"}):
-        picture.figure_of(plots[0]).savefig(tmp_path / "plot.svg")
+        picture.figure_of(plot).savefig(tmp_path / "plot.svg")
     drawn = (tmp_path / "plot.svg").read_text()
-    assert all(f">{curve.name}<" in drawn for curve in plots[0].curves)
+    assert all(f">{curve.name}<" in drawn for curve in plot.curves)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.curves import Curve, Plot
+from benchmarks.measure import interleaved_minimum
 from benchmarks.topics.sweep import _Timed, grid
 from shared.counting.counter import count_operations
 
@@ -79,7 +80,7 @@ class AgainstUnits(_Timed):
 
 
 def plots() -> Iterator[Plot]:
-    """The picture of this topic: the factor n."""
+    """The factor n, counted, and what is left of it on a clock: some ten seconds."""
     xs = [2**size for size in LOG2_UNITS]
     curves = [
         Curve(end, xs, [operations(size, end) / operations(size, ENDS[0]) for size in LOG2_UNITS]) for end in ENDS
@@ -91,3 +92,20 @@ def plots() -> Iterator[Plot]:
         "products from the scalar's end",
         curves,
     )
+    seconds = [measured(size) for size in LOG2_UNITS]
+    curves = [Curve(end, xs, [each[end] for each in seconds]) for end in ENDS]
+    slow, quick = (seconds[-1][end] for end in reversed(ENDS))
+    yield Plot(
+        f"the product of {LAYERS} layers' Jacobians: CPU time",
+        f"On a clock the factor is {slow / quick:.0f} at {xs[-1]:,} units: a product of matrices uses what it reads "
+        "many times, that of a row and a matrix reads each number from memory, for a single use.",
+        "units a layer",
+        "CPU seconds",
+        curves,
+    )
+
+
+def measured(log2_units: int) -> dict[str, float]:
+    """The CPU seconds of the product from each end."""
+    tasks = {end: functools.partial(product, *factors(log2_units), end) for end in ENDS}
+    return interleaved_minimum(tasks, rounds=3)

@@ -7,12 +7,16 @@ A bad option is one line on standard error, and the status 2.  This module knows
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import os
 import re
 import sys
+import traceback
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from shared.core.errors import is_users
 from shared.core.visible import one_line, shortened
 
 #: Where a function was called from that nobody's code called.
@@ -33,7 +37,8 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument(
             "--example", metavar="PYTHON", required=True,
-            help="its arguments, a Python expression with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'",
+            help="its arguments as in a call, with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'; those by "
+            "keyword are fixed: 'np.ones(3), order=2'",
         )  # fmt: skip
         self.add_argument(
             "--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)"
@@ -43,6 +48,10 @@ class Parser(argparse.ArgumentParser):
             help="the modules of two engines (default: dualad,reversead)",
         )  # fmt: skip
 
+    def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """What is given, by default on the command line; ends the process where that is wrong."""
+        return self.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+
     def call(self, options: argparse.Namespace) -> tuple[Any, tuple[Any, ...], list[Any], Any]:
         """The function, its arguments, the two engines, and `argnums`; ends the process where one is not to be had."""
         sys.path.insert(0, os.getcwd())
@@ -50,12 +59,15 @@ class Parser(argparse.ArgumentParser):
         engines = [self._module(name, "--engines") for name in options.engines.split(",")]
         if len(engines) != 2:
             self.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
-        return f, self._example(module, options.example), engines, self._argnums(options.argnums)
+        args, keywords = self._example(module, options.example)
+        return _with_keywords(f, keywords) if keywords else f, args, engines, self._argnums(options.argnums)
 
     def report(self, error: BaseException) -> int:
         """Say in one line what the user's function, or what it returns, is at fault with; the status 1."""
         # No place of ours helps.
-        text = _NOWHERE.sub("", one_line(str(error)))
+        text = _NOWHERE.sub("", one_line("; ".join([str(error), *getattr(error, "__notes__", ())])))
+        if " (at " not in text:
+            text += _place(error)
         print(f"{self.prog}: error: {type(error).__name__}: {text}", file=sys.stderr)
         return 1
 
@@ -69,6 +81,9 @@ class Parser(argparse.ArgumentParser):
         name, colon, path = text.partition(":")
         if not (name and colon and path):
             self.error(f"{text!r} is no function: write MODULE:FUNCTION, such as numpy:cumprod")
+        if name.endswith(".py") or os.sep in name:
+            module_name = name.removesuffix(".py").strip(f".{os.sep}").replace(os.sep, ".")
+            self.error(f"{text!r} is no function: a module has a name, not a path: write {module_name}:{path}")
         module = found = self._module(name, text)
         for part in path.split("."):
             if not hasattr(found, part):
@@ -78,16 +93,19 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{text!r} is no function: it is of type {type(found).__name__}")
         return module, found
 
-    def _example(self, module: Any, text: str) -> tuple[Any, ...]:
+    def _example(self, module: Any, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments, by position and by keyword, as in a call."""
         import numpy as np
 
-        names = {**vars(module), "np": np, "numpy": np}
+        def called(*args: Any, **keywords: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            return args, keywords
+
+        names = {**vars(module), "np": np, "numpy": np, "__called": called}
         try:
-            # A comma makes a tuple of one argument as well.
-            found = eval(f"({text}\n,)", names)
+            args, keywords = eval(f"__called({text}\n)", names)
         except Exception as error:
             self.error(f"--example {text!r}: {type(error).__name__}: {error}")
-        return tuple(found)
+        return args, keywords
 
     def _argnums(self, text: str | None) -> Any:
         if text is None:
@@ -97,6 +115,41 @@ class Parser(argparse.ArgumentParser):
             self.error(f"--argnums {text!r}: positions are whole numbers, such as 0,2")
         numbers = tuple(int(part) for part in parts)
         return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The same with an example that begins with a minus, which would look like an option, in one piece with its name.
+
+    >>> _joined(["m:f", "--example", "-1.0"])
+    ['m:f', '--example=-1.0']
+    """
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] == "--example":
+            found[-1] = f"--example={argument}"
+        else:
+            found.append(argument)
+    return found
+
+
+def _with_keywords(f: Callable[..., Any], keywords: dict[str, Any]) -> Callable[..., Any]:
+    """The function of its positional arguments, under its own name: those by keyword are fixed."""
+
+    @functools.wraps(f)
+    def fixed(*args: Any) -> Any:
+        return f(*args, **keywords)
+
+    return fixed
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the user's code that an error came through, as " (at file.py:12)"; empty if none is."""
+    lines = [
+        f" (at {one_line(frame.f_code.co_filename)}:{line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if is_users(frame.f_code)
+    ]
+    return lines[-1] if lines else ""
 
 
 __all__ = ["Parser"]

@@ -92,7 +92,7 @@ def advise(f: Callable[..., Any], *args: Any, engines: Sequence[Engine], argnums
     a sparse Jacobian is taken as made before, once for many points.
 
     Cost: a record of `f` and of each way (of long ones, of a single product), the detection of a sparse pattern, and,
-    once a process, about two seconds in which the machine is measured (`shared.comparison.calibration`).  Raises what
+    once a process, about a second in which the machine is measured (`shared.comparison.calibration`).  Raises what
     `compare` raises.
 
     >>> import numpy as np
@@ -114,7 +114,7 @@ def colouring(point: Point) -> Colouring | None:
 
 def hessian_colouring(point: Point) -> Colouring | None:
     """The colouring of the Hessian's pattern; None where there is none, and where the pattern has nothing to save."""
-    if not point.is_scalar or point.inputs < 2:
+    if not point.is_scalar or point.inputs < 2 or point.is_slow:
         return None
     return _colouring(point, point.reverse.grad(point.f, point.argnums), "symmetric", point.inputs)
 

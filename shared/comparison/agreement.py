@@ -50,7 +50,7 @@ class Agreement:
 
     `values`: what the engines return as the value, beside the function.  `derivatives`: forward beside reverse, along
     one direction and cotangent.  `differences`: both beside difference quotients, whose estimated error is `uncertain`,
-    relative, too; infinite where they tell nothing.  `parting` is None where all agree.
+    relative, too; infinite where they tell nothing, or were not taken.  `parting` is None where all agree.
     """
 
     values: float
@@ -89,7 +89,8 @@ class Agreement:
 def agreement(point: Point) -> Agreement:
     """Whether both engines give the function's value and one derivative, and differences the same; see `Agreement`.
 
-    Cost: two derivatives and up to 49 evaluations; where they part also a record, and as much for each primitive.
+    Cost: two derivatives and up to 49 evaluations, none of a slow function; where they part also a record, and as much
+    for each primitive.
 
     >>> import dualad, reversead
     >>> found = agreement(Point("compare", lambda x: np.sum(np.sin(x)), (np.ones(3),), None, (dualad, reversead)))
@@ -113,9 +114,11 @@ def agreement(point: Point) -> Agreement:
     def flat(*leaves: Any) -> list[Any]:
         return flatten(selected(leaves))[0]
 
-    differences, uncertain = _beside_differences(
-        flat, point.selection.leaves, point.tangents, point.cotangents, forwards
-    )
+    differences, uncertain = 0.0, float("inf")
+    if not point.is_slow:
+        differences, uncertain = _beside_differences(
+            flat, point.selection.leaves, point.tangents, point.cotangents, forwards
+        )
     found = Agreement(values, derivatives, differences, uncertain, tolerance, None)
     if found.holds:
         return found

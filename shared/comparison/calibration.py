@@ -2,14 +2,15 @@
 
 A NumPy call costs what Python and the engine do around it, whatever its arrays hold; then its arithmetic takes the
 time of the bytes it moves or, where that is more, of its elementary functions and products (the roofline of Williams,
-Waterman & Patterson 2009).  They are measured on small programs of known counts, once a process; how the calls of
-one mode compare with those of another is a table here.  This module knows the interface of an engine.
+Waterman & Patterson 2009).  Two constants are measured, on small programs of known counts, once a process: one of a
+call, one of a byte.  How the calls of one mode compare with those of another is a table here, and what memory, an
+elementary function and a product take, in bytes.  This module knows the interface of an engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -34,6 +35,10 @@ WEIGHTS = {
 }
 #: The same of a sparse result, and of each number in it.
 _SPARSE, _ENTRY = 150.0, 0.042
+
+#: What a byte of memory takes, an elementary function of an element, and an addition or multiplication in a product of
+#: matrices, in bytes moved within a cache.  Machines differ; advice is as often right with half of these or twice.
+_FAR, _ELEMENTARY, _PRODUCT = 7.0, 190.0, 1.1
 
 #: Turns of each task: many, since what disturbs a machine for a while shall not last for all of them.
 _ROUNDS = 8
@@ -94,26 +99,18 @@ class Machine:
 
 
 def machine(forward: Engine, reverse: Engine) -> Machine:
-    """The constants of this machine with two engines.  Cost: about two seconds, the first time."""
+    """The constants of this machine with two engines.  Cost: about a second, the first time."""
     engines: tuple[Any, Any] = (forward, reverse)
     return _measured(*engines)
 
 
 @cache
 def _measured(forward: Any, reverse: Any) -> Machine:
-    rng = np.random.default_rng(0)
-    one, few = np.full(4, 0.5), rng.normal(size=10_000)
-    out = np.empty_like(few)
-    matrix = rng.normal(size=(160, 160))
+    one, many = np.full(4, 0.5), np.full(100, 0.5)
     chains = {(kind, length): made(length) for kind, made in _CHAINS.items() for length in (2, 24)}
-    tasks: dict[Any, Callable[[], Any]] = {
-        "elementary": lambda: (np.sin(few, out), np.exp(few, out), np.tanh(few, out)),
-        "product": lambda: matrix @ matrix,
-    }
-    # The directions of a Jacobian, in arrays that fit a cache and that do not, allocated as an engine does it.
-    matrices = {"byte": (chains["call", 24], np.full(100, 0.5)), "far": (chains["call", 2], np.full(600, 0.5))}
-    for name, (f, x) in matrices.items():
-        tasks[name] = partial(forward.jacobian(f), x)
+    # The directions of a Jacobian, in arrays that fit a cache, allocated as an engine does it.
+    matrix = forward.jacobian(chains["call", 24])
+    tasks: dict[Any, Callable[[], Any]] = {"byte": partial(matrix, many)}
     programs: dict[Any, Callable[..., Any]] = {}
     for (kind, length), f in chains.items():
         for mode, program in _modes(f, forward, reverse).items():
@@ -123,21 +120,14 @@ def _measured(forward: Any, reverse: Any) -> Machine:
     records = {key: cost(trace(program, one)) for key, program in programs.items()}
     unit = float(np.median([_unit(least, records, mode, kind) for mode in MODES for kind in _CHAINS]))
     call, index, start = ({mode: unit * weights[k] for mode, weights in WEIGHTS.items()} for k in range(3))
-    found = Machine(
+    total = cost(trace(matrix, many)).total
+    own = least["byte"] - start["forward batched"] - total.calls * call["forward batched"]
+    byte = max(own / (total.bytes_read + total.bytes_written + _ELEMENTARY * total.count.elementary), _LEAST_BYTE)
+    return Machine(
         call, index, start,
-        byte=0.0, far=0.0,
-        elementary=least["elementary"] / (3 * few.size),
-        product=least["product"] / (2 * 160**3),
-        sparse=unit * _SPARSE,
-        entry=unit * _ENTRY,
+        byte=byte, far=byte * _FAR, elementary=byte * _ELEMENTARY, product=byte * _PRODUCT,
+        sparse=unit * _SPARSE, entry=unit * _ENTRY,
     )  # fmt: skip
-    moving = {}
-    for name, (f, x) in matrices.items():
-        total = cost(trace(forward.jacobian(f), x)).total
-        own = least[name] - start["forward batched"] - total.calls * call["forward batched"]
-        own -= found.elementary * total.count.elementary
-        moving[name] = max(own / (total.bytes_read + total.bytes_written), 5e-12)
-    return replace(found, byte=moving["byte"], far=moving["far"])
 
 
 def _unit(least: dict[Any, float], records: dict[Any, Cost], mode: str, kind: str) -> float:
@@ -174,7 +164,8 @@ def _chain_of_parts(length: int) -> Callable[[Any], Any]:
 
 #: What is measured of calls: programs of any length without and with parts of arrays.
 _CHAINS = {"call": _chain, "index": _chain_of_parts}
-_SHORTEST = 1e-8
+#: Seconds that a call, and a byte, take at least, whatever a disturbed clock says.
+_SHORTEST, _LEAST_BYTE = 1e-8, 5e-12
 
 
 def _modes(f: Callable[[Any], Any], forward: Engine, reverse: Engine) -> dict[str, Callable[[Any], Any]]:

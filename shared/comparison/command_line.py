@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bad options end the process with status 2 and one line on standard error.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.options(arguments)
     f, args, engines, argnums = parser.call(options)
     _check_plot(parser, options.plot)
     from shared.comparison.compared import compare

@@ -16,7 +16,7 @@ import numpy as np
 
 from shared.comparison.point import Point
 from shared.comparison.timing import interleaved_minimum
-from shared.comparison.ways import Array, Way
+from shared.comparison.ways import DIRECTION, GRADIENT, JACOBIAN, PRODUCT, VALUE, Array, Way
 from shared.core.visible import shortened
 from shared.counting.counter import count_operations
 from shared.programs.measuring.cost import cost
@@ -33,6 +33,17 @@ MOST_ENTRIES = 20_000_000
 _CALL, _OPERATION = 2e-6, 1e-9
 #: A batch makes so many calls for one of the function's, about.
 _CALLS_IN_A_BATCH = 10
+
+#: A function of more NumPy calls than this is a long one: each record of a derivative takes a second and more.
+_LONG = 5_000
+
+#: What is run of a slow function, or a long one.
+_ESSENTIAL = frozenset(
+    {
+        (VALUE, "as it is"), (DIRECTION, "forward"), (GRADIENT, "reverse"), (GRADIENT, "forward, batched"),
+        (JACOBIAN, "forward, batched"), (JACOBIAN, "reverse, batched"), (PRODUCT, "forward over reverse"),
+    }
+)  # fmt: skip
 
 _LONGEST_NOTE = 90
 
@@ -73,6 +84,11 @@ class Measuring:
     def figure(self, way: Way) -> Figure:
         """What a way costs but for its time, and how far its result is from that of the first one of its group."""
         found = Figure(way.group, way.name, way.exact)
+        if (way.group, way.name) not in _ESSENTIAL:
+            if self.point.is_slow:
+                return replace(found, note=f"left out: one evaluation takes {self.point.seconds:.2g} s")
+            if self.calls > _LONG:
+                return replace(found, note=f"left out: one evaluation is {self.calls:,} NumPy calls")
         too_long = self._too_long(way)
         try:
             found = self._counted(way, found, too_long)
@@ -172,6 +188,8 @@ def relative_difference(one: Array, other: Array) -> float:
     """
     if one.shape != other.shape:
         return float("inf")
+    # Truth values have no difference, and one of unsigned integers is never negative.
+    one, other = (array if array.dtype.kind in "fc" else array.astype(float) for array in (one, other))
     with np.errstate(all="ignore"):
         apart = np.where((one == other) | (np.isnan(one) & np.isnan(other)), 0.0, np.abs(one - other))
         apart = np.where(np.isnan(apart), np.inf, apart)

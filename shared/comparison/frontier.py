@@ -188,9 +188,10 @@ def memory_at(point: Point, most_lines: int = 10) -> Memory:
     where = ""
     if len(steps) >= _FEWEST_STEPS:
         n = len(steps)
-        state = max(tape.state_bytes(step.stop) for step in steps[:-1])
-        step_bytes = max(tape.kept_bytes(step) for step in steps)
-        rest = tape.bytes - sum(tape.kept_bytes(step) for step in steps)
+        states, kept = tape.state_bytes(), tape.kept_bytes()
+        state = max(int(states[step.stop]) for step in steps[:-1])
+        of_steps = [int(kept[step.stop] - kept[step.start]) for step in steps]
+        step_bytes, rest = max(of_steps), tape.bytes - sum(of_steps)
         step_operations = tape.operations(range(steps[0].start, steps[-1].stop))
         where = tape.equations[steps[0].start].where
         share = step_operations / operations / n
@@ -253,17 +254,22 @@ class _Tape:
         rows = [Kept(line, len(sizes), sum(sizes), sum(sizes) / max(self.bytes, 1)) for line, sizes in found.items()]
         return tuple(sorted(rows, key=lambda row: -row.bytes)[:most])
 
-    def kept_bytes(self, places: range) -> int:
-        """The bytes kept of what these equations made."""
-        return sum(self.program.types[k].nbytes for k, place in self.kept.items() if place in places)
+    def kept_bytes(self) -> Any:
+        """At each place the bytes kept of what the equations before it made."""
+        change = np.zeros(len(self.equations) + 1, dtype=int)
+        for k, place in self.kept.items():
+            change[place + 1] += self.program.types[k].nbytes
+        return np.cumsum(change)
 
-    def state_bytes(self, border: int) -> int:
-        """The bytes of what was made before a place and is read from there on, before the sweep."""
-        return sum(
-            self.program.types[k].nbytes
-            for k, place in self.made.items()
-            if self.root[k] == k and place < border <= self.last.get(k, -1)
-        )
+    def state_bytes(self) -> Any:
+        """At each place the bytes of what was made before it and is read from there on, before the sweep."""
+        change = np.zeros(len(self.equations) + 1, dtype=int)
+        for k, place in self.made.items():
+            last = self.last.get(k, -1)
+            if self.root[k] == k and place < last:
+                change[place + 1] += self.program.types[k].nbytes
+                change[last + 1] -= self.program.types[k].nbytes
+        return np.cumsum(change)
 
     def operations(self, places: range) -> int:
         """The operations of these equations."""

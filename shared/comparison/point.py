@@ -6,6 +6,7 @@ This module runs the function, twice, and knows no derivative and no engine but 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,18 @@ from shared.programs.explaining.evaluation import varying_arguments, with_floats
 
 _NUMBERS = (float, complex, int, bool)
 
+#: Of a function that takes more seconds than this, the least is run.
+_SLOW = 0.2
+
 
 class Point:
     """`f(*args)`, and what of it varies: `inputs` numbers among the arguments, `outputs` numbers of the result.
 
     `argnums` says which arguments vary, as in `grad`; None means all that can.  Integers that are arguments become
-    floats, and arrays are copied.  `direction` is a tangent of what varies, `cotangent` one of the result, both random
-    and the same in every run.  Raises TypeError where `f` is no function or returns what is no number, LeafTypeError
-    where nothing varies, ValueError where it does and is empty, ImpureFunctionError where a second evaluation gives
-    something else, and what `f` raises.
+    floats where they vary, and arrays are copied.  `direction` is a tangent of what varies, `cotangent` one of the
+    result, both random and the same in every run.  Raises TypeError where `f` is no function or returns what is no
+    number, LeafTypeError where nothing varies, ValueError where it does and is empty, ImpureFunctionError where a
+    second evaluation gives something else, and what `f` raises, with a note where it may need an integer.
 
     >>> import dualad, reversead
     >>> point = Point("compare", np.outer, (np.ones(2), np.ones(3)), None, (dualad, reversead))
@@ -60,7 +64,12 @@ class Point:
                 f"{name}: an argument belongs to a differentiation in progress{user_line()}; what is compared are "
                 f"derivatives at plain numbers and arrays: {name}(reversead.grad(f), x)"
             )
-        self.args = tuple(tree_map(independent, list(with_floats(f, args))))
+        floats = with_floats(f, args)
+        if argnums is not None:
+            # What is fixed stays as it is: an integer may be an index.
+            chosen = Selection(name, f, floats, {}, argnums).places
+            floats = tuple(floats[place] if place in chosen else arg for place, arg in enumerate(args))
+        self.args = tuple(tree_map(independent, list(floats)))
         if argnums is None:
             positions = varying_arguments(name, f, self.args)
             argnums = positions if len(positions) > 1 else positions[0]
@@ -74,7 +83,20 @@ class Point:
         self.inputs = sum(self.sizes)
         if not self.inputs:
             raise ValueError(f"{name}: the arguments of {self.function} that vary hold no number{user_line()}")
-        value, self.out_structure = flatten(f(*self.args))
+        start = perf_counter()
+        try:
+            value, self.out_structure = flatten(f(*self.args))
+        except Exception as error:
+            changed = [place for place, (new, old) in enumerate(zip(self.args, args, strict=True)) if _became(new, old)]
+            if changed:
+                named = ", ".join(f"{shown(args[place])} at position {place}" for place in changed)
+                error.add_note(
+                    f"{name} takes arguments that are integers (here {named}) as floating-point numbers that vary; "
+                    "where one counts or indexes say which arguments vary instead, as in argnums=0"
+                )
+            raise
+        #: how long an evaluation takes, by the clock on the wall: the quicker of the two
+        self.seconds = perf_counter() - start
         _require_numbers(name, self.function, value)
         self.value = [independent(leaf) for leaf in value]
         self._require_same(name)
@@ -96,7 +118,9 @@ class Point:
     def _require_same(self, name: str) -> None:
         """Refuse a function that gives something else the second time, which nothing could be told of."""
         first = [Remembered(leaf) for leaf in self.value]
+        start = perf_counter()
         again = flatten(self.f(*self.args))[0]
+        self.seconds = min(self.seconds, perf_counter() - start)
         changed = "another number of results" if len(again) != len(first) else None
         for remembered, leaf in zip(first, again, strict=False):
             changed = changed or remembered.difference(leaf)
@@ -106,6 +130,11 @@ class Point:
                 "its ways cannot be compared; a function that draws at random takes its numbers, or a seed, as an "
                 "argument"
             )
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether an evaluation takes so long that dozens of them would try a user's patience."""
+        return self.seconds > _SLOW
 
     def places(self) -> list[tuple[int, str, int]]:
         """Of each argument that varies its position, its name, and how many numbers it holds."""
@@ -138,6 +167,11 @@ def _require_numbers(name: str, function: str, leaves: list[Any]) -> None:
         raise TypeError(
             f"{name}: {function} returned no floating-point number{user_line()}, so there is nothing to differentiate"
         )
+
+
+def _became(new: Any, old: Any) -> bool:
+    """Whether an integer has become a float."""
+    return isinstance(new, float) and isinstance(old, (int, np.integer)) and not isinstance(old, bool)
 
 
 def _floating(leaf: Any) -> Any:

@@ -14,6 +14,9 @@ Key = TypeVar("Key", bound=Hashable)
 #: Seconds of one sample: quick calls are repeated until the cost of reading the clock no longer shows.
 SHORTEST_SAMPLE = 5e-4
 
+#: A task that waits, or shares its core, spends more time than CPU time: up to so many times as much is given to it.
+_MOST_WAITING = 4
+
 
 def interleaved_minimum(
     tasks: Mapping[Key, Callable[[], object]],
@@ -28,34 +31,37 @@ def interleaved_minimum(
     The tasks take turns, so that a machine that slows down for a while slows all of them down; the minimum is
     the sample that was disturbed least.  CPU time, not elapsed time: another program on the same core is not
     counted.  The cyclic garbage collector stays as it is, on, as users run.  A task that takes longer than
-    `seconds_each` is called once a turn, and one that takes ten times as long is called twice in all.  `done` is
-    called after each task of each turn.
+    `seconds_each` is called once a turn, and one that takes ten times as long is called twice in all.  One that waits,
+    for a file or another process, is given four times `seconds_each` a turn by the clock on the wall.  `done` is called
+    after each task of each turn.
 
     >>> sorted(interleaved_minimum({"one": lambda: 1, "two": lambda: 2}, rounds=1, seconds_each=1e-3))
     ['one', 'two']
     """
     least: dict[Key, float] = {}
     calls: dict[Key, int] = {}
+    elapsed: dict[Key, float] = {}
     for key, task in tasks.items():
-        seconds = _seconds(task, 1)
-        calls[key] = max(1, round(shortest_sample / max(seconds, 1e-7)))
-        least[key] = seconds
+        least[key], elapsed[key] = _seconds(task, 1)
+        longest = max(least[key], elapsed[key] / _MOST_WAITING)
+        calls[key] = max(1, round(shortest_sample / max(longest, 1e-7)))
     for turn in range(rounds):
         for key, task in tasks.items():
-            if not turn or least[key] <= 10 * seconds_each:
+            if not turn or max(least[key], elapsed[key] / _MOST_WAITING) <= 10 * seconds_each:
                 spent = 0.0
                 while spent < seconds_each:
-                    sample = _seconds(task, calls[key])
-                    spent += sample
+                    sample, waited = _seconds(task, calls[key])
+                    spent += max(sample, waited / _MOST_WAITING)
                     least[key] = min(least[key], sample / calls[key])
+                    elapsed[key] = min(elapsed[key], waited / calls[key])
             if done is not None:
                 done()
     return least
 
 
-def _seconds(task: Callable[[], object], calls: int) -> float:
-    """CPU seconds of `calls` calls of `task`."""
-    start = time.process_time()
+def _seconds(task: Callable[[], object], calls: int) -> tuple[float, float]:
+    """CPU seconds of `calls` calls of `task`, and the seconds that pass meanwhile."""
+    began, start = time.perf_counter(), time.process_time()
     for _ in range(calls):
         task()
-    return time.process_time() - start
+    return time.process_time() - start, time.perf_counter() - began

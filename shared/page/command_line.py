@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_call()
     parser.add_argument("--output", type=Path, metavar="PATH", required=True, help="the file to write: .html")
-    options = parser.parse_args(arguments)
+    options = parser.options(arguments)
     path: Path = options.output
     if path.suffix.lower() not in (".html", ".htm"):
         parser.error(f"--output {str(path)!r}: a page ends in .html")

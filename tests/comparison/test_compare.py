@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from shared import (
     multilinear,
     trace,
 )
-from shared.comparison import ModeComparison
+from shared.comparison import ModeComparison, figures
 from shared.comparison.agreement import agreement
-from shared.comparison.figures import MOST_CALLS
+from shared.comparison.figures import MOST_CALLS, relative_difference
 from shared.comparison.point import Point
+from shared.comparison.timing import interleaved_minimum
 from shared.core.errors import ImpureFunctionError, LeafTypeError, TracerConversionError
 from shared.core.registry import REGISTRY
 
@@ -349,3 +351,74 @@ def test_engines_and_times_have_to_be_what_they_are() -> None:
         compare(np.sin, 1.0, engines=ENGINES, seconds=-1)
     with pytest.raises(LeafTypeError, match="belongs to a differentiation in progress"):
         reversead.grad(lambda x: compared(np.sin, x).inputs)(1.0)
+
+
+def test_an_integer_that_is_fixed_stays_one() -> None:
+    def chosen(x: Any, k: int) -> Any:
+        return x[k] ** 2
+
+    found = compared(chosen, np.ones(3), 1, argnums=0)
+    assert (found.inputs, found.agreement.holds) == (3, True)
+    with pytest.raises(IndexError) as caught:
+        compared(chosen, np.ones(3), 1)
+    assert "here 1 at position 1" in caught.value.__notes__[0] and "argnums=0" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (np.sum(x**2), x > 2.0),
+        lambda x: (np.sum(x**2), np.argmax(x)),
+        lambda x: {"value": x**2, "labels": x.astype(np.uint8)},
+    ],
+    ids=["truth values", "a place", "unsigned integers"],
+)
+def test_outputs_without_a_derivative_may_stand_beside_others(f: Any) -> None:
+    assert compared(f, np.array([1.25, 3.5])).agreement.holds
+
+
+def test_truth_values_and_unsigned_integers_differ_by_a_number() -> None:
+    assert relative_difference(np.array([True, False]), np.array([True, True])) == 1.0
+    assert relative_difference(np.array([1], np.uint8), np.array([2], np.uint8)) == 0.5
+
+
+def test_of_a_slow_function_little_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluations = 0
+
+    def slow(x: Any) -> Any:
+        nonlocal evaluations
+        evaluations += 1
+        sleep(0.003)
+        return np.sum(np.sin(x) ** 2)
+
+    monkeypatch.setattr(Point, "is_slow", True)
+    found = compared(slow, np.ones(3), seconds=1e-6)
+    assert evaluations < 50
+    run = {(figure.group, figure.name) for figure in found.figures if figure.seconds is not None}
+    assert run == {
+        ("value", "as it is"), ("direction", "forward"), ("gradient", "reverse"), ("gradient", "forward, batched"),
+        ("Hessian-vector product", "forward over reverse"),
+    }  # fmt: skip
+    assert "one evaluation takes" in found["Hessian", "forward over reverse"].note
+    assert found.agreement.holds and np.isinf(found.agreement.uncertain)
+    assert found.advice.predicted == found.advice.measured == "reverse"
+
+
+def test_of_a_long_function_no_record_of_a_hessian_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_LONG", 3)
+    found = compared(lambda x: np.sum(np.sin(np.cos(np.tanh(x)))), np.ones(3))
+    assert "4 NumPy calls" in found["Hessian", "forward over reverse"].note
+    assert found["gradient", "reverse"].operations and found["Hessian", "forward over reverse"].operations is None
+
+
+def test_a_task_that_waits_is_not_called_until_its_cpu_time_is_spent() -> None:
+    calls = 0
+
+    def waiting() -> None:
+        nonlocal calls
+        calls += 1
+        sleep(0.01)
+
+    interleaved_minimum({"waiting": waiting}, rounds=1, seconds_each=0.005)
+    # One to learn how long it takes, then 0.02 seconds by the clock on the wall; by CPU time it would be hundreds.
+    assert calls <= 4

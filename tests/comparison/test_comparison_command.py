@@ -58,6 +58,7 @@ def test_the_result_comes_in_every_format(format: str, capsys: pytest.CaptureFix
         (["numpy:sin"], "--example"),
         (["numpy", "--example", "1.0"], "'numpy' is no function: write MODULE:FUNCTION"),
         (["numpy:", "--example", "1.0"], "is no function"),
+        (["./models/one.py:loss", "--example", "1.0"], "not a path: write models.one:loss"),
         (["numpy:nothing", "--example", "1.0"], "there is no 'nothing' in numpy"),
         (["numpy:pi", "--example", "1.0"], "'numpy:pi' is no function: it is of type float"),
         (["no_such_module:f", "--example", "1.0"], "cannot import 'no_such_module'"),
@@ -101,6 +102,29 @@ def test_what_the_function_does_wrong_is_one_line_and_status_1(
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert told in printed.err and "Traceback" not in printed.err
+
+
+def test_an_example_is_written_as_a_call_with_keywords_and_may_begin_with_a_minus(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("import numpy as np\ndef power(x, *, order):\n    return x**order\n")
+    shown = run(tmp_path, "model:power", "--example", "-np.ones(3), order=2", "--seconds", "0.01")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("power: 3 inputs, 3 outputs\n")
+
+
+def test_an_error_of_the_function_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def wrong(x):\n    x = 2 * x\n    raise ValueError('no luck')\n")
+    shown = run(tmp_path, "model:wrong", "--example", "1.0")
+    assert shown.returncode == 1
+    assert shown.stderr.endswith(f"error: ValueError: no luck (at {tmp_path / 'model.py'}:3)\n")
+
+
+def test_what_counts_or_indexes_is_told_to_be_fixed(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def chosen(x, k):\n    return x[k] ** 2\n")
+    options = ["model:chosen", "--example", "np.ones(3), 1", "--seconds", "0.01"]
+    shown = run(tmp_path, *options)
+    assert shown.returncode == 1 and shown.stderr.count("\n") == 1
+    assert "here 1 at position 1" in shown.stderr and "argnums=0" in shown.stderr
+    assert run(tmp_path, *options, "--argnums", "0").returncode == 0
 
 
 def test_help_lists_every_option(tmp_path: Path) -> None:
