@@ -155,7 +155,7 @@ class Dual(DuckArray):
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
-                return _view(level, out, tangent, self, rest if primitive.is_index else None)
+                return _view(level, out, tangent, self, rest if primitive.is_index else primitive.path(()))
         return new_dual(level, out, tangent)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:

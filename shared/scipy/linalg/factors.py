@@ -408,9 +408,9 @@ def lstsq(
 ) -> Any:  # fmt: skip
     """As `scipy.linalg.lstsq`: (x, residues, rank, s) of the least squares problem, among matrices of one rank.
 
-    `a` is (m, n), `b` is (m,) or (m, k).  Where the columns are dependent, there are no residues, or NaN from SciPy 1.18
-    on, as in SciPy's own; those of complex equations are real numbers.  Cost: one singular value decomposition, and one pseudoinverse for each
-    derivative.  (Golub & Pereyra 1973)
+    `a` is (m, n), `b` is (m,) or (m, k).  Where columns are dependent, there are no residues, or NaNs from SciPy 1.18,
+    as in SciPy's own; those of complex equations are real numbers.  Cost: one singular value decomposition, and one
+    pseudoinverse for each derivative.  (Golub & Pereyra 1973)
 
     >>> import numpy as np, reversead
     >>> a = np.array([[1.0], [1.0]])

@@ -184,7 +184,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     """As `scipy.linalg.cho_factor`: the Cholesky factor of each Hermitian matrix, for `cho_solve`, and `lower`.
 
     One triangle is read, and one has the factor; the other one is that of `a`, or zero from SciPy 1.18 on, as it is in
-    SciPy's own.  Raises LinAlgError for a matrix that is not positive definite.  Cost: one factorisation, and two triangular solutions with matrices for each derivative.
+    SciPy's own.  Raises LinAlgError for a matrix that is not positive definite.  Cost: one factorisation, and two
+    triangular solutions with matrices for each derivative.
     (Murray 2016, "Differentiation of the Cholesky decomposition")
 
     >>> import numpy as np, reversead
