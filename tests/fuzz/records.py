@@ -24,6 +24,7 @@ from fuzz.comparison import (
 from fuzz.derivatives import direction
 from fuzz.programs import copied
 from shared import ProgramGuardError, simplify
+from shared.calling.careful import without_care
 from shared.calling.tree import flatten, tree_map
 
 Function = Callable[..., Any]
@@ -37,7 +38,8 @@ def recorded(case: Case) -> None:
         if len(simplified.equations) > len(program.equations):
             raise Failure(f"simplified record of {name}: its length", len(simplified.equations), len(program.equations))
         for k, (where, point) in enumerate(other_points(case)):
-            expected = _eager(f, point)
+            # A record is what was computed first, without care for the zeros that meet infinite slopes.
+            expected = without_care(lambda f=f, point=point: _eager(f, point))
             if expected is None:
                 continue
             for kind, record in (("record", program), ("simplified record", simplified)):
