@@ -172,6 +172,7 @@ def test_complex(sample):
 
 
 @every_constant
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # by NumPy 2.5, itself
 def test_constants_have_derivative_zero(sample):
     args = sample.arguments()
     expected = sample.function(*args)
@@ -191,6 +192,7 @@ def test_constants_have_derivative_zero(sample):
 
 
 @every_constant
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # by NumPy 2.5, itself
 def test_constants_are_plain_values(sample):
     args = sample.arguments()
     expected = sample.function(*args)
