@@ -34,7 +34,7 @@ def known_primitive(function: Any, evaluate: Any) -> Any:
 
 
 def named_primitive(module: str, name: str, place: int | None = None) -> Any:
-    """The primitive, or the function that one is of, of that name in a module, or at a place in the list of that name."""
+    """The primitive, or the function of one, of that name in a module, or at a place in the list of that name."""
     found: Any = getattr(import_module(module), name)
     return found if place is None else found[place]
 
