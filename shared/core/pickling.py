@@ -56,9 +56,10 @@ def _found_by_name(function: Any) -> Any:
     NumPy has deprecated answer with a warning.
     """
     if isinstance(function, np.ufunc):
+        name: str = function.__name__
         for module in ("numpy", "scipy.special"):
-            if getattr(sys.modules.get(module), function.__name__, None) is function:
-                return _Attribute(module, function.__name__)
+            if getattr(sys.modules.get(module), name, None) is function:
+                return _Attribute(module, name)
     return function
 
 

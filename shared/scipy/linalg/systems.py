@@ -180,7 +180,7 @@ def solve_triangular(
 
 
 @offered(linalg.cho_factor)
-def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, bool]:
+def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """As `scipy.linalg.cho_factor`: the Cholesky factor of each Hermitian matrix, for `cho_solve`, and `lower`.
 
     One triangle is read, and one has the factor; the other one is that of `a`, or zero from SciPy 1.18 on, as it is in
@@ -199,7 +199,7 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     factor = np.linalg.cholesky(a, upper=not lower)
     if _leaves_the_other_triangle():
         factor = factor + (np.triu(a, 1) if lower else np.tril(a, -1))
-    return factor, np.full(np.shape(a)[:-2], lower) if np.ndim(a) > 2 else lower
+    return factor, (np.full(np.shape(a)[:-2], lower) if np.ndim(a) > 2 else lower)
 
 
 @cache
