@@ -15,19 +15,19 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python
 
-# The newest Python that the library is tried on, with the newest NumPy, in an environment of its own.
+# The newest Python that the library is tried on, with the newest NumPy and SciPy, in an environment of its own.
 NEWEST ?= python3.13
 VENV_NEWEST := .venv-newest
 RUN_NEWEST := $(BIN:$(VENV)/%=$(VENV_NEWEST)/%)/python
-# What a new NumPy or Python changes first: promotion, the functions there are, how objects live, print and are interrupted.
-# Not what needs SciPy or another library, which are not installed there.
-NEWEST_TESTS := dualad reversead shared tests/core tests/test_conventions.py tests/test_special_values.py \
-	tests/test_memory.py tests/test_threads.py tests/batching/test_batching.py \
+# What new ones change first: promotion, the functions there are, what they return and refuse, how objects live, print,
+# pickle and are interrupted.  Not what needs any other library, which is not installed there.
+NEWEST_TESTS := dualad reversead shared tests/core tests/rules tests/implicit tests/test_conventions.py \
+	$(addprefix tests/test_,special_values.py memory.py threads.py scipy_calls.py scipy_coverage.py) \
+	tests/batching/test_batching.py tests/programs/test_program_pickling.py \
 	$(addprefix tests/engines/test_,dual.py tape.py exceptions.py locks.py) \
 	$(addprefix tests/engines/test_interrupts.py::test_,want_of_memory_leaves_nothing_behind \
 		interrupts_come_where_the_places_are) \
-	--ignore-glob='*/sparse*' --ignore=shared/scipy --ignore=shared/implicit --ignore=shared/comparison \
-	$(addprefix --ignore=tests/core/test_,aliasing.py callers.py foreign.py methods.py)
+	$(addprefix --ignore=tests/,core/test_foreign.py rules/test_array_api.py rules/test_scipy_special.py)
 ASV := $(BIN)/asv
 ASV_CONFIG := --config benchmarks/asv.conf.json
 
@@ -38,7 +38,7 @@ ASV_CONFIG := --config benchmarks/asv.conf.json
 help: ## list the targets
 	@echo "make compare      both engines on the handwritten digits: a table and a picture (ARGS=--help for its options)"
 	@echo "make test         the tests (ARGS='-k name' and any other pytest option)"
-	@echo "make test-newest  a part of them on Python 3.13 with the newest NumPy (NEWEST=... names another interpreter)"
+	@echo "make test-newest  a part of them on Python 3.13 with the newest NumPy and SciPy (NEWEST=... names another interpreter)"
 	@echo "make lint         ruff: the format and the rules"
 	@echo "make format       ruff: put the files into the format"
 	@echo "make typecheck    mypy, strict, on the three packages"
@@ -129,5 +129,5 @@ $(VENV)/.installed-%: pyproject.toml $(VENV)/.made
 # Not the project itself, which is found in the working directory, nor its extras: what is newest of these.
 $(VENV_NEWEST)/.installed: pyproject.toml
 	$(NEWEST) -m venv --clear $(VENV_NEWEST)
-	$(RUN_NEWEST) -m pip install --quiet --disable-pip-version-check numpy pytest pytest-xdist hypothesis
+	$(RUN_NEWEST) -m pip install --quiet --disable-pip-version-check numpy scipy pytest pytest-xdist hypothesis
 	touch $@

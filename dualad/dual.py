@@ -17,6 +17,7 @@ from shared.calling.arguments import differentiable, in_dtype_of
 from shared.calling.seeds import has_derivative
 from shared.core.assignment import UpdatePrimitive, ViewOf
 from shared.core.constants import constant_operand
+from shared.core.described import is_weak
 from shared.core.duck_array import CONSTANT_TYPES, DuckArray, bind_two, captured, captures_within, highest
 from shared.core.errors import LeafTypeError, ShapeError, closed, user_line
 from shared.core.levels import Level, Tracer, bind
@@ -155,7 +156,7 @@ class Dual(DuckArray):
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
-                return _view(level, out, tangent, self, rest if primitive.is_index else None)
+                return _view(level, out, tangent, self, rest if primitive.is_index else primitive.path(()))
         return new_dual(level, out, tangent)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:
@@ -243,7 +244,9 @@ def like_output(tangent: Any, out: Any) -> Any:
     if getattr(tangent, "shape", ()) != shape:
         tangent = np.broadcast_to(tangent, shape)
     dtype = out.dtype
-    if getattr(tangent, "dtype", bool) != dtype:
+    if getattr(tangent, "dtype", bool) != dtype or (
+        isinstance(tangent, DuckArray) and is_weak(tangent) and not is_weak(out)
+    ):
         tangent = tangent.astype(dtype) if hasattr(tangent, "astype") else np.asarray(tangent, dtype)[()]
     return tangent
 

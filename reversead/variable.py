@@ -103,7 +103,7 @@ class Variable(DuckArray):
         if out.__class__ is _ndarray:
             owner = out.base
             if owner is not None and (owner is value or owner is value.base):
-                return new_view(tape, out, node, self, rest if primitive.is_index else None)
+                return new_view(tape, out, node, self, rest if primitive.is_index else primitive.path(()))
         return Variable(tape, out, node)
 
     def process(self, primitive: Primitive, args: tuple[Any, ...], static: dict[str, Any]) -> Any:

@@ -285,7 +285,7 @@ def check_single_precision(f: Function, single: Sequence[Any], double: Sequence[
 
 
 def _in_double(value: Any) -> Any:
-    return value if isinstance(value, float) else np.asarray(value, np.float64)[()]
+    return value if isinstance(value, float) else np.asarray(value, np.result_type(value, np.float64))[()]
 
 
 # --- a witness: which functions are called, and on what -----------------------------------------------------

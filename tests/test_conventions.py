@@ -16,6 +16,7 @@ import pytest
 
 import dualad
 import reversead
+import shared
 from shared.calling.results import stop_gradient
 from shared.rules.special import log_softmax, logsumexp, relu, sigmoid, softmax, softplus, softsign
 
@@ -601,6 +602,40 @@ def test_a_python_float_of_two_levels_is_weak(outer, inner):
     cotangents = outer.vjp(gradient, 0.5, SINGLE)[1](np.ones(3, np.float32))
     assert type(cotangents[0]) is float
     assert cotangents[1].dtype == np.float32
+
+
+#: NumPy's functions make a double of a Python float, so their maps have to make one of its direction: beside single
+#: precision the product is a double.
+STRONG = {
+    "dot": lambda t: np.dot(t, SINGLE),
+    "inner": lambda t: np.inner(SINGLE, t),
+    "positive": lambda t: np.positive(t) * SINGLE,
+    "negative": lambda t: np.negative(t) * SINGLE,
+    "copy": lambda t: np.copy(t) * SINGLE,
+    "subtract": lambda t: np.subtract(t, 0) * SINGLE,
+    "divide": lambda t: np.true_divide(t, 1) * SINGLE,
+}
+
+
+@each_engine
+@pytest.mark.parametrize("name", STRONG)
+def test_a_direction_that_is_traced_itself_is_as_strong_as_what_it_is_a_direction_of(engine, name):
+    f, x, t = STRONG[name], 1.1, 1 / 3
+    expected = f(t)
+    assert expected.dtype == np.float64
+    for along in (
+        lambda t: dualad.jvp(f, (x,), (t,))[1],
+        lambda t: reversead.linearize(f, x)[1](t),
+    ):
+        np.testing.assert_allclose(engine.jvp(along, (t,), (t,))[0], expected, rtol=1e-15)
+        np.testing.assert_allclose(engine.jvp(along, (t,), (t,))[1], expected, rtol=1e-15)
+        np.testing.assert_allclose(shared.compile(along)(t), expected, rtol=1e-15)
+    for along in (
+        lambda x: dualad.jvp(f, (x,), (t,))[1],
+        lambda x: reversead.linearize(f, x)[1](t),
+    ):
+        np.testing.assert_allclose(engine.jvp(along, (x,), (t,))[0], expected, rtol=1e-15)
+        np.testing.assert_allclose(shared.compile(along)(x), expected, rtol=1e-15)
 
 
 @each_engine

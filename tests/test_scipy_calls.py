@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 from scipy import stats
 
 import dualad
@@ -21,6 +22,10 @@ import reversead
 from shared import TracerConversionError
 from shared.core.callers import OF_EVERY_ARRAY
 from tests.scipy_calls import VARIABLE, calls
+
+#: The version of SciPy that the page, and what is said to work, is written for; in a newer one more may work
+WRITTEN_FOR = "1.17"
+of_that_version = scipy.__version__.startswith(f"{WRITTEN_FOR}.")
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scipy.md"
@@ -63,9 +68,10 @@ def test_a_function_has_the_derivative_that_differences_give_or_an_error(name: s
     found = outcomes()[name]
     if name in works():
         assert found == "works"
+    elif found == "works":
+        assert not of_that_version, "say so in OF_EVERY_ARRAY"
     else:
         # Right, or a clear error: never another number.
-        assert found != "works", "say so in OF_EVERY_ARRAY"
         assert "WRONG" not in found and reason(found), found
 
 
@@ -117,6 +123,7 @@ def section() -> str:
     return "\n".join([*lines, "", END])
 
 
+@pytest.mark.skipif(not of_that_version, reason=f"the page is written for SciPy {WRITTEN_FOR}")
 def test_the_page_says_what_became_of_each() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert section() in text, "run python -m tests.test_scipy_calls"

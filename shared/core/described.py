@@ -23,6 +23,13 @@ class _OfNumberError(AttributeError, TypeError):
     """What asks a number for what arrays have: hasattr takes it for an answer, len(x) and iter(x) raise it."""
 
 
+def is_weak(value: Any) -> bool:
+    """Whether a value is a Python number or stands for one, traced or not: it takes the dtype of whatever it meets."""
+    while isinstance(value, Described):
+        value = value.primal
+    return value.__class__ in (float, complex, int, bool)
+
+
 class _OfArrays:
     """A method that a value without axes does not have.
 

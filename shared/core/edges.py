@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from shared.core.described import is_weak
+
 Function = Callable[..., Any]
 
 #: Position of a primitive's output among the values that a rule may name; arguments have positions 0, 1, 2, ...
@@ -153,14 +155,14 @@ def differs(value: Any, out: Any) -> bool:
     if promoted is None:
         return bool(np.iscomplexobj(out) and not np.iscomplexobj(value))
     # A Python number is weak: its tangent takes the precision of whatever it meets, and that of NumPy's does not.
-    return dtype is None or bool(dtype != promoted)
+    return dtype is None or bool(dtype != promoted) or (is_weak(value) and not is_weak(out))
 
 
 def stretch(tangent: Any, like: Like) -> Any:
     """Broadcast and promote `tangent` to the shape and dtype of `like`: what `fit` is the transpose of."""
     if getattr(tangent, "shape", ()) != like.shape:
         tangent = np.broadcast_to(tangent, like.shape)
-    if like.dtype is not None and getattr(tangent, "dtype", bool) != like.dtype:
+    if like.dtype is not None and (getattr(tangent, "dtype", bool) != like.dtype or is_weak(tangent)):
         tangent = tangent.astype(like.dtype) if hasattr(tangent, "astype") else like.dtype.type(tangent)
     return tangent
 
@@ -177,6 +179,9 @@ def fitted(edge: Edge) -> Edge:
     return twin
 
 
+_DOUBLE = Like(np.float64(0.0))
+
+
 @cache
 def strengthened(edge: Edge | None) -> Any:
     """The same map of a Python float, where the result is one of NumPy's doubles: its tangent has to be one, too.
@@ -189,7 +194,7 @@ def strengthened(edge: Edge | None) -> Any:
 
     def double(t: Any, kept: Any) -> Any:
         found = push(t, kept)
-        return np.float64(found) if found.__class__ is float else found
+        return stretch(found, _DOUBLE) if is_weak(found) else found
 
     made = Edge(edge.keep, edge.pull, double, edge.accumulate)
     made.owner = edge.owner

@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from shared.core.lazy import load_rules_of
 from shared.core.visible import shown
 
@@ -32,9 +34,33 @@ def known_primitive(function: Any, evaluate: Any) -> Any:
 
 
 def named_primitive(module: str, name: str, place: int | None = None) -> Any:
-    """The primitive of that name in a module, or at a place in the list of that name."""
+    """The primitive, or the function of one, of that name in a module, or at a place in the list of that name."""
     found: Any = getattr(import_module(module), name)
     return found if place is None else found[place]
+
+
+class _Attribute:
+    """What pickles as an attribute of a module."""
+
+    def __init__(self, *place: str):
+        self.place = place
+
+    def __reduce__(self) -> Any:
+        return (named_primitive, self.place)
+
+
+def _found_by_name(function: Any) -> Any:
+    """A function, or what pickles as it does.
+
+    A ufunc knows no module.  `pickle` asks each one that is loaded for the name of a ufunc of SciPy's, and those that
+    NumPy has deprecated answer with a warning.
+    """
+    if isinstance(function, np.ufunc):
+        name: str = function.__name__
+        for module in ("numpy", "scipy.special"):
+            if getattr(sys.modules.get(module), name, None) is function:
+                return _Attribute(module, name)
+    return function
 
 
 def note(primitive: Any) -> None:
@@ -45,8 +71,9 @@ def note(primitive: Any) -> None:
 def reduced(primitive: Any) -> Any:
     """What `__reduce__` of a primitive returns."""
     key = (primitive.function, primitive.raw)
-    if _KNOWN.get(key) is primitive and _is_importable(*key):
-        return (known_primitive, key)
+    named = tuple(map(_found_by_name, key))
+    if _KNOWN.get(key) is primitive and _is_importable(*named):
+        return (known_primitive, named)
     module = getattr(primitive.function, "__module__", None) or ""
     for name, value in vars(sys.modules.get(module, pickle)).items():
         if value is primitive:

@@ -281,8 +281,8 @@ class Primitive:
         return tuple([out if p == OUT else values[p] for p in keep])
 
     def path(self, args: tuple[Any, ...]) -> Any:
-        """The index by which a view was taken, if it was; a view of another kind cannot be written through."""
-        return args[1:] if self.is_index else None
+        """The index by which a view was taken; Ellipsis where it may be all of the array; None if it is never one."""
+        return args[1:] if self.is_index else Ellipsis if self.memory == "view" else None
 
     def linear_maps(
         self, out: Any, values: Sequence[Any], active: Sequence[int], static: dict[str, Any]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.edges import PYTHON_NUMBERS, Edge, Like, as_met, differs, strengthened
+from shared.core.edges import Edge, Like, as_met, differs, strengthened
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
 from shared.core.primitive import Primitive
@@ -141,7 +141,7 @@ def recorder_of_one(primitive: Primitive) -> Recorder:
         kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
         if value.__class__ is float and out.__class__ is _float64:
             level.record((strong, kept, ~parent))
-        elif value.__class__ in PYTHON_NUMBERS and differs(value, out):
+        elif value.__class__ is not _ndarray and value.__class__ is not _float64 and differs(value, out):
             level.record((edge.fitted, (Like(value), kept, Like(out)), ~parent))
         else:
             level.record((edge, kept, ~parent))

@@ -79,20 +79,25 @@ def _is_free(view: Any, below: int = 0) -> bool:
     view.primal  # noqa: B018 - which raises if it is stale
     if view.base is _NOBODY:
         return True
-    if view.path is None:
-        link, visited = view, 1
-        # Besides `base` of one view, the root is referred to by `root` of every view on the way.
-        while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
-            # The base was an intermediate value, such as what a transpose was taken of.
-            link = link.base
-            visited += 1
-            if not isinstance(link, ViewOf) or link.base is _NOBODY:
-                view.base, view.root, view.seen = _NOBODY, _NOBODY, None
-                return True
+    if view.path is None and not _is_freed(view, below):
         raise StaleViewError(
             f"assignment to a view that is not a plain x[...]{user_line()} (a reshape, a transpose, ...): write "
             "to the original array, or to a copy of the view"
         )
+    return view.path is None
+
+
+def _is_freed(view: Any, below: int = 0) -> bool:
+    """Whether nobody can see the base change but views below it, so many: then the view is one no longer."""
+    link, visited = view, 1
+    # Besides `base` of one view, the root is referred to by `root` of every view on the way.
+    while getrefcount(link.base) <= ALONE_IN_SLOT + (visited + below if link.base is view.root else 0):
+        # The base was an intermediate value, such as what a transpose was taken of.
+        link = link.base
+        visited += 1
+        if not isinstance(link, ViewOf) or link.base is _NOBODY:
+            view.base, view.root, view.seen = _NOBODY, _NOBODY, None
+            return True
     return False
 
 
@@ -139,10 +144,26 @@ def as_view(made: DuckArray, base: DuckArray, path: Any) -> Any:
 
 def attach(view: Any, base: Any, path: Any) -> Any:
     """Make a fresh instance of a view class a view of `base`."""
+    if path is Ellipsis and not _is_all(_get_primal(view), base.primal):
+        path = None
+    if isinstance(base, ViewOf) and base.path is None and base.base is not _NOBODY:
+        # Before this view is counted among those who see the base's own base
+        _is_freed(base)
     root = base.root if isinstance(base, ViewOf) and base.base is not _NOBODY else base
     view.base, view.root, view.path = base, root, path
     view.seen = root.primal
     return view
+
+
+def _is_all(out: Any, base: Any) -> bool:
+    """Whether a view has every element of its base in the same place, as the transpose of a vector has."""
+    if isinstance(out, ViewOf):
+        return out.path is not None
+    if isinstance(out, DuckArray):
+        out, base = out.plain_memory, base.plain_memory
+    same = out.shape == base.shape and out.strides == base.strides and out.dtype == base.dtype
+    # NumPy makes a few kinds of views that are not to be written to
+    return bool(same and out.flags.writeable == base.flags.writeable)
 
 
 def base_of(out: Any, args: tuple[Any, ...], level: Any) -> DuckArray | None:

@@ -172,6 +172,8 @@ def _eig_vectors(x: Any) -> Any:
 def _largest(v: Any) -> Any:
     """One at the largest component of each column, zero elsewhere."""
     rows = np.expand_dims(np.arange(v.shape[-2]), -1)
+    if not v.size:
+        return np.zeros(v.shape, bool)
     return rows == along_columns(np.argmax(np.abs(STOP_GRADIENT(v)), axis=-2))
 
 

@@ -100,7 +100,10 @@ def _is_weak(x: Any) -> bool:
 
 def _is_complex_power(x: Any, y: Any) -> bool:
     """Whether x**y is complex of two Python floats: np.power, and the operator of all other numbers, make NaN."""
-    return _is_weak(y) and _is_weak(x) and bool(x < 0) and bool(y % 1 != 0)
+    if not (_is_weak(y) and _is_weak(x)):
+        return False
+    # What is asked of a recorded number is a branch of the record: a plain exponent is asked first.
+    return bool(y % 1 != 0 and x < 0) if y.__class__ is float else bool(x < 0 and y % 1 != 0)
 
 
 def _operator_partial(x: Any, y: Any) -> Any:

@@ -10,6 +10,7 @@ Balakrishnan 1995, chapter 29.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,65 +22,76 @@ from shared.scipy.incomplete import BETA_SLOPE, BETA_WEIGHT, GAMMA_SLOPE, beta_d
 from shared.scipy.masks import masked, whole
 from shared.scipy.refused import refused
 
-# --- the derivatives of P(a, x) and I_x(a, b) -------------------------------------------------------------------------
+# --- functions, what is left of them to 1, and their inverses ---------------------------------------------------------
+
+#: By the number of arguments: a partial of what is left to 1, of its own arguments.
+_NEGATED: dict[int, Callable[[Any], Any]] = {
+    2: lambda f: lambda x, y: -f(x, y),
+    3: lambda f: lambda x, y, z: -f(x, y, z),
+}
+#: By the number of arguments and the place of the one that is the result: a partial where that has been found.
+_FOUND: dict[tuple[int, int], Callable[[Any], Any]] = {
+    (2, 0): lambda f: lambda out, y: f(out, y),
+    (2, 1): lambda f: lambda out, x: f(x, out),
+    (3, 0): lambda f: lambda out, y, z: f(out, y, z),
+    (3, 1): lambda f: lambda out, x, z: f(x, out, z),
+    (3, 2): lambda f: lambda out, x, y: f(x, y, out),
+}
 
 
-def _in_a(a: Any, x: Any) -> Any:
-    return GAMMA_SLOPE(a, x, order=1)
+def _with_rest(function: Any, rest: Any, *partials: Any) -> None:
+    """Declare a function F and 1 - F, by the partials of F."""
+    elementwise(function, *partials)
+    elementwise(rest, *map(_NEGATED[len(partials)], partials))
 
 
-def _first(a: Any, b: Any, x: Any) -> Any:
-    return BETA_SLOPE(a, b, x, 1 - x, order=(1, 0))
+def _inverse(function: Any, place: int, *partials: Any, of_rest: bool = False) -> None:
+    """Declare what solves F = p, or 1 - F = p, for the argument at a place, where p is given, by the partials of F."""
+    by, at = partials[place], _FOUND[len(partials), place]
+
+    def in_another(partial: Any) -> Any:
+        return lambda *found: -partial(*found) / by(*found)
+
+    def in_number(*found: Any) -> Any:
+        return (-1 if of_rest else 1) / by(*found)
+
+    elementwise(function, *[at(in_number if k == place else in_another(f)) for k, f in enumerate(partials)])
 
 
-def _second(a: Any, b: Any, x: Any) -> Any:
-    return BETA_SLOPE(a, b, x, 1 - x, order=(0, 1))
+# --- the derivatives of P(x, y) and I_z(x, y) -------------------------------------------------------------------------
+
+
+def _in_a(x: Any, y: Any) -> Any:
+    return GAMMA_SLOPE(x, y, order=1)
+
+
+def _first(x: Any, y: Any, z: Any) -> Any:
+    return BETA_SLOPE(x, y, z, 1 - z, order=(1, 0))
+
+
+def _second(x: Any, y: Any, z: Any) -> Any:
+    return BETA_SLOPE(x, y, z, 1 - z, order=(0, 1))
 
 
 # --- gamma ------------------------------------------------------------------------------------------------------------
 
-elementwise(special.gammainc, lambda x, y: _in_a(x, y), lambda x, y: gamma_density(x, y))
-elementwise(special.gammaincc, lambda x, y: -_in_a(x, y), lambda x, y: -gamma_density(x, y))
-elementwise(
-    special.gammaincinv,
-    lambda out, x: -_in_a(x, out) / gamma_density(x, out),
-    lambda out, x: 1 / gamma_density(x, out),
-)
-elementwise(
-    special.gammainccinv,
-    lambda out, x: -_in_a(x, out) / gamma_density(x, out),
-    lambda out, x: -1 / gamma_density(x, out),
-)
+_GAMMA = (_in_a, lambda x, y: gamma_density(x, y))
+_with_rest(special.gammainc, special.gammaincc, *_GAMMA)
+_inverse(special.gammaincinv, 1, *_GAMMA)
+_inverse(special.gammainccinv, 1, *_GAMMA, of_rest=True)
 # chi squared, of x degrees of freedom: P(x / 2, y / 2)
-elementwise(
-    special.chdtr, lambda x, y: 0.5 * _in_a(0.5 * x, 0.5 * y), lambda x, y: 0.5 * gamma_density(0.5 * x, 0.5 * y)
-)
-elementwise(
-    special.chdtrc, lambda x, y: -0.5 * _in_a(0.5 * x, 0.5 * y), lambda x, y: -0.5 * gamma_density(0.5 * x, 0.5 * y)
-)
-elementwise(
-    special.chdtri,
-    lambda out, x: -_in_a(0.5 * x, 0.5 * out) / gamma_density(0.5 * x, 0.5 * out),
-    lambda out, x: -2 / gamma_density(0.5 * x, 0.5 * out),
-)
-elementwise(
-    special.chdtriv,
-    lambda out, y: 2 / _in_a(0.5 * out, 0.5 * y),
-    lambda out, y: -gamma_density(0.5 * out, 0.5 * y) / _in_a(0.5 * out, 0.5 * y),
-)
+_CHI_SQUARED = (lambda x, y: 0.5 * _in_a(0.5 * x, 0.5 * y), lambda x, y: 0.5 * gamma_density(0.5 * x, 0.5 * y))
+_with_rest(special.chdtr, special.chdtrc, *_CHI_SQUARED)
+_inverse(special.chdtri, 1, *_CHI_SQUARED, of_rest=True)
+_inverse(special.chdtriv, 0, *_CHI_SQUARED)
 # gamma, of rate x and shape y: P(y, x z)
-elementwise(
-    special.gdtr,
+_OF_RATE_AND_SHAPE = (
     lambda x, y, z: z * gamma_density(y, x * z),
     lambda x, y, z: _in_a(y, x * z),
     lambda x, y, z: x * gamma_density(y, x * z),
 )
-elementwise(
-    special.gdtrc,
-    lambda x, y, z: -z * gamma_density(y, x * z),
-    lambda x, y, z: -_in_a(y, x * z),
-    lambda x, y, z: -x * gamma_density(y, x * z),
-)
+_with_rest(special.gdtr, special.gdtrc, *_OF_RATE_AND_SHAPE)
+_inverse(special.gdtrib, 1, *_OF_RATE_AND_SHAPE)
 elementwise(
     special.gdtrix,
     lambda out, x: -out / x,
@@ -91,12 +103,6 @@ elementwise(
     lambda out, y, z: 1 / (z * gamma_density(y, out * z)),
     lambda out, y, z: -_in_a(y, out * z) / (z * gamma_density(y, out * z)),
     lambda out, z: -out / z,
-)
-elementwise(
-    special.gdtrib,
-    lambda out, x, z: -z * gamma_density(out, x * z) / _in_a(out, x * z),
-    lambda out, x, z: 1 / _in_a(out, x * z),
-    lambda out, x, z: -x * gamma_density(out, x * z) / _in_a(out, x * z),
 )
 # Poisson, of at most x events where y are expected: 1 - P(floor(x) + 1, y)
 elementwise(special.pdtr, None, lambda x, y: -gamma_density(whole(x) + 1.0, y))
@@ -110,43 +116,13 @@ elementwise(
 
 # --- beta -------------------------------------------------------------------------------------------------------------
 
-elementwise(
-    special.betainc,
-    lambda x, y, z: _first(x, y, z),
-    lambda x, y, z: _second(x, y, z),
-    lambda x, y, z: beta_density(x, y, z),
-)
-elementwise(
-    special.betaincc,
-    lambda x, y, z: -_first(x, y, z),
-    lambda x, y, z: -_second(x, y, z),
-    lambda x, y, z: -beta_density(x, y, z),
-)
-elementwise(
-    special.betaincinv,
-    lambda out, x, y: -_first(x, y, out) / beta_density(x, y, out),
-    lambda out, x, y: -_second(x, y, out) / beta_density(x, y, out),
-    lambda out, x, y: 1 / beta_density(x, y, out),
-)
-elementwise(
-    special.betainccinv,
-    lambda out, x, y: -_first(x, y, out) / beta_density(x, y, out),
-    lambda out, x, y: -_second(x, y, out) / beta_density(x, y, out),
-    lambda out, x, y: -1 / beta_density(x, y, out),
-)
-# The parameters for which the function has a value: of that, the other parameter and the argument
-elementwise(
-    special.btdtria,
-    lambda out, y, z: 1 / _first(out, y, z),
-    lambda out, y, z: -_second(out, y, z) / _first(out, y, z),
-    lambda out, y, z: -beta_density(out, y, z) / _first(out, y, z),
-)
-elementwise(
-    special.btdtrib,
-    lambda out, x, z: -_first(x, out, z) / _second(x, out, z),
-    lambda out, x, z: 1 / _second(x, out, z),
-    lambda out, x, z: -beta_density(x, out, z) / _second(x, out, z),
-)
+_BETA = (_first, _second, lambda x, y, z: beta_density(x, y, z))
+_with_rest(special.betainc, special.betaincc, *_BETA)
+_inverse(special.betaincinv, 2, *_BETA)
+_inverse(special.betainccinv, 2, *_BETA, of_rest=True)
+# The parameters for which the function has a value
+_inverse(special.btdtria, 0, *_BETA)
+_inverse(special.btdtrib, 1, *_BETA)
 # Binomial, of at most x successes of y: I of 1 - z, where a = y - floor(x) and b = floor(x) + 1
 elementwise(special.bdtr, None, None, lambda x, y, z: -beta_density(whole(x) + 1.0, y - whole(x), z))
 elementwise(special.bdtrc, None, None, lambda x, y, z: beta_density(whole(x) + 1.0, y - whole(x), z))
@@ -162,30 +138,20 @@ def _binomial_by_successes(x: Any, y: Any, z: Any) -> Any:
     return _second(x + 1, y - x, z) - _first(x + 1, y - x, z)
 
 
-elementwise(
-    special.bdtrik,
-    lambda out, y, z: 1 / _binomial_by_successes(out, y, z),
-    lambda out, y, z: _second(out + 1, y - out, z) / _binomial_by_successes(out, y, z),
-    lambda out, y, z: beta_density(out + 1, y - out, z) / _binomial_by_successes(out, y, z),
+_BINOMIAL = (
+    _binomial_by_successes,
+    lambda x, y, z: -_second(x + 1, y - x, z),
+    lambda x, y, z: -beta_density(x + 1, y - x, z),
 )
-elementwise(
-    special.bdtrin,
-    lambda out, x, z: _binomial_by_successes(x, out, z) / _second(x + 1, out - x, z),
-    lambda out, x, z: -1 / _second(x + 1, out - x, z),
-    lambda out, x, z: -beta_density(x + 1, out - x, z) / _second(x + 1, out - x, z),
+_inverse(special.bdtrik, 0, *_BINOMIAL)
+_inverse(special.bdtrin, 1, *_BINOMIAL)
+_NEGATIVE_BINOMIAL = (
+    lambda x, y, z: _second(y, x + 1, z),
+    lambda x, y, z: _first(y, x + 1, z),
+    lambda x, y, z: beta_density(y, x + 1, z),
 )
-elementwise(
-    special.nbdtrik,
-    lambda out, y, z: 1 / _second(y, out + 1, z),
-    lambda out, y, z: -_first(y, out + 1, z) / _second(y, out + 1, z),
-    lambda out, y, z: -beta_density(y, out + 1, z) / _second(y, out + 1, z),
-)
-elementwise(
-    special.nbdtrin,
-    lambda out, x, z: -_second(out, x + 1, z) / _first(out, x + 1, z),
-    lambda out, x, z: 1 / _first(out, x + 1, z),
-    lambda out, x, z: -beta_density(out, x + 1, z) / _first(out, x + 1, z),
-)
+_inverse(special.nbdtrik, 0, *_NEGATIVE_BINOMIAL)
+_inverse(special.nbdtrin, 1, *_NEGATIVE_BINOMIAL)
 
 
 # --- F and t ----------------------------------------------------------------------------------------------------------
@@ -211,25 +177,10 @@ def _f_by_z(x: Any, y: Any, z: Any) -> Any:
     return BETA_WEIGHT(*_f_argument(x, y, z)) / z
 
 
-elementwise(special.fdtr, _f_by_x, _f_by_y, _f_by_z)
-elementwise(
-    special.fdtrc,
-    lambda x, y, z: -_f_by_x(x, y, z),
-    lambda x, y, z: -_f_by_y(x, y, z),
-    lambda x, y, z: -_f_by_z(x, y, z),
-)
-elementwise(
-    special.fdtri,
-    lambda out, x, y: -_f_by_x(x, y, out) / _f_by_z(x, y, out),
-    lambda out, x, y: -_f_by_y(x, y, out) / _f_by_z(x, y, out),
-    lambda out, x, y: 1 / _f_by_z(x, y, out),
-)
-elementwise(
-    special.fdtridfd,
-    lambda out, x, z: -_f_by_x(x, out, z) / _f_by_y(x, out, z),
-    lambda out, x, z: 1 / _f_by_y(x, out, z),
-    lambda out, x, z: -_f_by_z(x, out, z) / _f_by_y(x, out, z),
-)
+_F = (_f_by_x, _f_by_y, _f_by_z)
+_with_rest(special.fdtr, special.fdtrc, *_F)
+_inverse(special.fdtri, 2, *_F)
+_inverse(special.fdtridfd, 1, *_F)
 
 
 def _t_by_freedom(x: Any, y: Any) -> Any:
@@ -247,16 +198,8 @@ def _t_density(x: Any, y: Any) -> Any:
 
 
 elementwise(special.stdtr, _t_by_freedom, _t_density)
-elementwise(
-    special.stdtrit,
-    lambda out, x: -_t_by_freedom(x, out) / _t_density(x, out),
-    lambda out, x: 1 / _t_density(x, out),
-)
-elementwise(
-    special.stdtridf,
-    lambda out, y: 1 / _t_by_freedom(out, y),
-    lambda out, y: -_t_density(out, y) / _t_by_freedom(out, y),
-)
+_inverse(special.stdtrit, 1, _t_by_freedom, _t_density)
+_inverse(special.stdtridf, 0, _t_by_freedom, _t_density)
 
 # --- normal, by its mean or its deviation; noncentral chi squared; Kolmogorov and Smirnov -----------------------------
 

@@ -62,12 +62,14 @@ class Case:
 
     def frozen(self) -> Function:
         """The twin of the function: derivatives at the point of the program are its differences."""
+        # What a program rounds on the way hides short steps.
+        program = self.program.in_double() if self.is_single else self.program
         if "stop_gradient" not in self.features:
-            return self.function
+            return program.function() if self.is_single else self.function
         seen: list[Any] = []
-        self.program.function(shared=_Stopping(lambda x: seen.append(np.copy(x)) or x))(*copied(self.arguments))
+        program.function(shared=_Stopping(lambda x: seen.append(np.copy(x)) or x))(*copied(self.arguments))
         replayed = iter(seen)
-        function = self.program.function(shared=_Stopping(lambda x: next(replayed)))
+        function = program.function(shared=_Stopping(lambda x: next(replayed)))
 
         def twin(*args: Any) -> Any:
             nonlocal replayed

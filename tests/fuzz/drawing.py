@@ -75,6 +75,9 @@ def _with_features(program: Program) -> Program:
         found.add("single precision")
     if any(np.iscomplexobj(leaf) for leaf in leaves) or "1j" in text or "fft" in text:
         found.add("complex")
+    if "** 0.5" in text and any(isinstance(leaf, float) for leaf in leaves):
+        # The root of a negative Python float is a complex number.
+        found.add("branches")
     return replace(program, features=frozenset(found))
 
 

@@ -127,6 +127,19 @@ class Program:
         """Every name that its steps and its result read or write."""
         return set(NAME.findall(self.result)).union(*(step.names() for step in self.steps))
 
+    def in_double(self) -> Program:
+        """The same without what rounds numbers to single precision: its arguments are as they were."""
+
+        def doubled(step: Step) -> Step:
+            return replace(
+                step,
+                text=step.text.replace("np.float32", "np.float64"),
+                body=tuple(map(doubled, step.body)),
+                otherwise=tuple(map(doubled, step.otherwise)),
+            )
+
+        return replace(self, steps=tuple(map(doubled, self.steps)))
+
     def with_arguments(self, values: Sequence[Any]) -> Program:
         return replace(self, arguments=dict(zip(self.arguments, values, strict=True)))
 

@@ -617,3 +617,11 @@ def test_a_long_program_is_recorded_simplified_printed_and_pickled():
     assert simplify(program)(0.3) == f(0.3)
     assert str(program).count("\n") == 50_001
     assert pickle.loads(pickle.dumps(program))(0.3) == f(0.3)
+
+
+def test_a_whole_power_of_a_python_float_records_no_branch():
+    for whole in (trace(dualad.grad(lambda x: x**2.0), -0.5), trace(reversead.grad(lambda x: x**2.0), -0.5)):
+        assert whole(0.5) == 1.0
+    root = trace(reversead.grad(lambda x: abs(x**1.5)), 0.25)
+    with pytest.raises(ProgramGuardError, match="< 0"):
+        root(-0.25)

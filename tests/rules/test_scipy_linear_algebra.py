@@ -69,6 +69,33 @@ def test_a_sylvester_equation_of_real_matrices_and_a_complex_side_is_solved() ->
         np.testing.assert_allclose(a @ found + found @ b, q, atol=1e-12)
 
 
+#: What SciPy has changed over its versions: the values and forms are those of the one that is there.
+CHANGED = {
+    "cho_factor": lambda a: linalg.cho_factor(a @ a.T + np.eye(4))[0],
+    "cho_factor of a batch": lambda a: linalg.cho_factor(np.stack([a @ a.T + np.eye(4)] * 2), lower=True)[0],
+    "cho_solve of a batch": lambda a: linalg.cho_solve(linalg.cho_factor(np.stack([a @ a.T + np.eye(4)] * 2)), a),
+    "residue": lambda a: linalg.lstsq(a[:, :2], a[:, 2])[1],
+    "residues": lambda a: linalg.lstsq(a[:, :2], a[:, 2:])[1],
+    "residue of dependent columns": lambda a: linalg.lstsq(np.ones((4, 2)) * a[0, 0], a[:, 2])[1],
+    "residues of dependent columns": lambda a: linalg.lstsq(np.ones((4, 2)) * a[0, 0], a[:, 2:])[1],
+    "residue of as many equations": lambda a: linalg.lstsq(a, a[0])[1],
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_results_are_of_the_form_that_scipy_gives_them(ad: Any, name: str) -> None:
+    expected = CHANGED[name](REGULAR)
+    found = ad.jvp(CHANGED[name], (REGULAR,), (REGULAR,))[0]
+    assert type(found) is type(expected) and np.shape(found) == np.shape(expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_a_batch_of_lower_and_upper_factors_is_refused(ad: Any) -> None:
+    factors = np.stack([np.eye(2)] * 2), np.array([True, False])
+    with pytest.raises(ValueError, match="lower and upper factors in one batch"):
+        ad.jvp(lambda b: linalg.cho_solve(factors, b), (np.ones((2, 1)),), (np.ones((2, 1)),))
+
+
 # --- singular, ill-conditioned, not normal ----------------------------------------------------------------------------
 
 UNIT = scipy.sparse.csr_array(np.eye(2))

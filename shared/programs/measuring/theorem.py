@@ -145,6 +145,24 @@ def derivative_costs(
             "be told as a multiple of its cost"
         )
 
+    found = [DerivativeCost("value", value, 1.0, 1)]
+    programs = _programs(f, forward, reverse, argnums, direction, inputs, value)
+    if inputs > MOST_DIRECTIONS:
+        del programs["value and gradient, batched forward"]
+    for name, (program, bound) in programs.items():
+        if inputs > MOST_DIRECTIONS and name == "value and gradient, forward":
+            count = inputs * found[-1].operations
+        else:
+            count = count_operations(program, *args)
+        found.append(DerivativeCost(name, count, count / value, bound))
+    return DerivativeCosts(readable_name(f), inputs, tuple(found))
+
+
+def _programs(
+    f: Callable[..., Any], forward: Engine, reverse: Engine, argnums: Argnums, direction: Any, inputs: int, value: int
+) -> dict[str, tuple[Callable[..., Any], float]]:
+    """What computes each derivative, and the bound on that, in evaluations of `f`, which has `value` operations."""
+
     def along(*x: Any) -> Any:
         return forward.jvp(f, x, direction, argnums=argnums)
 
@@ -152,33 +170,20 @@ def derivative_costs(
     def slope(*x: Any) -> Any:
         return along(*x)[1]
 
+    def forward_over_reverse(*x: Any) -> Any:
+        return forward.jvp(reverse.grad(f, argnums), x, direction, argnums=argnums)
+
+    def reverse_alone(*x: Any) -> Any:
+        return reverse.hvp(f, x, direction, argnums=argnums)
+
     every_direction = FORWARD * inputs + PLACING * inputs / value
-    programs: dict[str, tuple[Callable[..., Any], float]] = {
+    return {
         "value and gradient, reverse": (reverse.value_and_grad(f, argnums), REVERSE),
+        # The gradient forwards is counted by the direction before it.
         "value and direction, forward": (along, FORWARD),
         "value and gradient, forward": (forward.value_and_grad(f, argnums, chunk_size=1), every_direction),
         "value and gradient, batched forward": (forward.value_and_grad(f, argnums), every_direction),
-        "Hessian-vector product, forward over reverse": (
-            lambda *x: forward.jvp(reverse.grad(f, argnums), x, direction, argnums=argnums),
-            FORWARD * REVERSE,
-        ),
-        "Hessian-vector product, reverse over forward": (
-            reverse.grad(slope, argnums),
-            REVERSE * FORWARD,
-        ),
-        "Hessian-vector product, reverse alone": (
-            lambda *x: reverse.hvp(f, x, direction, argnums=argnums),
-            REVERSE * REVERSE,
-        ),
+        "Hessian-vector product, forward over reverse": (forward_over_reverse, FORWARD * REVERSE),
+        "Hessian-vector product, reverse over forward": (reverse.grad(slope, argnums), REVERSE * FORWARD),
+        "Hessian-vector product, reverse alone": (reverse_alone, REVERSE * REVERSE),
     }
-    many = inputs > MOST_DIRECTIONS
-    found = [DerivativeCost("value", value, 1.0, 1)]
-    for name, (program, bound) in programs.items():
-        if many and name == "value and gradient, batched forward":
-            continue
-        if many and name == "value and gradient, forward":
-            count = inputs * found[-1].operations
-        else:
-            count = count_operations(program, *args)
-        found.append(DerivativeCost(name, count, count / value, bound))
-    return DerivativeCosts(readable_name(f), inputs, tuple(found))

@@ -8,6 +8,7 @@ signs: vectors, which are determined up to a factor of size 1, have SciPy's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -407,8 +408,9 @@ def lstsq(
 ) -> Any:  # fmt: skip
     """As `scipy.linalg.lstsq`: (x, residues, rank, s) of the least squares problem, among matrices of one rank.
 
-    `a` is (m, n), `b` is (m,) or (m, k).  Cost: one singular value decomposition, and one pseudoinverse for each
-    derivative.  (Golub & Pereyra 1973)
+    `a` is (m, n), `b` is (m,) or (m, k).  Where columns are dependent, there are no residues, or NaNs from SciPy 1.18,
+    as in SciPy's own; those of complex equations are real numbers.  Cost: one singular value decomposition, and one
+    pseudoinverse for each derivative.  (Golub & Pereyra 1973)
 
     >>> import numpy as np, reversead
     >>> a = np.array([[1.0], [1.0]])
@@ -418,9 +420,21 @@ def lstsq(
     a, b = arrays(a, b)
     cond = np.finfo(a.dtype).eps if cond is None else cond
     x, residues, rank, values = np.linalg.lstsq(a, b, cond)
-    if np.ndim(b) == 1 and np.shape(residues)[0]:
+    if _has_residues_of_any_rank():
+        rows, columns = np.shape(a)
+        if rank < columns < rows:
+            residues = np.full(np.shape(b)[1:], np.nan, values.dtype)
+        elif columns < rows:
+            residues = np.reshape(residues, np.shape(b)[1:])
+    elif np.ndim(b) == 1 and np.shape(residues)[0]:
         residues = residues[0]
     return x, residues, rank, values
+
+
+@cache
+def _has_residues_of_any_rank() -> bool:
+    """Whether this SciPy's `lstsq` gives NaN for the residue of dependent columns, as an array of no axes."""
+    return np.ndim(linalg.lstsq(np.zeros((2, 1)), np.zeros(2))[1]) == 0
 
 
 @offered(linalg.norm)

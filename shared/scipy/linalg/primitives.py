@@ -121,8 +121,16 @@ def _integers(row: np.ndarray) -> np.ndarray:
     return np.real(row).astype(np.int32)
 
 
+def _factored(cholesky: Callable[..., Any], a: np.ndarray) -> np.ndarray:
+    try:
+        return np.asarray(cholesky(a, lower=True, check_finite=False))
+    except linalg.LinAlgError:
+        # SciPy's own words are about LAPACK.
+        raise linalg.LinAlgError(f"the matrix is not positive definite{user_line()}") from None
+
+
 def _cholesky(a: np.ndarray) -> np.ndarray:
-    return np.asarray(linalg.cholesky(a, lower=True, check_finite=False))
+    return _factored(linalg.cholesky, a)
 
 
 def _cholesky_solved(packed: np.ndarray, b: np.ndarray, trans: int) -> np.ndarray:
@@ -152,7 +160,7 @@ def _band_solved(packed: np.ndarray, b: np.ndarray, trans: int, below: int) -> n
 
 
 def _band_cholesky(ab: np.ndarray, below: int) -> np.ndarray:
-    return np.asarray(linalg.cholesky_banded(ab[below:], lower=True, check_finite=False))
+    return _factored(linalg.cholesky_banded, ab[below:])
 
 
 def _band_cholesky_solved(packed: np.ndarray, b: np.ndarray, trans: int, below: int) -> np.ndarray:

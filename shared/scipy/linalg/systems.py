@@ -8,6 +8,7 @@ A⁻¹(db - dA x) and the cotangents A⁻ᵀc and -A⁻ᵀc xᵀ, which are solu
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -179,11 +180,12 @@ def solve_triangular(
 
 
 @offered(linalg.cho_factor)
-def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, bool]:
+def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """As `scipy.linalg.cho_factor`: the Cholesky factor of each Hermitian matrix, for `cho_solve`, and `lower`.
 
-    One triangle is read, and one has the factor; the other one is that of `a`.  Raises LinAlgError for a matrix that is
-    not positive definite.  Cost: one factorisation, and two triangular solutions with matrices for each derivative.
+    One triangle is read, and one has the factor; the other one is that of `a`, or zero from SciPy 1.18 on, as it is in
+    SciPy's own.  Raises LinAlgError for a matrix that is not positive definite.  Cost: one factorisation, and two
+    triangular solutions with matrices for each derivative.
     (Murray 2016, "Differentiation of the Cholesky decomposition")
 
     >>> import numpy as np, reversead
@@ -195,7 +197,22 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     (a,) = arrays(a)
     square("cho_factor", a)
     factor = np.linalg.cholesky(a, upper=not lower)
-    return factor + (np.triu(a, 1) if lower else np.tril(a, -1)), lower
+    if _leaves_the_other_triangle():
+        factor = factor + (np.triu(a, 1) if lower else np.tril(a, -1))
+    return factor, (np.full(np.shape(a)[:-2], lower) if np.ndim(a) > 2 else lower)
+
+
+@cache
+def _leaves_the_other_triangle() -> bool:
+    """Whether this SciPy's `cho_factor` leaves what it does not read as it was."""
+    return bool(linalg.cho_factor(np.array([[1.0, 0.5], [0.5, 1.0]]))[0][1, 0])
+
+
+def _same_triangle(lower: Any) -> bool:
+    """Which triangle has the factor; of a batch SciPy says it once for each matrix."""
+    if np.size(lower) and np.any(lower) != np.all(lower):
+        raise ValueError(f"cho_solve: lower and upper factors in one batch; solve with each kind apart{user_line()}")
+    return bool(np.all(lower))
 
 
 @offered(linalg.cho_solve)
@@ -209,9 +226,9 @@ def cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite:
     >>> reversead.grad(lambda b: cho_solve(factor, b)[0])(np.ones(2))
     array([ 0.3125, -0.125 ])
     """
-    c, lower = c_and_lower
-    c, b = arrays(c, b)
+    c, b = arrays(c_and_lower[0], b)
     square("cho_solve", c, b)
+    lower = _same_triangle(c_and_lower[1])
     return triangular(c, triangular(c, b, lower, 0 if lower else 2), lower, 2 if lower else 0)
 
 
