@@ -10,6 +10,7 @@ itself, which computes as NumPy does, and what that refuses, too, to `f`.  Now a
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import warnings
@@ -36,6 +37,7 @@ from shared.core.levels import Level, Tracer
 from shared.core.visible import kind_of, one_line, shown
 from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
+from shared.programs.compiling.looks import look
 from shared.programs.compiling.numpy_text import LOWERED
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
@@ -50,6 +52,8 @@ Verify = Literal["always", "seldom", "never"]
 
 #: Variants are made this many times as often as they can be kept, before it is asked whether they are of use.
 _TRIALS = 4
+#: What a variant returns in place of a result with a NaN that a derivative computed with care may not have.
+SPOILT = object()
 #: Functions that execute more operations run as they are: Python's compiler takes about 6 kB an operation.
 LONGEST = 20_000
 
@@ -58,11 +62,11 @@ class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "calls", "function", "guards", "namespace", "next_check", "program", "refusals", "text",
-        "used",
+        "_spare", "attempt", "calls", "differentiates", "function", "guards", "namespace", "next_check",
+        "program", "refusals", "text", "used",
     )  # fmt: skip
 
-    def __init__(self, function: Function, program: Program, source: Program):
+    def __init__(self, function: Function, program: Program, source: Program, differentiates: bool):
         self.function = function
         #: the record as it was made; the text is made of `source`
         self.program = program
@@ -78,7 +82,9 @@ class Variant:
         self.namespace = written.namespace
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
-        self.attempt = self._attempt()
+        #: whether it takes derivatives, of which one with a NaN may have to be computed with care
+        self.differentiates = differentiates
+        self.attempt = self._attempt(self._look(source) if differentiates else [])
 
     def _workspace(self) -> Function:
         """The function that the text defines, with buffers of its own."""
@@ -87,11 +93,11 @@ class Variant:
         made: Function = scope["call"]
         return made
 
-    def _attempt(self) -> Function:
+    def _attempt(self, look_at_result: list[str]) -> Function:
         """The function that checks arguments and runs the program, from text: a call without any loop over types."""
         check = Check(self.program)
         scope: dict[str, Any] = {**check.scope, "spare": self._spare, "new": self._workspace}
-        scope["otherwise"] = self._interpreted
+        scope.update(otherwise=self._interpreted, isfinite=math.isfinite, inf=math.inf, has_nan=_has_nan, spoilt=SPOILT)
         departed = [
             "    except run.__globals__['Departed'] as departure:",
             "        spare.append(run)",
@@ -110,12 +116,20 @@ class Variant:
             "        spare.append(run)",
             "        return otherwise(args, kwargs)",
             "    spare.append(run)",
+            *look_at_result,
             "    return result",
         ]
         text = "\n".join(["def attempt(args, kwargs):", *check.rows, *rows, ""])
         exec(_code(text, f"the arguments of {self.program.name}"), scope)
         found: Function = scope["attempt"]
         return found
+
+    def _look(self, source: Program) -> list[str]:
+        """Lines that return SPOILT where a derivative has a NaN, which one computed with care may not have."""
+        condition = look(source)
+        # What a look at a few results leaves open, one at each of them tells.
+        unsure = "" if condition is None else f"not ({condition}) and "
+        return [f"    if {unsure}has_nan(result):", "        return spoilt"]
 
     def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the record computes, as NumPy does; the departure where a branch goes another way.
@@ -124,11 +138,12 @@ class Variant:
         """
         self.refusals += 1
         try:
-            return self.program(*args, **kwargs)
+            result = self.program(*args, **kwargs)
         except ProgramGuardError as departure:
             return departure
         except Exception:
             return self.function(*args, **kwargs)
+        return SPOILT if self.differentiates and _has_nan(result) else result
 
     def refuse(self, error: StaleProgramError) -> None:
         """From now on, raise the error that the record is stale, and compute nothing with it."""
@@ -193,7 +208,7 @@ class Compiled:
                 continue  # of other arguments, or a branch went another way
             self._calls = variant.used = self._calls + 1
             variant.calls += 1
-            if self._differentiates and _has_nan(result):
+            if result is SPOILT:
                 # Nothing that a compiled function returns is anybody else's.
                 return tree_map(independent, self.__wrapped__(*args, **kwargs))
             if variant.calls >= variant.next_check:
@@ -261,7 +276,7 @@ class Compiled:
         if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
         variant.calls += 1
-        return self.__wrapped__(*args, **kwargs) if _has_nan(result) else result
+        return self.__wrapped__(*args, **kwargs) if result is SPOILT or _has_nan(result) else result
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         program = without_care(lambda: self._record(args, kwargs))
@@ -270,7 +285,7 @@ class Compiled:
                 lambda: verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
             )
         _require_leniency(program)
-        variant = Variant(self.__wrapped__, program, rewritten(simplify(program)))
+        variant = Variant(self.__wrapped__, program, rewritten(simplify(program)), self._differentiates)
         variant.next_check = sys.maxsize if self.verify == "never" else 2
         return variant
 
