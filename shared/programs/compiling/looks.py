@@ -178,6 +178,6 @@ def _is_finite(value: Any) -> bool:
     """Whether a literal holds finite numbers only."""
     if isinstance(value, np.ndarray):
         # A constant that was stretched holds one number.
-        value = value if any(value.strides) else value[(0,) * value.ndim] if value.size else 0.0
+        value = value if any(value.strides) or not value.size else value[(0,) * value.ndim]
         return value.dtype.kind in "biufc" and bool(np.isfinite(value).all())
     return isinstance(value, (int, float, complex, np.number)) and bool(np.isfinite(value))
