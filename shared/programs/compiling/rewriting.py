@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from shared.core.assignment import SETITEM
+from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
-from shared.programs.compiling.numpy_text import ufunc_of
+from shared.programs.compiling.numpy_text import function_of, ufunc_of
 from shared.programs.equations import WRITES, Equation, Guard, Step, ValueType, Write
 from shared.programs.program import Program
-from shared.programs.simplification import simplify
+from shared.programs.simplification import static_key, without_unread
 from shared.rules import elementwise, shapes
 
 #: Factors are combined between these sizes only, so that they can neither overflow nor vanish themselves.
@@ -70,7 +71,9 @@ class _Pass:
         self.multiples: Counter[int] = Counter()
         self.steps: list[Step] = []
         self.made: dict[int, Equation] = {}
-        self.numbers: dict[float, int] = {}
+        self.numbers = {value: k for k, value in self.literals.items() if value.__class__ is float}
+        #: what is computed already, by what tells equations apart
+        self.known: dict[Any, int] = {}
         self.materialised: dict[tuple[float, int], int] = {}
         self.where = ""
         self.errors: Mapping[str, Any] = {}
@@ -112,8 +115,12 @@ class _Pass:
         """A new equation; returns its result.  Of Python floats it is the operator, whose result is one, too."""
         if type_.dtype is None:
             primitive = _OF_NUMBERS.get(primitive, primitive)
+        made = Equation(primitive, operands, static, len(self.types), self.where, self.errors)
+        known = self.known.setdefault(_key(made, operands, type_), made.result)
+        if known != made.result:
+            self.readers[known] += 2  # nobody is its only reader
+            return known
         self.types.append(type_)
-        made = Equation(primitive, operands, static, len(self.types) - 1, self.where, self.errors)
         self.made[made.result] = made
         self.steps.append(made)
         return made.result
@@ -140,7 +147,14 @@ class _Pass:
         if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step) or self._as_assignments(step):
             return
         operands = tuple([self.value(k) for k in step.operands])
-        made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
+        known = self.known.setdefault(_key(step, operands, self.types[step.result]), step.result)
+        if known != step.result:
+            self.readers[known] += 2
+            self.forms[step.result] = (1.0, known)
+            return
+        made = step
+        if operands != step.operands:
+            made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
         self.made[step.result] = made
         self.steps.append(made)
 
@@ -232,6 +246,7 @@ class _Pass:
         if base != operand and (self.readers[base] > 1 or self.multiples[base] > 1):
             return False  # others are made of the product, too
         self.steps.pop()
+        self.known.pop(_key(product, product.operands, self.types[product.result]), None)
         return self._note(step.result, factor, self.emit(_MATMUL, (a, b), self.types[step.result]))
 
     def _as_quotient(self, step: Equation) -> bool:
@@ -288,16 +303,18 @@ class _Pass:
         return operands[0] if operands is not None and len(operands) == 1 else None
 
     def program(self) -> Program:
-        """The program of what is left, simplified: what the forms made superfluous is dropped."""
-        source = self.source
-        outputs = [self.value(k) for k in source.outputs]
-        return simplify(Program(
-            source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
-            self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
-            source.layouts,
-        ))  # fmt: skip
+        """The program of what is left: what the forms made superfluous is dropped."""
+        outputs = [self.value(k) for k in self.source.outputs]
+        return without_unread(self.source, self.types, self.literals, self.steps, outputs)
 
 
 def _function(equation: Equation) -> Any:
     """What an equation evaluates; None of an assignment."""
     return None if isinstance(equation.primitive, Write) else equation.primitive.function
+
+
+def _key(step: Equation, operands: tuple[int, ...], result: ValueType) -> Any:
+    """What tells equations apart."""
+    primitive = step.primitive
+    function = function_of(primitive) if isinstance(primitive, Primitive) else primitive
+    return (function, operands, result, static_key(step.static) if step.static else None)
