@@ -39,6 +39,7 @@ from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
 from shared.programs.compiling.looks import look
 from shared.programs.compiling.numpy_text import LOWERED
+from shared.programs.compiling.parts import definitions
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
 from shared.programs.compiling.verification import differences, verify, verify_first
@@ -54,8 +55,8 @@ Verify = Literal["always", "seldom", "never"]
 _TRIALS = 4
 #: What a variant returns in place of a result with a NaN that a derivative computed with care may not have.
 SPOILT = object()
-#: Functions that execute more operations run as they are: Python's compiler takes about 6 kB an operation.
-LONGEST = 20_000
+#: Functions that execute more operations run as they are: their first call would take more than some seconds.
+LONGEST = 50_000
 
 
 class Variant:
@@ -89,7 +90,8 @@ class Variant:
     def _workspace(self) -> Function:
         """The function that the text defines, with buffers of its own."""
         scope = dict(self.namespace)
-        exec(_code(self.text, self.program.name), scope)
+        for definition in definitions(self.text):
+            exec(_code(definition, self.program.name), scope)
         made: Function = scope["call"]
         return made
 
@@ -414,7 +416,7 @@ def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Comp
 
     Cost: the first call records `f` once and calls it once, some tens of microseconds an operation; a call then costs
     what the source does, and about 0.3 microseconds an argument.  A function runs as it is, with a warning that says
-    so, if it executes more than 20,000 operations, needs other variants all the time, or catches an exception that an
+    so, if it executes more than 50,000 operations, needs other variants all the time, or catches an exception that an
     operation raises while it is recorded.  Raises StaleProgramError where `f` is found to compute something else than
     its record, also at each later call with such arguments until `clear()`; CompilationError for a function that draws
     random numbers, is not deterministic, or stores its values, and where branches would take more than `cache_size`
