@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -69,6 +69,9 @@ class Segment:
 
     # --- what kinds of segment differ in ---
 
+    #: what it is a segment of, in general
+    what: ClassVar[str]
+
     @property
     def name(self) -> str:
         raise NotImplementedError
@@ -94,18 +97,17 @@ class Segment:
     # --- the first time ---
 
     def evaluate(
-        self, tape: Tape, k: int, leaves: list[Any], structure: Structure
+        self, tape: Tape, f: Callable[[Any, Tape], Any], leaves: list[Any], structure: Structure, used: set[int]
     ) -> tuple[list[Any], Structure] | None:
-        """The result of one stage, of which nothing is recorded; None if it belongs to an inner level."""
+        """The value of `f`, of which nothing is recorded; None if it belongs to an inner level.
+
+        `f` evaluates stages, on a tape of their own; `used` receives the nodes that it uses besides its arguments.
+        """
         checkpoints_of(tape)
-        used: set[int] = set()
-        done = Untaped(tape, self.name, lambda arguments: self.stage(arguments, k), leaves, structure, used)
+        done = Untaped(tape, self.what, f, leaves, structure, used)
         if done.changed:
             self.refuse_changed(leaves)
-        if done.leaves is None:
-            return None
-        self.used |= used
-        return done.leaves, done.result
+        return None if done.leaves is None else (done.leaves, done.result)
 
     def record(self, tape: Tape, leaves: list[Any], structure: Structure) -> None:
         """Record the segment as one node, and a node for each variable of its result that has none yet."""
@@ -234,6 +236,7 @@ class Call(Segment):
     """A call of a checkpointed function."""
 
     __slots__ = ("f",)
+    what = "a checkpointed function"
 
     def __init__(self, tape: Tape, leaves: list[Any], structure: Structure, f: Function):
         self.f = f
@@ -268,6 +271,7 @@ class Steps(Segment):
     """Consecutive steps of a loop, from `start` to before `stop`, and the snapshots that they may use."""
 
     __slots__ = ("snapshots", "start", "step", "stop")
+    what = "a step of a checkpointed loop"
 
     def __init__(self, tape: Tape, leaves: list[Any], structure: Structure, step: Function, start: int, snapshots: int):
         self.step = step
@@ -305,6 +309,71 @@ class Steps(Segment):
             )
 
 
+class _Advance:
+    """Steps of a loop on one tape of their own, and the states in between with which further segments begin.
+
+    It ends before the last step, or after a step that leaves a state of which parts may share memory, or belong to
+    other levels: what these are to each other and to the program is settled before the next step may write to them.
+    """
+
+    __slots__ = ("_leaves", "_step", "_stop", "_tape", "k", "middle", "snapshots", "states", "used")
+
+    def __init__(self, tape: Tape, leaves: list[Any], segment: Steps, k: int, middle: int, stop: int):
+        self._tape, self._leaves, self._step, self._stop = tape, leaves, segment.step, stop
+        #: the next step, and how many snapshots are left for the segment that it is in, which ends before `middle`
+        self.k, self.middle, self.snapshots = k, middle, segment.snapshots
+        #: of each segment that has ended: the state then as variables of the tape, its structure, the next step, the
+        #: nodes that were used, and the snapshots that are left
+        self.states: list[tuple[list[Any], Structure, int, set[int], int]] = []
+        self.used: set[int] = set()
+
+    def __call__(self, state: Any, inner: Tape) -> Any:
+        given = flatten(state)[0]
+        known = {id(twin): (twin, twin.primal, leaf) for twin, leaf in zip(given, self._leaves, strict=True)
+                 if twin is not leaf}  # fmt: skip
+        while True:
+            state = self._step(state, self.k)
+            self.k += 1
+            leaves, structure = flatten(state)
+            if not _is_plain(leaves, inner):
+                return state
+            if self.k == self.middle:
+                if self._stop - self.k < 2:
+                    return state
+                self._take(leaves, structure, known)
+
+    def _take(self, leaves: list[Any], structure: Structure, known: dict[int, tuple[Any, Any, Any]]) -> None:
+        """Note a state for the tape, and begin the next segment."""
+        outside = []
+        for leaf in leaves:
+            twin = leaf
+            if isinstance(leaf, Variable):
+                _, value, twin = known.get(id(leaf), (None, None, None))
+                if twin is None or value is not leaf.primal:
+                    twin = Variable(self._tape, leaf.primal, PENDING)
+                    known[id(leaf)] = leaf, leaf.primal, twin
+            outside.append(twin)
+        self.snapshots = max(1, self.snapshots - 1)
+        self.states.append((outside, structure, self.k, set(self.used), self.snapshots))
+        self.used.clear()
+        self.middle = self.k + split(self._stop - self.k, self.snapshots)
+
+
+_NUMBERS = (int, float, complex, bool)
+
+
+def _is_plain(leaves: list[Any], inner: Tape) -> bool:
+    """Whether these are numbers, and variables of the tape that a step runs on: none twice, no view, of no other level.
+
+    At least one is such a variable: a state that does not vary is no concern of a tape.
+    """
+    varying = [leaf for leaf in leaves if leaf.__class__ not in _NUMBERS]
+    for leaf in varying:
+        if leaf.__class__ is not Variable or leaf.level is not inner or isinstance(leaf.primal, DuckArray):
+            return False
+    return len({*map(id, varying)}) == len(varying) > 0
+
+
 # --- what a tape does at a checkpoint ---------------------------------------------------------------------------------
 
 
@@ -314,7 +383,7 @@ def call(tape: Tape, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     if not varies(tape, leaves):
         return f(*args, **kwargs)
     segment = Call(tape, leaves, structure, f)
-    result = segment.evaluate(tape, 0, leaves, structure)
+    result = segment.evaluate(tape, lambda arguments, _: segment.stage(arguments, 0), leaves, structure, segment.used)
     if result is None:
         return f(*args, **kwargs)
     segment.record(tape, *result)
@@ -329,14 +398,22 @@ def loop(tape: Tape, step: Function, state: Any, start: int, stop: int, snapshot
     """
     leaves, structure = flatten(state)
     while stop - start > 1 and varies(tape, leaves):
-        middle = start + split(stop - start, snapshots)
         segment = Steps(tape, leaves, structure, step, start, snapshots)
+        middle = start + split(stop - start, snapshots)
         while segment.stop < middle:
-            result = segment.evaluate(tape, segment.stop, leaves, structure)
+            ahead = _Advance(tape, leaves, segment, segment.stop, middle, stop)
+            result = segment.evaluate(tape, ahead, leaves, structure, ahead.used)
+            for leaves, structure, start, used, snapshots in ahead.states:
+                segment.used |= used
+                segment.stop = start
+                segment.record(tape, leaves, structure)
+                segment = Steps(tape, leaves, structure, step, start, snapshots)
+            middle = ahead.middle
             if result is None:
                 break
+            segment.used |= ahead.used
             leaves, structure = result
-            segment.stop += 1
+            segment.stop = ahead.k
         if segment.stop > start:
             segment.record(tape, leaves, structure)
             start = segment.stop

@@ -26,11 +26,11 @@ PENDING = -2
 
 
 class Untaped:
-    """One evaluation of `f(arguments)` for a tape; `used` receives the nodes that it uses besides its arguments.
+    """One evaluation of `f(arguments, inner)` for a tape, on a tape `inner` of its own.
 
-    `leaves` and `result` are the leaves and the structure of its value: what it computed of the tape's variables are
-    variables whose node is PENDING.  `leaves` is None if part of the value belongs to a level inside the tape's: that
-    will have ended when the tape is swept.
+    `used` receives the nodes that it uses besides its arguments.  `leaves` and `result` are the leaves and the
+    structure of its value: what it computed of the tape's variables are variables whose node is PENDING.  `leaves` is
+    None if part of the value belongs to a level inside the tape's: that will have ended when the tape is swept.
     """
 
     __slots__ = ("_first", "_found", "_inner", "_made", "_originals", "_tape", "changed", "leaves", "result")
@@ -39,7 +39,7 @@ class Untaped:
         self,
         tape: Tape,
         name: str,
-        f: Callable[[Any], Any],
+        f: Callable[[Any, Tape], Any],
         leaves: Sequence[Any],
         structure: Structure,
         used: set[int],
@@ -51,7 +51,7 @@ class Untaped:
         #: nodes from this number on are not recorded
         self._first = first = max(tape.count, checkpoints_of(tape).discarded)
         try:
-            out = _suspended(tape, inner, first, used, lambda: f(unflatten(structure, given)))
+            out = _suspended(tape, inner, first, used, lambda: f(unflatten(structure, given), inner))
             self._found, self.result = flatten(out)
             del out
             if inner.guard.held:

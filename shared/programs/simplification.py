@@ -9,6 +9,7 @@ module knows no derivative.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,24 +80,27 @@ class _Forward:
         return self.by_content.setdefault(key, number)
 
     def step(self, step: Step) -> None:
-        operands = tuple([self.stands_for[k] for k in step.operands])
+        stands_for, literals = self.stands_for, self.literals
+        operands = tuple([stands_for[k] for k in step.operands])
         if isinstance(step, Guard):
             if operands[0] not in self.literals and (operands, step.expected) not in self.guarded:
                 self.guarded.add((operands, step.expected))
                 self.steps.append(Guard(operands[0], step.expected, step.where))
             return
         same = self._identity(step, operands)
-        if same is None and self.literals.keys() >= set(operands):
+        if same is None and all([k in literals for k in operands]):
             same = self._folded(step, operands)
-        key = None
         if same is None:
-            key = (_function(step, self.source.types[step.result]), operands, _static_key(step.static))
-            same = self.known.get(key)
+            key = (_function(step, self.source.types[step.result]), operands, static_key(step.static))
+            same = self.known.setdefault(key, step.result)
+            if same == step.result:
+                same = None
         if same is not None:
-            self.stands_for[step.result] = same
+            stands_for[step.result] = same
             return
-        self.known[key] = step.result
-        made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
+        made = step
+        if operands != step.operands:
+            made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
         self.made[step.result] = made
         self.steps.append(made)
 
@@ -173,41 +177,47 @@ class _Forward:
 
     def program(self) -> Program:
         """What is left, numbered anew."""
-        source = self.source
-        outputs = [self.stands_for[k] for k in source.outputs]
-        needed = {*outputs}
-        steps: list[Step] = []
-        for step in reversed(self.steps):
-            if isinstance(step, Guard) or step.result in needed:
-                needed.update(step.operands)
-                steps.append(step)
-        steps.reverse()
-        numbers: dict[int, int] = {}
-        for k in (*source.inputs, *sorted(needed & (self.literals.keys() | source.captured.keys()))):
-            numbers.setdefault(k, len(numbers))
-        for step in steps:
-            if step.result is not None:
-                numbers[step.result] = len(numbers)
-        types = [source.types[k] for k in numbers]
-        for k, number in numbers.items():
-            if k in self.literals:
-                types[number] = ValueType.of(self.literals[k])
-        renumbered: list[Step] = [step.with_numbers(numbers) for step in steps]
-        return Program(
-            source.name,
-            types,
-            [numbers[k] for k in source.inputs],
-            {numbers[k]: name for k, name in source.names.items() if k in numbers},
-            source.structure,
-            source.static_leaves,
-            {numbers[k]: value for k, value in self.literals.items() if k in numbers},
-            {numbers[k]: array for k, array in source.captured.items() if k in numbers},
-            renumbered,
-            [numbers[k] for k in outputs],
-            source.out_structure,
-            source.custom,
-            {numbers[k]: layout for k, layout in source.layouts.items()},
-        )
+        outputs = [self.stands_for[k] for k in self.source.outputs]
+        return without_unread(self.source, self.source.types, self.literals, self.steps, outputs)
+
+
+def without_unread(
+    source: Program, types: Sequence[ValueType], literals: Mapping[int, Any], steps: Sequence[Step], outputs: list[int]
+) -> Program:
+    """The program of those steps that an output or a guard needs, numbered anew; all else as in `source`."""
+    needed = {*outputs}
+    kept: list[Step] = []
+    for step in reversed(steps):
+        result = step.result
+        if result is None or result in needed:
+            needed.update(step.operands)
+            kept.append(step)
+    kept.reverse()
+    numbers: dict[int, int] = {}
+    for k in (*source.inputs, *sorted(needed & (literals.keys() | source.captured.keys()))):
+        numbers.setdefault(k, len(numbers))
+    for step in kept:
+        if step.result is not None:
+            numbers[step.result] = len(numbers)
+    left = [types[k] for k in numbers]
+    for k, number in numbers.items():
+        if k in literals:
+            left[number] = ValueType.of(literals[k])
+    return Program(
+        source.name,
+        left,
+        [numbers[k] for k in source.inputs],
+        {numbers[k]: name for k, name in source.names.items() if k in numbers},
+        source.structure,
+        source.static_leaves,
+        {numbers[k]: value for k, value in literals.items() if k in numbers},
+        {numbers[k]: array for k, array in source.captured.items() if k in numbers},
+        [step.with_numbers(numbers) for step in kept],
+        [numbers[k] for k in outputs],
+        source.out_structure,
+        source.custom,
+        {numbers[k]: layout for k, layout in source.layouts.items()},
+    )
 
 
 def _function(step: Equation, result: ValueType) -> Any:
@@ -218,12 +228,14 @@ def _function(step: Equation, result: ValueType) -> Any:
     return primitive
 
 
-def _static_key(static: dict[str, Any]) -> Any:
+def static_key(static: dict[str, Any]) -> Any:
     """What tells keywords apart; arrays by their contents, since a long one is not printed in full."""
     return tuple([(name, _key(static[name])) for name in sorted(static)]) if static else None
 
 
 def _key(value: Any) -> Any:
+    if value.__class__ is int or value is None or value.__class__ is bool:
+        return (value.__class__, value)
     if isinstance(value, np.ndarray):
         return (value.shape, value.dtype.str, value.tobytes())
     if isinstance(value, (tuple, list)):
@@ -231,4 +243,4 @@ def _key(value: Any) -> Any:
     return (value.__class__, repr(value))
 
 
-__all__ = ["simplify"]
+__all__ = ["simplify", "static_key", "without_unread"]

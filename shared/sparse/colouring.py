@@ -17,6 +17,9 @@ import numpy as np
 from shared.core.errors import NotRecoverableError, ShapeError, user_line
 from shared.sparse.pattern import Pattern, as_pattern
 
+#: Keys are counted, which is faster than sorting them, if they are numbers up to this multiple of how many there are.
+_MOST_COUNTED = 8
+
 #: What `colour` can be asked for.
 STRATEGIES = ("best", "columns", "rows", "both", "symmetric")
 
@@ -137,7 +140,11 @@ def _alone(lines: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Whether each entry is the only one of its colour in its line (and has a colour at all)."""
     alone: np.ndarray = colours >= 0
     if colours.size:
-        keys = lines * (int(colours.max()) + 2) + colours + 1
+        apart = int(colours.max()) + 2
+        keys = lines * apart + (colours + 1)
+        if (int(lines.max()) + 1) * apart <= _MOST_COUNTED * keys.size:
+            alone &= np.bincount(keys)[keys] == 1
+            return alone
         ordered = np.sort(keys)
         repeated = ordered[1:][ordered[1:] == ordered[:-1]]
         if repeated.size:
@@ -255,13 +262,15 @@ def colour_symmetric(pattern: Pattern) -> Colouring:
 
     Adjacent columns differ, and every path on four has three colours.  All is read off products J s, of which symmetry
     saves some: two for an arrow.  Greedily, in the order of the columns and by decreasing degree; the best of these and
-    of what `colour_columns` finds, which needs no mirror images (Coleman & More 1984; Gebremedhin, Manne & Pothen 2005,
-    section 4).  Raises ShapeError if the pattern is not symmetric.
+    of what `colour_columns` finds, which needs no mirror images and may have as few as there can be (Coleman & More
+    1984; Gebremedhin, Manne & Pothen 2005, section 4).  Raises ShapeError if the pattern is not symmetric.
     """
     _mirror(pattern)
     n = pattern.shape[1]
     best = _apart(pattern.rows, pattern.columns, pattern.shape)
     beside = pattern.rows != pattern.columns
+    if _count(best) <= _least_star(pattern.rows[beside], pattern.columns[beside], n):
+        return Colouring(pattern, columns=best, symmetric=True)
     neighbours = _Lines(pattern.rows[beside], pattern.columns[beside], n)
     entries = np.bincount(pattern.columns, minlength=n)
     used = np.flatnonzero(entries)
@@ -269,6 +278,15 @@ def colour_symmetric(pattern: Pattern) -> Colouring:
         found = _star(neighbours, order.tolist(), n, _count(best))
         best = best if found is None else found
     return Colouring(pattern, columns=best, symmetric=True)
+
+
+def _least_star(ends: np.ndarray, others: np.ndarray, count: int) -> int:
+    """A number of colours that no star colouring of a graph with these edges, each in both directions, goes below."""
+    if not ends.size:
+        return 1
+    degrees = np.bincount(ends, minlength=count)
+    # An edge between two vertices with other neighbours is the middle of a path on four, or a side of a triangle.
+    return 3 if bool(((degrees[ends] > 1) & (degrees[others] > 1)).any()) else 2
 
 
 # --- finding colours --------------------------------------------------------------------------------------------------

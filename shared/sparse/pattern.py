@@ -86,7 +86,8 @@ class Pattern:
         """This pattern together with its transpose, which is what a symmetric matrix needs; it must be square."""
         if self.shape[0] != self.shape[1]:
             raise ShapeError(f"{self!r} is not square{user_line()}, so it cannot be that of a symmetric matrix")
-        return self | self.transpose()
+        transposed = self.transpose()
+        return self if self == transposed else self | transposed
 
     def to_dense(self) -> np.ndarray:
         """The pattern as a matrix of booleans.

@@ -108,10 +108,10 @@ def ascends(numbers: np.ndarray) -> bool:
 
 def unique(keys: np.ndarray) -> np.ndarray:
     """The different numbers among some, in ascending order."""
+    if ascends(keys):
+        return keys
     # Mostly these are a few ascending runs, which a merging sort merges.
     keys = np.sort(keys, kind="stable")
-    if keys.size < 2:
-        return keys
     first = np.empty(keys.size, bool)
     first[0] = True
     np.not_equal(keys[1:], keys[:-1], out=first[1:])

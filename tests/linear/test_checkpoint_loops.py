@@ -66,6 +66,52 @@ def test_weights_that_a_step_uses_get_their_derivatives(ad: Any, name: str) -> N
     assert_same(transform(ad, f(checkpoint_loop)), transform(ad, f(plain_loop)), tolerance=1e-10)
 
 
+def _in_place(state: Any, k: int) -> Any:
+    h, w = state
+    h[k % 5] += 0.1 * np.sin(w[k % 5]) * h[(k + 1) % 5]
+    return h, w
+
+
+def _of_a_view(state: Any, k: int) -> Any:
+    h, w = state
+    g = np.sin(h) * w
+    return (g[::-1] if k % 3 else g * 1.0), w
+
+
+STATES: dict[str, tuple[Any, Any]] = {
+    "a part that is handed on": (lambda s, k: (np.sin(s[0]) * s[1], s[1]), lambda x: (x * 1.0, x + 1.0)),
+    "parts that change places": (lambda s, k: (s[1], np.sin(s[0]) + 0.1 * s[1]), lambda x: (x * 1.0, x + 1.0)),
+    "one part twice at times": (lambda s, k: (s[0], s[0]) if k % 4 == 1 else (np.sin(s[0]) * s[1], s[1] * 0.9),
+                                lambda x: (x * 1.0, x + 1.0)),
+    "changed in place": (_in_place, lambda x: (x * 1.0, x + 1.0)),
+    "a view at times": (_of_a_view, lambda x: (x * 1.0, x + 1.0)),
+    "a number beside it": (lambda s, k: (np.sin(s[0]) * s[1], 0.9 * s[1] + 0.01), lambda x: (x * 1.0, 1.0)),
+    "an array that does not vary": (lambda s, k: (np.sin(s[0]) * s[1], s[1] * 0.9), lambda x: (x * 1.0, np.ones(5))),
+    "what varies at some steps": (lambda s, k: (s[0] * 0.0 + 1.0 if k == 2 else s[0] * s[1], s[1]),
+                                  lambda x: (x * 1.0, x + 1.0)),
+    "constants for a while": (lambda s, k: (np.ones(5), s[1]) if k == 3 else (np.sin(s[0] + k), s[1]),
+                              lambda x: (x * 1.0, 2.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("snapshots", [1, 2, 4, None])
+@pytest.mark.parametrize("name", STATES)
+def test_states_of_every_kind(ad: Any, name: str, snapshots: int | None) -> None:
+    step, first = STATES[name]
+
+    def f(loop: Function) -> Function:
+        def g(x: Any) -> Any:
+            weights = 1.0 + 0.1 * x
+            state = loop(lambda s, k: step((s[0] * (weights if k % 2 else 1.0), s[1]), k), first(x), 11, snapshots)
+            return sum(np.sum(part * (k + 1.0)) for k, part in enumerate(state))
+
+        return g
+
+    x = np.linspace(0.2, 0.9, 5)
+    assert_same(ad.value_and_grad(f(checkpoint_loop))(x), ad.value_and_grad(f(plain_loop))(x))
+    assert_same(ad.hvp(f(checkpoint_loop), x, x), ad.hvp(f(plain_loop), x, x))
+
+
 def test_loops_and_checkpoints_in_loops_and_checkpoints(ad: Any) -> None:
     def f(x: Any, ck: Function, loop: Function) -> Any:
         def inner(y: Any, k: int) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 import reversead
 from shared import compile, simplify, trace
-from shared.programs.compiling import plan
+from shared.programs.compiling import parts, plan
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
 from shared.programs.compiling.verification import differences
@@ -109,6 +109,30 @@ def test_results_of_long_programs(function: Callable[[Any, int], Any]) -> None:
     compiled = compile(lambda x: function(x, 150))
     for x in (X, X * 1.25):
         np.testing.assert_allclose(np.array(compiled(x)), np.array(function(x.copy(), 150)), rtol=1e-12, atol=1e-300)
+
+
+def branching(x: Any, count: int) -> Any:
+    total = 0.0
+    for k in range(count):
+        with np.errstate(divide="ignore"):
+            y = np.log(np.abs(x)) * k
+        total = total + (np.sum(y) if x[k % 8] > 0.3 else x[0] * y[-1])
+    return total
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("length", [1, 7])
+@pytest.mark.parametrize("function", [*PROGRAMS, branching])
+def test_a_text_in_parts_computes_what_it_does_as_one(function: Callable[[Any, int], Any], length: int) -> None:
+    derivative = reversead.value_and_grad(lambda x: np.sum(np.cos(np.array(function(x, 12), like=x))))
+    whole = compile(derivative)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_LENGTH", length)
+        cut = compile(derivative)
+        for x in (X, X * 1.25, -X):
+            for one, other in zip(cut(x), whole(x), strict=True):
+                assert np.array_equal(one, other)
+        assert "def part1(" in cut.source()
 
 
 @pytest.mark.parametrize("function", [joined, perhaps_views, assigned])

@@ -249,6 +249,26 @@ def test_what_is_recovered_by_symmetry_is_coloured_as_a_star_colouring(n: int, d
             Colouring(pattern, columns=colours, symmetric=True)
 
 
+@given(st.integers(1, 6), st.floats(0, 0.9), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_no_star_colouring_has_fewer_colours_than_is_taken_for_least(n: int, density: float, seed: int) -> None:
+    half = np.random.default_rng(seed).random((n, n)) < density
+    pattern = as_pattern((half | half.T) & ~np.eye(n, dtype=bool))
+    least = colouring_module._least_star(pattern.rows, pattern.columns, n)
+    fewer = (np.array(colours) for colours in product(range(least - 1), repeat=n))
+    assert not any(is_star_colouring(pattern, colours) for colours in fewer)
+
+
+@given(st.integers(0, 30), st.integers(1, 10), st.integers(1, 2000), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_what_is_alone_in_its_line_is_found_by_counting_and_by_sorting(size: int, lines: int, most: int, seed: int):
+    random = np.random.default_rng(seed)
+    line, colours = random.integers(0, lines, size), random.integers(-1, most, size)
+    pairs = list(zip(line.tolist(), colours.tolist(), strict=True))
+    expected = [pair[1] >= 0 and pairs.count(pair) == 1 for pair in pairs]
+    assert colouring_module._alone(line, colours).tolist() == expected
+
+
 # --- recovery ---------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ itself, which computes as NumPy does, and what that refuses, too, to `f`.  Now a
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import warnings
@@ -36,7 +37,9 @@ from shared.core.levels import Level, Tracer
 from shared.core.visible import kind_of, one_line, shown
 from shared.programs.compiling.checks import OTHER, Check, alike
 from shared.programs.compiling.literals import comment
+from shared.programs.compiling.looks import look
 from shared.programs.compiling.numpy_text import LOWERED
+from shared.programs.compiling.parts import definitions
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.source import Source
 from shared.programs.compiling.verification import differences, verify, verify_first
@@ -50,19 +53,21 @@ Verify = Literal["always", "seldom", "never"]
 
 #: Variants are made this many times as often as they can be kept, before it is asked whether they are of use.
 _TRIALS = 4
-#: Functions that execute more operations run as they are: Python's compiler takes about 6 kB an operation.
-LONGEST = 20_000
+#: What a variant returns in place of a result with a NaN that a derivative computed with care may not have.
+SPOILT = object()
+#: Functions that execute more operations run as they are: their first call would take more than some seconds.
+LONGEST = 50_000
 
 
 class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "calls", "function", "guards", "namespace", "next_check", "program", "refusals", "text",
-        "used",
+        "_spare", "attempt", "calls", "differentiates", "function", "guards", "namespace", "next_check",
+        "program", "refusals", "text", "used",
     )  # fmt: skip
 
-    def __init__(self, function: Function, program: Program, source: Program):
+    def __init__(self, function: Function, program: Program, source: Program, differentiates: bool):
         self.function = function
         #: the record as it was made; the text is made of `source`
         self.program = program
@@ -78,20 +83,23 @@ class Variant:
         self.namespace = written.namespace
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
-        self.attempt = self._attempt()
+        #: whether it takes derivatives, of which one with a NaN may have to be computed with care
+        self.differentiates = differentiates
+        self.attempt = self._attempt(self._look(source) if differentiates else [])
 
     def _workspace(self) -> Function:
         """The function that the text defines, with buffers of its own."""
         scope = dict(self.namespace)
-        exec(_code(self.text, self.program.name), scope)
+        for definition in definitions(self.text):
+            exec(_code(definition, self.program.name), scope)
         made: Function = scope["call"]
         return made
 
-    def _attempt(self) -> Function:
+    def _attempt(self, look_at_result: list[str]) -> Function:
         """The function that checks arguments and runs the program, from text: a call without any loop over types."""
         check = Check(self.program)
         scope: dict[str, Any] = {**check.scope, "spare": self._spare, "new": self._workspace}
-        scope["otherwise"] = self._interpreted
+        scope.update(otherwise=self._interpreted, isfinite=math.isfinite, inf=math.inf, has_nan=_has_nan, spoilt=SPOILT)
         departed = [
             "    except run.__globals__['Departed'] as departure:",
             "        spare.append(run)",
@@ -110,12 +118,20 @@ class Variant:
             "        spare.append(run)",
             "        return otherwise(args, kwargs)",
             "    spare.append(run)",
+            *look_at_result,
             "    return result",
         ]
         text = "\n".join(["def attempt(args, kwargs):", *check.rows, *rows, ""])
         exec(_code(text, f"the arguments of {self.program.name}"), scope)
         found: Function = scope["attempt"]
         return found
+
+    def _look(self, source: Program) -> list[str]:
+        """Lines that return SPOILT where a derivative has a NaN, which one computed with care may not have."""
+        condition = look(source)
+        # What a look at a few results leaves open, one at each of them tells.
+        unsure = "" if condition is None else f"not ({condition}) and "
+        return [f"    if {unsure}has_nan(result):", "        return spoilt"]
 
     def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the record computes, as NumPy does; the departure where a branch goes another way.
@@ -124,11 +140,12 @@ class Variant:
         """
         self.refusals += 1
         try:
-            return self.program(*args, **kwargs)
+            result = self.program(*args, **kwargs)
         except ProgramGuardError as departure:
             return departure
         except Exception:
             return self.function(*args, **kwargs)
+        return SPOILT if self.differentiates and _has_nan(result) else result
 
     def refuse(self, error: StaleProgramError) -> None:
         """From now on, raise the error that the record is stale, and compute nothing with it."""
@@ -193,7 +210,7 @@ class Compiled:
                 continue  # of other arguments, or a branch went another way
             self._calls = variant.used = self._calls + 1
             variant.calls += 1
-            if self._differentiates and _has_nan(result):
+            if result is SPOILT:
                 # Nothing that a compiled function returns is anybody else's.
                 return tree_map(independent, self.__wrapped__(*args, **kwargs))
             if variant.calls >= variant.next_check:
@@ -261,7 +278,7 @@ class Compiled:
         if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
         variant.calls += 1
-        return self.__wrapped__(*args, **kwargs) if _has_nan(result) else result
+        return self.__wrapped__(*args, **kwargs) if result is SPOILT or _has_nan(result) else result
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         program = without_care(lambda: self._record(args, kwargs))
@@ -270,7 +287,7 @@ class Compiled:
                 lambda: verify_first(program, lambda: self._record(args, kwargs), self.__wrapped__, args, kwargs)
             )
         _require_leniency(program)
-        variant = Variant(self.__wrapped__, program, rewritten(simplify(program)))
+        variant = Variant(self.__wrapped__, program, rewritten(simplify(program)), self._differentiates)
         variant.next_check = sys.maxsize if self.verify == "never" else 2
         return variant
 
@@ -399,7 +416,7 @@ def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Comp
 
     Cost: the first call records `f` once and calls it once, some tens of microseconds an operation; a call then costs
     what the source does, and about 0.3 microseconds an argument.  A function runs as it is, with a warning that says
-    so, if it executes more than 20,000 operations, needs other variants all the time, or catches an exception that an
+    so, if it executes more than 50,000 operations, needs other variants all the time, or catches an exception that an
     operation raises while it is recorded.  Raises StaleProgramError where `f` is found to compute something else than
     its record, also at each later call with such arguments until `clear()`; CompilationError for a function that draws
     random numbers, is not deterministic, or stores its values, and where branches would take more than `cache_size`

@@ -2,10 +2,11 @@
 
 Reverse mode multiplies by constants again and again (`x + x` for the square, `-1` for a difference).  One pass carries
 such factors along as numbers, `v = factor * base`, through products, sums and negations, and multiplies once where the
-value itself is needed.  Sums of products of vectors become inner products, and exp(x - log(sum(exp(x)))) the quotient
-of what it is made of.  Only float64 values are touched.  A factor is taken out of a sum or a product only if it is at
-least 1, and of a product at most 1024: so nothing overflows that did not before, and what becomes zero was within that
-factor of it.  The sign of a zero may change.  This module knows no derivative.
+value itself is needed.  Sums of products of vectors become inner products, exp(x - log(sum(exp(x)))) the quotient
+of what it is made of, and np.logaddexp of long arrays its parts.  Only float64 values are touched.  A factor is taken
+out of a sum or a product only if it is at least 1, and of a product at most 1024: so nothing overflows that did not
+before, and what becomes zero was within that factor of it.  The sign of a zero may change.  This module knows no
+derivative.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from shared.core.assignment import SETITEM
+from shared.core.primitive import Primitive
 from shared.core.registry import REGISTRY
-from shared.programs.compiling.numpy_text import ufunc_of
+from shared.programs.compiling.numpy_text import function_of, ufunc_of
 from shared.programs.equations import WRITES, Equation, Guard, Step, ValueType, Write
 from shared.programs.program import Program
-from shared.programs.simplification import simplify
+from shared.programs.simplification import static_key, without_unread
 from shared.rules import elementwise, shapes
 
 #: Factors are combined between these sizes only, so that they can neither overflow nor vanish themselves.
@@ -30,6 +32,9 @@ _LEAST, _MOST = 1e-15, 1e15
 _LARGEST_IN_PRODUCT = 1024.0
 #: Inner products of longer vectors round more than NumPy's pairwise summation.
 _LONGEST_PRODUCT = 4096
+#: From so many elements on np.logaddexp of zero and an array, and of two arrays, is slower than its parts.
+_LONG_FOR_ONE, _LONG_FOR_TWO = 300, 4000
+_LARGEST = float(np.finfo(np.float64).max)
 
 _MULTIPLY, _SUBTRACT, _ADD = REGISTRY[np.multiply], REGISTRY[np.subtract], REGISTRY[np.add]
 _DIVIDE, _NEGATIVE, _MATMUL = REGISTRY[np.divide], REGISTRY[np.negative], REGISTRY[np.matmul]
@@ -70,7 +75,9 @@ class _Pass:
         self.multiples: Counter[int] = Counter()
         self.steps: list[Step] = []
         self.made: dict[int, Equation] = {}
-        self.numbers: dict[float, int] = {}
+        self.numbers = {value: k for k, value in self.literals.items() if value.__class__ is float}
+        #: what is computed already, by what tells equations apart
+        self.known: dict[Any, int] = {}
         self.materialised: dict[tuple[float, int], int] = {}
         self.where = ""
         self.errors: Mapping[str, Any] = {}
@@ -112,8 +119,12 @@ class _Pass:
         """A new equation; returns its result.  Of Python floats it is the operator, whose result is one, too."""
         if type_.dtype is None:
             primitive = _OF_NUMBERS.get(primitive, primitive)
+        made = Equation(primitive, operands, static, len(self.types), self.where, self.errors)
+        known = self.known.setdefault(_key(made, operands, type_), made.result)
+        if known != made.result:
+            self.readers[known] += 2  # nobody is its only reader
+            return known
         self.types.append(type_)
-        made = Equation(primitive, operands, static, len(self.types) - 1, self.where, self.errors)
         self.made[made.result] = made
         self.steps.append(made)
         return made.result
@@ -137,10 +148,17 @@ class _Pass:
             self.steps.append(Guard(self.value(step.operands[0]), step.expected, step.where))
             return
         self.errors = step.errors
-        if self._carried(step) or self._as_inner_product(step) or self._as_quotient(step) or self._as_assignments(step):
+        if self._carried(step) or any(rewrite(self, step) for rewrite in _OF_FUNCTION.get(_function(step), ())):
             return
         operands = tuple([self.value(k) for k in step.operands])
-        made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
+        known = self.known.setdefault(_key(step, operands, self.types[step.result]), step.result)
+        if known != step.result:
+            self.readers[known] += 2
+            self.forms[step.result] = (1.0, known)
+            return
+        made = step
+        if operands != step.operands:
+            made = Equation(step.primitive, operands, step.static, step.result, step.where, step.errors)
         self.made[step.result] = made
         self.steps.append(made)
 
@@ -210,8 +228,7 @@ class _Pass:
 
     def _as_inner_product(self, step: Equation) -> bool:
         """The sum of a product of two vectors."""
-        primitive = step.primitive
-        if isinstance(primitive, Write) or primitive.function is not np.sum or len(step.operands) != 1:
+        if len(step.operands) != 1:
             return False
         operand, type_ = step.operands[0], self.types[step.operands[0]]
         if len(type_.shape) != 1 or type_.dtype != np.float64 or not 0 < type_.size <= _LONGEST_PRODUCT:
@@ -232,12 +249,13 @@ class _Pass:
         if base != operand and (self.readers[base] > 1 or self.multiples[base] > 1):
             return False  # others are made of the product, too
         self.steps.pop()
+        self.known.pop(_key(product, product.operands, self.types[product.result]), None)
         return self._note(step.result, factor, self.emit(_MATMUL, (a, b), self.types[step.result]))
 
     def _as_quotient(self, step: Equation) -> bool:
         """exp(s - log(sum(exp(s)))) for s from which the largest was taken, as exp(s) / sum(exp(s))."""
         difference = self._operands(step.operands[0], np.subtract)
-        if difference is None or _function(step) is not np.exp:
+        if difference is None:
             return False
         shifted, logarithm = difference
         total = self._operand(logarithm, np.log)
@@ -250,10 +268,41 @@ class _Pass:
         self.forms[step.result] = (1.0, self.emit(_DIVIDE, (powers, total), self.types[step.result]))
         return True
 
+    def _as_logarithm(self, step: Equation) -> bool:
+        """np.logaddexp of long arrays as max + log1p(exp(min - max)), for which NumPy has vector instructions."""
+        type_, (x, y) = self.types[step.result], map(self.value, step.operands)
+        if type_.dtype != np.float64 or step.static or type_.size < _LONG_FOR_ONE:
+            return False
+        zero = next((k for k in (x, y) if self._is_zero(k)), None)
+        other = x if zero == y else y
+        if zero is not None and self.types[other] is type_:
+            top = self._of(np.maximum, type_, other, self.number(0.0))
+            below = self._of(np.negative, type_, self._of(np.absolute, type_, other))
+        elif type_.size < _LONG_FOR_TWO or any(self.types[k].dtype != np.float64 for k in (x, y)):
+            return False
+        else:
+            top = self._of(np.maximum, type_, x, y)
+            # Of two equal infinities the difference has no value; one of them and the largest number has.
+            near = self._of(np.maximum, type_, top, self.number(-_LARGEST))
+            near = self._of(np.minimum, type_, near, self.number(_LARGEST))
+            below = self._of(np.subtract, type_, self._of(np.minimum, type_, x, y), near)
+            below = self._of(np.minimum, type_, below, self.number(0.0))
+        rest = self._of(np.log1p, type_, self._of(np.exp, type_, below))
+        return self._note(step.result, 1.0, self._of(np.add, type_, top, rest))
+
+    def _of(self, function: Any, type_: ValueType, *operands: int) -> int:
+        return self.emit(REGISTRY[function], operands, type_)
+
+    def _is_zero(self, number: int) -> bool:
+        value = self.literals.get(number)
+        if isinstance(value, np.ndarray):
+            return bool(value.size and not any(value.strides) and value.dtype == np.float64 and value.flat[0] == 0)
+        return value.__class__ in (int, float, np.float64) and value == 0
+
     def _as_assignments(self, step: Equation) -> bool:
         """A vector joined of float64 numbers (np.stack) as one that they are assigned to, element by element."""
         type_ = self.types[step.result]
-        if step.primitive is not shapes.CONCATENATE or len(type_.shape) != 1 or type_.dtype != np.float64:
+        if len(type_.shape) != 1 or type_.dtype != np.float64:
             return False
         numbers = [self._joined_number(k) for k in step.operands]
         if any(k is None or self.types[k].kind not in (float, np.float64) for k in numbers):
@@ -288,16 +337,27 @@ class _Pass:
         return operands[0] if operands is not None and len(operands) == 1 else None
 
     def program(self) -> Program:
-        """The program of what is left, simplified: what the forms made superfluous is dropped."""
-        source = self.source
-        outputs = [self.value(k) for k in source.outputs]
-        return simplify(Program(
-            source.name, self.types, source.inputs, source.names, source.structure, source.static_leaves,
-            self.literals, source.captured, self.steps, outputs, source.out_structure, source.custom,
-            source.layouts,
-        ))  # fmt: skip
+        """The program of what is left: what the forms made superfluous is dropped."""
+        outputs = [self.value(k) for k in self.source.outputs]
+        return without_unread(self.source, self.types, self.literals, self.steps, outputs)
+
+
+#: What is tried on the equations of a function.
+_OF_FUNCTION: dict[Any, tuple[Any, ...]] = {
+    np.sum: (_Pass._as_inner_product,),
+    np.exp: (_Pass._as_quotient,),
+    np.logaddexp: (_Pass._as_logarithm,),
+    shapes.CONCATENATE.function: (_Pass._as_assignments,),
+}
 
 
 def _function(equation: Equation) -> Any:
     """What an equation evaluates; None of an assignment."""
     return None if isinstance(equation.primitive, Write) else equation.primitive.function
+
+
+def _key(step: Equation, operands: tuple[int, ...], result: ValueType) -> Any:
+    """What tells equations apart."""
+    primitive = step.primitive
+    function = function_of(primitive) if isinstance(primitive, Primitive) else primitive
+    return (function, operands, result, static_key(step.static) if step.static else None)

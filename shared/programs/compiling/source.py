@@ -20,6 +20,7 @@ from shared.programs.compiling import plan
 from shared.programs.compiling.emitter import Buffers, Emitter
 from shared.programs.compiling.literals import Definition, comment, literal
 from shared.programs.compiling.numpy_text import allocation, dtype_text, is_short, output_text, ufunc_of
+from shared.programs.compiling.parts import in_parts
 from shared.programs.compiling.plan import FusedLoop, ScheduledStep, scheduled
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.compiling.statements import result_text, write_array, write_assignment, write_number
@@ -132,13 +133,16 @@ _DEPARTED = ["", "class Departed(Exception):", '    """A branch went another way
 def _whole_text(emitter: Emitter, result: str, departs: bool) -> str:
     program, names = emitter.program, emitter.names
     inputs = ", ".join(f"{names[k]} = {program.names[k]}: {program.types[k]!r}" for k in program.inputs)
+    given = [names[k] for k in program.inputs]
+    parts, body = in_parts(emitter.body, given, result)
     lines = [
         *(_DEPARTED if departs else []),
         *emitter.head,
         "",
         "",
-        f"def call({', '.join(names[k] for k in program.inputs)}):",
-        *[f"    {line}" for line in emitter.body],
+        *parts,
+        f"def call({', '.join(given)}):",
+        *[f"    {line}" for line in body],
         f"    return {result}",
         "",
     ]
