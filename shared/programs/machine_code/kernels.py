@@ -78,7 +78,7 @@ class Compute:
 
 @dataclass(eq=False, slots=True)
 class Reduce:
-    """The sum, largest or smallest of an operand over some axes; `strides` say where each element of the domain goes."""
+    """The sum, largest or smallest of an operand over some axes; `strides` say where each element goes."""
 
     result: Buffer
     how: str

@@ -369,7 +369,7 @@ class Lowering:
             raise Unlowered
 
     def _computing(self, step: Equation) -> str:
-        """The C type that an equation is computed in: that of its operands, and of its result unless that is a truth."""
+        """The C type that an equation is computed in: that of its operands, and of its result if that is no truth."""
         types = [self.types[k] for k in step.operands]
         if any(type_.dtype is not None and c_type(type_) is None and not self.constant(k)
                for k, type_ in zip(step.operands, types, strict=True)):  # fmt: skip
