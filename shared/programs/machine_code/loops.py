@@ -1,6 +1,6 @@
 """A kernel as loops of C: axes that lie together in memory are one, long innermost loops go block by block.
 
-Sums are taken over blocks, in the lanes of vectors, and the sums of blocks pairwise, which rounds as little as NumPy does.
+Sums are taken over blocks, in the lanes of vectors, and the sums of blocks pairwise, so they round as NumPy's do.
 Assignments to overlapping parts of one buffer are loops of their own within a block, over values that the first loop
 leaves in small arrays.  This module knows no programs, and of a function only how its buffers are called.
 """

@@ -35,7 +35,15 @@ from shared.programs.machine_code.kernels import (
     contiguous,
     squeezed,
 )
-from shared.programs.machine_code.operations import ARITHMETIC, INDEX_DTYPE, LOGIC, TRUTHS, c_type, power_by
+from shared.programs.machine_code.operations import (
+    ARITHMETIC,
+    INDEX_DTYPE,
+    LOGIC,
+    POWER_OF_NUMBERS,
+    TRUTHS,
+    c_type,
+    power_by,
+)
 from shared.programs.program import Program
 from shared.rules import indexing, shapes
 from shared.rules.aliasing import is_basic
@@ -357,7 +365,8 @@ class Lowering:
             found = None
             if exponent is not None and not isinstance(exponent.value, bool):
                 found = power_by(float(exponent.value), self.types[step.result].kind is float)
-            self._elementwise(step, found or ARITHMETIC[np.power])
+            of_numbers = self._is_number(step.result)
+            self._elementwise(step, found or (POWER_OF_NUMBERS if of_numbers else ARITHMETIC[np.power]))
         elif self.types[step.result].dtype == bool or self.types[step.result].kind is bool:
             table = LOGIC if kinds == {"truth"} or ufunc not in TRUTHS else TRUTHS
             if ufunc not in table:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from shared.programs.machine_code.compiler import CompilerError, find, library
@@ -54,7 +55,9 @@ def compile_together(codes: Sequence[MachineCode]) -> None:
     opening = preamble(layout(), compiler.has_vector_math)
     stretches = [stretch for code in codes for stretch in code.stretches]
     text = whole_text(stretches, opening, codes[0].program.name)
-    functions = dict(zip(stretches, load(library(text, compiler), [s.name for s in stretches]), strict=True))
+    # Lines of the user's move, and what is kept stays the same.
+    plain = re.sub(r" *// .*", "", text)
+    functions = dict(zip(stretches, load(library(plain, compiler), [s.name for s in stretches]), strict=True))
     for code in codes:
         code.namespace.update((stretch.name, functions[stretch]) for stretch in code.stretches)
         own = whole_text(code.stretches, opening, code.program.name)

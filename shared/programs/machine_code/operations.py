@@ -37,10 +37,10 @@ ARITHMETIC: dict[Any, str] = {
     np.fabs: "fabs{f}({0})",
     np.copysign: "copysign{f}({0}, {1})",
     np.sqrt: "sqrt{f}({0})",
-    np.maximum: "(isgreaterequal({0}, {1}) || {0} != {0}) ? {0} : {1}",
-    np.minimum: "(islessequal({0}, {1}) || {0} != {0}) ? {0} : {1}",
-    np.fmax: "(isgreaterequal({0}, {1}) || {1} != {1}) ? {0} : {1}",
-    np.fmin: "(islessequal({0}, {1}) || {1} != {1}) ? {0} : {1}",
+    np.maximum: "(isgreater({0}, {1}) || {0} != {0}) ? {0} : {1}",
+    np.minimum: "(isless({0}, {1}) || {0} != {0}) ? {0} : {1}",
+    np.fmax: "(isgreater({0}, {1}) || {1} != {1}) ? {0} : {1}",
+    np.fmin: "(isless({0}, {1}) || {1} != {1}) ? {0} : {1}",
     np.sign: "isgreater({0}, 0) ? 1 : (isless({0}, 0) ? -1 : ({0} == 0 ? 0 : {0}))",
     np.floor: "floor{f}({0})",
     np.ceil: "ceil{f}({0})",
@@ -68,9 +68,9 @@ TRUTHS: dict[Any, str] = {
     np.equal: "{0} == {1}",
     np.not_equal: "{0} != {1}",
     np.isnan: "{0} != {0}",
-    np.isinf: "isinf({0})",
-    np.isfinite: "isfinite({0})",
-    np.signbit: "signbit({0})",
+    np.isinf: "isinf({0}) != 0",
+    np.isfinite: "isfinite({0}) != 0",
+    np.signbit: "signbit({0}) != 0",
 }
 #: Those of truth values.
 LOGIC: dict[Any, str] = {
@@ -100,6 +100,10 @@ def power_by(exponent: float, of_floats: bool) -> str | None:
     if exponent == -1.0:
         return "1 / {0}"
     return "sqrt{f}({0})" if exponent == 0.5 and _ROOT_BY_POWER and not of_floats else None
+
+
+#: The power of two numbers: NumPy has its own ways with infinite ones, in which the source computes.
+POWER_OF_NUMBERS = "isfinite({0}) && isfinite({1}) ? pow{f}({0}, {1}) : (bad = 1, 0)"
 
 
 def c_type(type_: ValueType) -> str | None:
