@@ -19,7 +19,7 @@ from machine_programs import as_machine_code, require_compiler
 
 import reversead
 from shared import StaleProgramError, compile
-from shared.programs.machine_code import compiler, lowering
+from shared.programs.machine_code import compiler, placing
 from shared.programs.machine_code.emission import StretchText
 from shared.programs.machine_code.kernels import Kernel
 from shared.programs.machine_code.machine import MachineCode, RefusedError, probes
@@ -171,7 +171,7 @@ def test_products_by_blas_and_without(by_blas, monkeypatch):
 
 
 def test_small_and_large_loops_with_few_statements_and_many(monkeypatch):
-    monkeypatch.setattr(lowering, "_MOST_STATEMENTS", 3)
+    monkeypatch.setattr(placing, "MOST_STATEMENTS", 3)
     f = reversead.value_and_grad(valley)
     compiled = compile(f)
     compiled(X)

@@ -88,7 +88,7 @@ def _commands() -> list[tuple[str, ...]]:
     given = os.environ.get("CC", "")
     if given:
         return [tuple(shlex.split(given))]
-    found = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    found: list[tuple[str, ...]] = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
     if not found and importlib.util.find_spec("ziglang") is not None:
         return [(sys.executable, "-m", "ziglang", "cc")]
     return found[:1]

@@ -51,7 +51,7 @@ def layout() -> Layout:
 def routines() -> Any:
     """The addresses of BLAS routines as an array of C; None without SciPy."""
     try:
-        from scipy.linalg import cython_blas  # type: ignore[import-untyped]
+        from scipy.linalg import cython_blas
     except ImportError:
         return None
     api = ctypes.pythonapi

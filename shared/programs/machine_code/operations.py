@@ -110,7 +110,7 @@ def c_type(type_: ValueType) -> str | None:
     """The C type of a value's elements; None if it has none here."""
     if type_.dtype is not None:
         return C_TYPES.get(type_.dtype) if type_.dtype.isnative else None
-    return {float: "double", bool: "truth"}.get(type_.kind)
+    return "double" if type_.kind is float else "truth" if type_.kind is bool else None
 
 
 def number_literal(value: Any, kind: str) -> str:
