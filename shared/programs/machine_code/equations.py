@@ -30,6 +30,8 @@ from shared.rules import indexing, shapes
 #: Products of fewer multiplications are loops: a call of BLAS costs as much.
 SMALLEST_PRODUCT = 1500
 SMALLEST_BY_VECTOR = 6000
+#: Products of a matrix and a vector of more are NumPy's: its BLAS is newer than SciPy's, and the call is nothing then.
+LARGEST_BY_VECTOR = 100_000
 _VIEWS = frozenset((shapes.TRANSPOSE.function, np.broadcast_to, np.diagonal))
 _MOVED = frozenset((np.copy, shapes.RESHAPE.function, shapes.ASTYPE.function, shapes.CONVERT.function))
 _REDUCTIONS = {np.sum: "sum", np.max: "max", np.min: "min"}
@@ -199,13 +201,15 @@ class Equations(Assigning):
         inner = self.types[first].shape[-1]
         size = self.types[step.result].size * inner
         if ranks != (1, 1) and size >= (SMALLEST_PRODUCT if ranks == (2, 2) else SMALLEST_BY_VECTOR):
-            if not self.by_blas:
+            if not self.by_blas or (ranks != (2, 2) and size > LARGEST_BY_VECTOR):
                 raise Unlowered
             self._by_blas(step, a, b, ranks)
             return
         x, y, place = a.ghost, b.ghost, a.ghost.strides
         product: tuple[int, ...]
-        if ranks[1] == 1:  # sums along the last axis
+        if ranks == (2, 1) and place[0] == 1 < place[1]:  # rows are added that lie together
+            x, y, product, axes = x.T, y[:, None], self.types[first].shape[::-1], (0,)
+        elif ranks[1] == 1:  # sums along the last axis
             product, axes = self.types[first].shape, (ranks[0] - 1,)
         elif y.strides[0] == 1 or (ranks[0] == 2 and place[1] != 1):
             x, y = (x[:, None] if ranks[0] == 2 else x[None]), y.T

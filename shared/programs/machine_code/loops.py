@@ -131,7 +131,10 @@ class Loop:
         if isinstance(operand, Constant):
             return number_literal(operand.value, kind)
         text = self._read(operand)
-        return f"({kind}){text}" if is_cast and operand.buffer.kind != kind else text
+        if not is_cast or operand.buffer.kind == kind:
+            return text
+        # A choice stays a mask of vectors, where a conversion would pack and unpack bytes.
+        return f"({text} ? 1 : ({kind})0)" if operand.buffer.kind == "truth" else f"({kind}){text}"
 
     def _read(self, read: Read) -> str:
         buffer, function = read.buffer, self.function

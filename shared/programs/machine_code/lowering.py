@@ -29,21 +29,26 @@ class Lowering(Equations):
         """Lower the program; returns whether more is to be left to NumPy, so that this has to be done again."""
         program = self.program
         self.parts: list[Stretch | Step] = []
+        #: the equations of values, and those that NumPy evaluates
+        self.by_result = {e.result: e for e in program.equations}
+        self.exposed: set[int | None] = set()
         levels, by_c = self._levels()
         order = sorted(range(len(program.steps)), key=lambda k: (levels[k], not by_c[k], k))
         steps = [program.steps[k] for k in order]
         self.last_use = {k: at for at, step in enumerate(steps) for k in step.operands}
         self.last_use.update(dict.fromkeys(program.outputs, len(steps)))
         #: what Python has to have: results, and operands of NumPy's steps
-        self.wanted = set(program.outputs)
+        by_python = set(program.outputs).union(*(s.operands for s, c in zip(program.steps, by_c, strict=True) if not c))
+        self.wanted = set(by_python)
         made = {step.result: levels[k] for k, step in enumerate(program.steps)}
         for k, step in enumerate(program.steps):
-            self.wanted.update(v for v in step.operands if not by_c[k] or made.get(v, levels[k]) < levels[k])
+            self.wanted.update(v for v in step.operands if made.get(v, levels[k]) < levels[k])
         self.count_by_c = 0
         level, before = -1, len(self.left)
         for self.position, (k, step) in enumerate(zip(order, steps, strict=True)):
             if not by_c[k]:
                 self.parts.append(step)
+                self.exposed.add(step.result)
                 continue
             if levels[k] != level:
                 level = levels[k]
@@ -57,8 +62,21 @@ class Lowering(Equations):
                 self.left.add(step.result)
                 self._new(step.result)
             if step.result in self.wanted:
-                self._deliver(step.result)
+                if not self.is_seen(step.result):
+                    self._deliver(step.result)
+                elif step.result in by_python:
+                    self._expose(step.result)
+        # Views alone need no call.
+        self.parts = [part for part in self.parts if not isinstance(part, Stretch) or part.kernels]
         return len(self.left) > before
+
+    def _expose(self, number: int) -> None:
+        """Let NumPy make the views of an array from outside, by the equations that make them."""
+        equation = self.by_result.get(number)
+        if equation is not None and number not in self.exposed and number in self.places:
+            self.exposed.add(number)
+            self._expose(equation.operands[0])
+            self.parts.append(equation)
 
     def _levels(self) -> tuple[list[int], list[bool]]:
         """For each step the number of times that the code has gone to NumPy before it, and whether it is C."""

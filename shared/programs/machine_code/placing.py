@@ -150,6 +150,11 @@ class Placing:
         strides = tuple(s for s, n in zip(ghost.strides, ghost.shape, strict=True) if n != 1)
         return Read(buffer, ghost.__array_interface__["data"][0] - self.address, strides)
 
+    def is_seen(self, number: int) -> bool:
+        """Whether a value is a view of an array that Python has."""
+        buffer = self.places[number].buffer
+        return buffer.stretch < 0 and not buffer.is_number and self.types[number].is_array
+
     def _deliver(self, number: int) -> None:
         """See to it that Python gets a value: as a number, or as an array of its own."""
         place, type_ = self.places[number], self.types[number]
