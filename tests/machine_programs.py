@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from shared.programs.compiling.compiled import Compiled
+from shared.programs.compiling.rewriting import rewritten
 from shared.programs.machine_code.compiler import CompilerError, find
 from shared.programs.machine_code.exchange import Machine
 from shared.programs.machine_code.machine import MachineCode, RefusedError, compile_together, probes
+from shared.programs.simplification import simplify
 
 
 def require_compiler() -> None:
@@ -22,6 +24,11 @@ def require_compiler() -> None:
         pytest.skip(f"machine code cannot be tried: {error}", allow_module_level=True)
 
 
+def code_of(variant: Any, prefix: str = "") -> MachineCode:
+    """The C of a variant, not compiled.  Raises RefusedError."""
+    return MachineCode(rewritten(simplify(variant.program)), prefix)
+
+
 def as_machine_code(functions: Iterable[Compiled]) -> list[Machine]:
     """Let every variant of these run as machine code, of those that are not refused; they are told in order."""
     numbers = itertools.count()
@@ -29,7 +36,7 @@ def as_machine_code(functions: Iterable[Compiled]) -> list[Machine]:
     for function in functions:
         for variant in function._variants:
             try:
-                codes.append((variant, MachineCode(variant.source, f"program{next(numbers)}_")))
+                codes.append((variant, code_of(variant, f"program{next(numbers)}_")))
             except RefusedError:
                 continue
     if not codes:

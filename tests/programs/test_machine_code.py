@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from machine_programs import as_machine_code, require_compiler
+from machine_programs import as_machine_code, code_of, require_compiler
 
 import reversead
 from shared import StaleProgramError, compile
 from shared.programs.machine_code import compiler, placing
 from shared.programs.machine_code.emission import StretchText
 from shared.programs.machine_code.kernels import Kernel
-from shared.programs.machine_code.machine import MachineCode, RefusedError, probes
+from shared.programs.machine_code.machine import RefusedError, probes
 from shared.programs.machine_code.operations import said
 
 require_compiler()
@@ -184,7 +184,7 @@ def test_small_and_large_loops_with_few_statements_and_many(monkeypatch):
 def test_elementwise_work_and_its_sum_are_one_loop_without_intermediates():
     compiled = compile(lambda x: np.sum(np.exp(x * 2.0) + np.sin(x)) * np.sum(x))
     compiled(X)
-    stretches = MachineCode(compiled._variants[0].source).stretches
+    stretches = code_of(compiled._variants[0]).stretches
     assert len(stretches) == 1 and isinstance(stretches[0], StretchText)
     assert [k.domain for k in stretches[0].stretch.kernels if isinstance(k, Kernel)] == [(1000,), ()]
     assert stretches[0].bytes < 1000
@@ -279,12 +279,12 @@ def test_long_programs_and_those_of_numpy_are_refused(monkeypatch):
     compiled = compile(lambda x: np.linalg.inv(np.linalg.det(x) + np.linalg.inv(x)))
     compiled(np.eye(3))
     with pytest.raises(RefusedError, match="calls of NumPy"):
-        MachineCode(compiled._variants[0].source)
+        code_of(compiled._variants[0])
     monkeypatch.setattr("shared.programs.machine_code.machine.LONGEST", 2)
     compiled = compile(lambda x: np.sin(np.cos(np.exp(x))))
     compiled(X)
     with pytest.raises(RefusedError, match="3 operations, more than 2"):
-        MachineCode(compiled._variants[0].source)
+        code_of(compiled._variants[0])
 
 
 def test_libraries_are_kept_in_the_users_own_directory(tmp_path, monkeypatch):

@@ -65,14 +65,13 @@ class Variant:
 
     __slots__ = (
         "_spare", "attempt", "calls", "function", "guards", "is_stale", "machine", "namespace", "next_check", "program",
-        "refusals", "source", "text", "used",
+        "refusals", "text", "used",
     )  # fmt: skip
 
     def __init__(self, function: Function, program: Program, source: Program):
         self.function = function
         #: the record as it was made; the text is made of `source`
         self.program = program
-        self.source = source
         #: when it was called last, in calls of the compiled function
         self.used = 0
         #: how often it was called, and the call at which the function is run beside it

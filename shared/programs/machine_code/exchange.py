@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from shared.calling.transformed import readable_name
 from shared.core.visible import one_line
+from shared.programs.compiling.rewriting import rewritten
 from shared.programs.machine_code import background
 from shared.programs.machine_code.compiler import CompilerError
 from shared.programs.machine_code.machine import MachineCode, RefusedError, compile_together
+from shared.programs.simplification import simplify
 
 if TYPE_CHECKING:
     from shared.programs.compiling.compiled import Function, Variant
@@ -47,7 +49,7 @@ class Machine:
     def make(self) -> None:
         """Compile, and swap it in; never raises."""
         try:
-            code = MachineCode(self._variant.source)
+            code = MachineCode(rewritten(simplify(self._variant.program)))
             compile_together([code])
             self.exchange(code)
         except (RefusedError, CompilerError) as error:
