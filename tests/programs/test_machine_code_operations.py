@@ -85,7 +85,9 @@ def test_special_values_and_warnings(ufunc, dtype):
             expected, told = outcome(reference, arguments)
             found, told_too = outcome(function, arguments)
             where = f"{ufunc.__name__} of {arguments}"
-            assert told_too == told, where
+            # Of a power by infinity IEEE 754 leaves open whether it divides by zero.
+            if ufunc is not np.power or np.isfinite(numbers[1]):
+                assert told_too == told, where
             if isinstance(expected, type):
                 assert found is expected, where
             else:
