@@ -136,6 +136,32 @@ def test_captured_arrays_are_read_at_each_call():
     assert f(np.arange(5.0)) == 20.0
 
 
+def test_captured_arrays_in_fortran_order_are_not_copied():
+    data = np.asfortranarray(np.random.default_rng(0).random((300, 40)))
+
+    def f(x):
+        return np.sum(np.tanh(data * x)) + np.sum(data @ x) + np.sum(data[::3, 5])
+
+    compiled = machine_of(reversead.value_and_grad(f), np.linspace(0.0, 1.0, 40))
+    value, gradient = compiled(np.linspace(1.0, 2.0, 40))
+    np.testing.assert_allclose(value, f(np.linspace(1.0, 2.0, 40)), rtol=1e-13)
+    np.testing.assert_allclose(gradient, reversead.grad(f)(np.linspace(1.0, 2.0, 40)), rtol=1e-13)
+    assert "FITS_FORTRAN(o" in compiled.source()
+    assert compiled._variants[0].machine.refusals == 0
+
+
+def test_many_assignments_to_parts_of_arrays():
+    def f(x):
+        y = np.zeros_like(x, shape=(600,))
+        for k in range(100):
+            y[k : k + 400] += np.sin(x * k)
+            y[k] = x[k]
+        return y
+
+    compiled = machine_of(f, np.linspace(0.0, 1.0, 400))
+    np.testing.assert_allclose(compiled(np.linspace(0.0, 1.5, 400)), f(np.linspace(0.0, 1.5, 400)), rtol=1e-12)
+
+
 def test_what_numpy_computes_stands_between_stretches():
     def mixed(x):
         y = np.cumsum(np.sin(x) * x + 1.0)

@@ -30,7 +30,7 @@ _FLAGS = (
     "-std=gnu11", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fPIC", "-shared",
     "-w", *(f"-fno-builtin-{name}" for name in _NOT_TOGETHER),
 )  # fmt: skip
-#: At the first level GCC's code is as fast as at the third, and is there in a tenth of the time; Clang needs the second.
+#: At the first level GCC's code is as fast as at the third, and there in a tenth of the time; Clang needs the second.
 _GCC, _CLANG = ("-O1", "-ftree-loop-vectorize"), ("-O2", "-fno-sanitize=undefined")
 #: Flags and libraries, from the fastest set to the plainest.
 _VARIANTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (

@@ -102,6 +102,8 @@ class Driver:
         objects = []
         for number in stretch.objects:
             text = self.name(number)
+            if number in self.program.literals:
+                text = self.namespace.object(np.require(self.program.literals[number], None, ("C", "A")), "array")
             if self.types[number].kind is bool:
                 text = f"np.bool_({text})"
             objects.append(text)

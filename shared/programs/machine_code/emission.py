@@ -38,11 +38,12 @@ typedef void gemv_float(char *, int *, int *, float *, const float *, int *, con
 static void *blas[4];
 void connect(void **functions) {{ memcpy(blas, functions, sizeof blas); }}
 {vector_math}
-// Items of a tuple, contents of a number, of an array, and whether that is contiguous, aligned and C-ordered.
+// Items of a tuple, contents of a number, of an array, and whether that is contiguous and aligned.
 #define ITEMS(tuple) ((void **)((char *)(tuple) + {tuple_head}))
 #define NUMBER(object, type) (*(type *)((char *)(object) + {head}))
 #define DATA(object, type) (*(type **)((char *)(object) + {head}))
 #define FITS(object) ((*(int *)((char *)(object) + {flags}) & 0x101) == 0x101)
+#define FITS_FORTRAN(object) ((*(int *)((char *)(object) + {flags}) & 0x102) == 0x102)
 
 // Sums of blocks, added pairwise: as many terms are added to any as the logarithm of their number.
 #define CASCADE(type) \\
@@ -154,7 +155,8 @@ class StretchText:
             if own:
                 self.made[buffer.holder] = buffer
             else:
-                self.head.append(f"if (!FITS({item})) return {NOT_CONTIGUOUS};")
+                order = "FITS_FORTRAN" if buffer.is_fortran else "FITS"
+                self.head.append(f"if (!{order}({item})) return {NOT_CONTIGUOUS};")
             self.head.append(f"{const}{buffer.kind} *restrict b{buffer.number} = DATA({item}, {buffer.kind});")
         elif buffer.size == 1:
             self.names[buffer.number] = name

@@ -229,6 +229,8 @@ class Equations(Assigning):
         if ranks[0] == 1:  # x @ B is B.T @ x
             a, b = Place(b.buffer, b.ghost.T), a
         rows, inner = a.ghost.shape
+        if max(*a.ghost.shape, *b.ghost.shape, *a.ghost.strides, *b.ghost.strides) >= 2**31:
+            raise Unlowered  # BLAS counts with 32 bits
         places = [self._strided(place, any_step=place.ghost.ndim == 1) for place in (a, b)]
         result = self._new(step.result)
         for place in places:

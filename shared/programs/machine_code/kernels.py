@@ -35,6 +35,8 @@ class Buffer:
     stored: bool = False
     #: whether parts of it were assigned to, so that a kernel's variables do not hold it
     updated: bool = False
+    #: whether it lies in Fortran order, as an array from outside may
+    is_fortran: bool = False
     #: its place among the numbers that are handed out; -1 of what is not
     slot: int = -1
 

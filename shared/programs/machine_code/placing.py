@@ -21,6 +21,7 @@ from shared.programs.machine_code.kernels import (
     Constant,
     Kernel,
     Operand,
+    Product,
     Read,
     Statement,
     Stretch,
@@ -33,6 +34,8 @@ from shared.programs.program import Program
 
 #: A loop of more statements is split: its variables would not fit anywhere.
 MOST_STATEMENTS = 4000
+#: So many assignments in one loop may each need an array of a block on the stack.
+MOST_UPDATES = 64
 #: Integers up to here are floats.
 _EXACT = 2**53
 _LITERALS = (int, float, bool, np.float64, np.float32, np.bool_)
@@ -110,7 +113,11 @@ class Placing:
                 raise Unlowered
             buffer = self._buffer(kind, type_.size, -1)
             buffer.holder, buffer.is_number, buffer.stored = number, not type_.is_array, True
-            self._set(number, Place(buffer, self.pool[: type_.size].reshape(type_.shape)))
+            ghost = self.pool[: type_.size].reshape(type_.shape)
+            captured = self.program.captured.get(number)
+            if captured is not None and captured.flags.fnc:
+                buffer.is_fortran, ghost = True, self.pool[: type_.size].reshape(type_.shape[::-1]).T
+            self._set(number, Place(buffer, ghost))
             found = self.places[number]
         return found
 
@@ -211,7 +218,7 @@ class Placing:
             after = max(after, self._after(read, domain))
         found = self.by_domain.setdefault(domain, [])
         at = found[at_] if (at_ := bisect_left(found, after)) < len(found) else -1
-        if at < 0 or len(self.stretch.kernels[at].statements) >= MOST_STATEMENTS:  # type: ignore[union-attr]
+        if at < 0 or self._is_full(self.stretch.kernels[at], statement):
             self.stretch.kernels.append(Kernel(domain))
             at = len(self.stretch.kernels) - 1
             found.append(at)
@@ -227,6 +234,14 @@ class Placing:
         if statement.result is not None:
             statement.result.made = max(statement.result.made, at)
         return at
+
+    @staticmethod
+    def _is_full(kernel: Kernel | Product, statement: Statement) -> bool:
+        assert isinstance(kernel, Kernel)
+        found = kernel.statements
+        if isinstance(statement, Update) and sum(isinstance(s, Update) for s in found) >= MOST_UPDATES:
+            return True
+        return len(found) >= MOST_STATEMENTS
 
     def _compute(self, expression: str, operands: Sequence[Operand], kind: str, result: Buffer, shape: Any) -> None:
         self._add(Compute(result, expression, tuple(operands), kind, self.said), squeezed(shape))
