@@ -67,6 +67,22 @@ def test_sums_round_as_little_as_those_of_numpy(shape, axis, dtype, rounding):
     assert np.max(np.abs(np.ravel(found) - exact) / exact) < 8 * rounding
 
 
+@pytest.mark.parametrize("shape", [(5,), (64,), (1000,), (3, 700), (700, 3), (4, 5, 90), (65, 64)])
+def test_extrema_of_rows_columns_and_all_with_and_without_nan(shape):
+    def extrema(x):
+        y = np.sin(x) * 3.0
+        return np.max(y), np.min(x), np.max(x, axis=0), np.min(y, axis=-1), np.max(x, axis=-1, keepdims=True) - y
+
+    x = np.random.default_rng(5).standard_normal(shape)
+    with_nan = x.copy()
+    with_nan.flat[x.size // 2] = np.nan
+    compiled = machine_of(extrema, x)
+    for point in (x, with_nan, np.where(x > 0.0, np.inf, -np.inf)):
+        with np.errstate(invalid="ignore"):
+            for found, expected in zip(compiled(point), extrema(point), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+
+
 def test_warnings_and_raised_errors_are_those_of_numpy():
     f = machine_of(lambda x: np.sum(np.log(x) / (x - 1.0)), X[600:] * 3.0)
     bad = np.zeros(400)

@@ -8,7 +8,7 @@ leaves in small arrays.  This module knows no programs, and of a function only h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from shared.programs.machine_code.kernels import (
     Buffer,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Elements of a block.
 BLOCK = 256
+#: So many partial extrema are taken at a time.
+LANES = 16
 
 
 class Loop:
@@ -277,6 +279,9 @@ class Loop:
             yield f"{s.result.kind} a{s.result.number} = 0;"
         for phase in self.phases:
             self.local.clear()
+            if self._is_extremum(phase):
+                yield from self._in_lanes(phase[0], start, end)
+                continue
             lines = [line for s in phase for line in self._with_comment(s)]
             yield from self._pragma(phase)
             yield f"for (long i = {start}; i < {end}; i++) {{"
@@ -285,6 +290,33 @@ class Loop:
         for s in self.sums:
             if self._has_cascade(s):
                 yield f"push_{s.result.kind}(&c{s.result.number}, a{s.result.number});"
+
+    def _is_extremum(self, phase: list[Statement]) -> TypeGuard[list[Reduce]]:
+        """Whether a loop takes nothing but the largest or smallest of many elements."""
+        [first, *others] = phase
+        if others or not isinstance(first, Reduce) or first.how == "sum" or first.operand.terms:
+            return False
+        return self.dims[-1] >= 4 * LANES and len(self.dims) - 1 in self.axes[id(first)]
+
+    def _in_lanes(self, s: Reduce, start: str, end: str) -> Iterator[str]:
+        """The loop of an extremum, in lanes that vectors can hold: a compiler does not make them by itself."""
+        kind, total, value = s.result.kind, f"a{s.result.number}", self._operand(s.operand, s.result.kind)
+        yield f"{{   {said(s.said)}"
+        yield f"    {kind} lane[{LANES}];"
+        yield f"    for (long j = 0; j < {LANES}; j++) lane[j] = {total};"
+        yield f"    long first = {start};"
+        yield f"    for (; first + {LANES} <= {end}; first += {LANES}) {{"
+        yield "        #pragma omp simd"
+        yield f"        for (long j = 0; j < {LANES}; j++) {{"
+        yield "            const long i = first + j;"
+        yield f"            const {kind} x = {value};"
+        compared = "isgreater" if s.how == "max" else "isless"
+        yield f"            lane[j] = ({compared}(x, lane[j]) || x != x) ? x : lane[j];"
+        yield "        }"
+        yield "    }"
+        yield f"    for (long i = first; i < {end}; i++) {_combined(s.how, total, value)}"
+        yield f"    for (long j = 0; j < {LANES}; j++) {_combined(s.how, total, 'lane[j]')}"
+        yield "}"
 
     def _pragma(self, phase: list[Statement]) -> Iterator[str]:
         """What lets the compiler use vectors: no element depends on another but by sums."""
