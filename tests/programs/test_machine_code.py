@@ -334,10 +334,19 @@ def test_libraries_are_kept_in_the_users_own_directory(tmp_path, monkeypatch):
     machine_of(lambda x: np.sum(x * 1.25), X)
     folder = tmp_path / "reversead-machine-code"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    kept = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    kept = {path.name: path.stat().st_ino for path in folder.iterdir()}
     assert kept and all(re.fullmatch(r"[0-9a-f]{40}\.so", name) for name in kept)
     machine_of(lambda x: np.sum(x * 1.25), X)
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == kept
+
+
+def test_the_libraries_used_longest_ago_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "MOST_KEPT", 4)
+    functions = [machine_of(lambda x, k=k: np.sum(x * (k + 0.125)), X) for k in range(6)]
+    assert 3 <= len(list((tmp_path / "reversead-machine-code").iterdir())) <= 4
+    for k, function in enumerate(functions):
+        assert function(X) == pytest.approx(np.sum(X * (k + 0.125)))
 
 
 @pytest.mark.parametrize("trouble", ["others may write", "a link", "a file", "relative"])

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,8 @@ _VARIANTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ((*_FLAGS, *_CLANG, "-march=native"), ("-lm",)),
     (("-O1", "-ffp-contract=off", "-fPIC", "-shared", "-w"), ("-lm",)),
 )
+#: Libraries that are kept, of some twenty kilobytes each.
+MOST_KEPT = 1000
 #: Seconds after which a compiler is stopped.
 _LONGEST = 120.0
 
@@ -164,6 +167,8 @@ def library(text: str, compiler: Compiler) -> Path:
     if folder is not None:
         kept = folder / f"{name}.so"
         if _is_own(kept):
+            with suppress(OSError):
+                os.utime(kept)  # the least recently used go first
             return kept
     made = Path(tempfile.mkdtemp(prefix="machine-code-"))
     try:
@@ -175,6 +180,7 @@ def library(text: str, compiler: Compiler) -> Path:
         with tempfile.NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as partial:
             partial.write(result.read_bytes())
         os.replace(partial.name, kept)
+        _trim(folder)
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
         raise CompilerError(f"the compiled code could not be written: {error}") from None
@@ -183,6 +189,15 @@ def library(text: str, compiler: Compiler) -> Path:
         raise
     shutil.rmtree(made, ignore_errors=True)
     return kept
+
+
+def _trim(folder: Path) -> None:
+    """Remove the libraries that were used longest ago, if there are too many; who has loaded one still has it."""
+    with suppress(OSError):
+        kept = [path for path in folder.iterdir() if path.suffix in (".so", ".new")]
+        if len(kept) > MOST_KEPT:
+            for path in sorted(kept, key=lambda path: path.stat().st_mtime)[: len(kept) - MOST_KEPT * 3 // 4]:
+                path.unlink(missing_ok=True)
 
 
 def _is_own(path: Path) -> bool:
