@@ -151,9 +151,11 @@ def test_random_programs_three_ways(first):
             for point, (text, expected) in zip(at_points, texts, strict=True):
                 kept = copied(point)
                 found = compiled(*point)
-                assert_same(found, text, f"{what}, beside its source")
+                # Results in double precision may have been rounded to single precision on the way.
+                scale = 1e8 if "float32" in what else 0.0
+                assert_same(found, text, f"{what}, beside its source", scale)
                 # The function may round a number that a later operation magnifies; its source rounds like the record.
-                assert_same(found, expected, what, scale=1e3)
+                assert_same(found, expected, what, max(scale, 1e3))
                 assert_same(point, kept, f"{what}: an argument was written", exactly=True)
 
 

@@ -7,6 +7,7 @@ nothing of how C is written.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ class Machine:
         self._lock = threading.Lock()
         self._variant = variant
         self._warns = warns
+        self._process = os.getpid()
         self._text_attempt = variant.attempt
         #: calls that the text had to step in for
         self.refusals = 0
@@ -43,7 +45,9 @@ class Machine:
         self.source = ""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is known whether there is any, and say so."""
+        """Wait until it is known whether there is any, and say so; a process that was forked meanwhile has none."""
+        if os.getpid() != self._process and not self._done.is_set():
+            return False
         return self._done.wait(timeout) and not self.why
 
     def make(self) -> None:
