@@ -178,6 +178,17 @@ def test_many_assignments_to_parts_of_arrays():
     np.testing.assert_allclose(compiled(np.linspace(0.0, 1.5, 400)), f(np.linspace(0.0, 1.5, 400)), rtol=1e-12)
 
 
+def test_literal_and_captured_arrays_keep_their_names():
+    first, second = np.array([0.5, 1.5, 2.5]), np.array([2.0, 3.0, 4.0])
+
+    def f(x):
+        ones = np.array([7.0, 8.0, 9.0])
+        return np.float_power(np.abs(x) + 2.0, first) * ones - second * np.array([1.0, 0.0, 3.0])
+
+    f = machine_of(f, np.ones(3)), f
+    np.testing.assert_allclose(f[0](np.full(3, 0.5)), f[1](np.full(3, 0.5)), rtol=1e-14)
+
+
 def test_what_numpy_computes_stands_between_stretches():
     def mixed(x):
         y = np.cumsum(np.sin(x) * x + 1.0)

@@ -103,7 +103,7 @@ class Driver:
         for number in stretch.objects:
             text = self.name(number)
             if number in self.program.literals:
-                text = self.namespace.object(np.require(self.program.literals[number], None, ("C", "A")), "array")
+                text = self.namespace.object(np.require(self.program.literals[number], None, ("C", "A")), "literal")
             if self.types[number].kind is bool:
                 text = f"np.bool_({text})"
             objects.append(text)
