@@ -178,6 +178,28 @@ def test_many_assignments_to_parts_of_arrays():
     np.testing.assert_allclose(compiled(np.linspace(0.0, 1.5, 400)), f(np.linspace(0.0, 1.5, 400)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("n", [9, 2000])
+def test_assignments_that_overlap_are_made_in_their_order(n):
+    order = np.arange(n)[::-1] // 2
+
+    def f(x):
+        y, z, w = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+        y[:-1] = np.sin(x[:-1])
+        y[1:] = np.cos(x[:-1])
+        z[1:] += x[1:]
+        z[:-1] = x[1:] * 2.0
+        z[1:] += x[:-1]
+        w[...] = x * 3.0
+        np.add.at(w, order, x)
+        w[...] += x
+        w[::-1] = w * 0.5
+        return y, z, w
+
+    compiled = machine_of(f, np.linspace(0.0, 1.0, n))
+    for found, expected in zip(compiled(np.linspace(0.0, 1.5, n)), f(np.linspace(0.0, 1.5, n)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
 def test_literal_and_captured_arrays_keep_their_names():
     first, second = np.array([0.5, 1.5, 2.5]), np.array([2.0, 3.0, 4.0])
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.core.assignment import ADD_AT, SETITEM
 from shared.programs.equations import Equation, nested_index
-from shared.programs.machine_code.kernels import Read, Update, squeezed
+from shared.programs.machine_code.kernels import Kernel, Read, Update, squeezed
 from shared.programs.machine_code.operations import INDEX_DTYPE, c_type
 from shared.programs.machine_code.placing import Place, Placing, Unlowered
 from shared.rules.aliasing import is_basic
@@ -92,10 +92,29 @@ class Assigning(Placing):
         elif updating is SETITEM and not place.terms[0][0].buffer.holder:
             raise Unlowered
         update = Update(place, updating is not SETITEM, self.read(value, self._fitted(value, target)), self.said)
-        domain = squeezed(target)
-        # Several assignments may share a loop, after all that reads what was there before.
-        self._add(update, domain, max(buffer.read + 1, buffer.made + (0 if buffer.updated else 1)))
+        # After all that reads what was there before.
+        self._add(update, squeezed(target), max(buffer.read + 1, buffer.made + (0 if self._may_share(update) else 1)))
         buffer.updated = True
+
+    def _may_share(self, update: Update) -> bool:
+        """Whether an assignment may share a loop with the last ones to the same buffer.
+
+        A loop takes all of them through a block before the next block, so they have to be additions, or to one place.
+        """
+        buffer, place = update.result, update.place
+        kernel = self.stretch.kernels[buffer.made] if buffer.updated and buffer.made >= 0 else None
+        if not isinstance(kernel, Kernel):
+            return False
+        others = [s for s in kernel.statements if s.result is buffer]
+        return all(
+            isinstance(s, Update)
+            and (
+                (s.adds and update.adds)
+                or (not (s.place.terms or place.terms or s.place.offset != place.offset)
+                and s.place.strides == place.strides)
+            )
+            for s in others
+        )
 
     def _written_shape(self, step: Equation, parts: Sequence[int]) -> tuple[int, ...]:
         literals, types = self.program.literals, self.types
