@@ -152,7 +152,7 @@ def test_random_programs_three_ways(first):
                 kept = copied(point)
                 found = compiled(*point)
                 # Results in double precision may have been rounded to single precision on the way.
-                scale = 1e8 if "float32" in what else 0.0
+                scale = 1e8 if "float32" in what else 1.0
                 assert_same(found, text, f"{what}, beside its source", scale)
                 # The function may round a number that a later operation magnifies; its source rounds like the record.
                 assert_same(found, expected, what, max(scale, 1e3))

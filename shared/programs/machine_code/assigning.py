@@ -110,8 +110,10 @@ class Assigning(Placing):
             isinstance(s, Update)
             and (
                 (s.adds and update.adds)
-                or (not (s.place.terms or place.terms or s.place.offset != place.offset)
-                and s.place.strides == place.strides)
+                or (
+                    not (s.place.terms or place.terms or s.place.offset != place.offset)
+                    and s.place.strides == place.strides
+                )
             )
             for s in others
         )
