@@ -130,6 +130,18 @@ def _compiled(derivative: Callable[..., Any]) -> Callable[[Problem], Call]:
     return way
 
 
+def _machine_code(transform: Callable[..., Callable[..., Any]]) -> Callable[[Problem], Call]:
+    """Make the way that compiles what a transform returns to machine code; without a C compiler it is NumPy source."""
+
+    def way(problem: Problem) -> Call:
+        compiled = compile(transform(problem.function), backend="auto")
+        compiled(*problem.arguments)
+        compiled.wait()
+        return partial(compiled, *problem.arguments)
+
+    return way
+
+
 #: Every way to differentiate: given a problem, the call that returns what `problem.by_hand` does.
 WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
     {
@@ -146,6 +158,7 @@ WAYS: Mapping[str, Callable[[Problem], Call]] = MappingProxyType(
         "reversead.hvp": lambda problem: partial(reversead.hvp, problem.function, *problem.arguments),
         "reversead.linearize, applied": _linear_map,
         "compile(reversead.value_and_grad)": _transformed(lambda f: compile(reversead.value_and_grad(f))),
+        "compile(reversead.value_and_grad), C": _machine_code(reversead.value_and_grad),
         "compile(reversead.hvp)": _compiled(reversead.hvp),
         "compile(dualad.jvp(reversead.grad))": _compiled(
             lambda f, primal, direction: dualad.jvp(reversead.grad(f), (primal,), (direction,))[1]
@@ -248,7 +261,29 @@ def measure(workload: Workload, repeat: int = 30) -> Measurement:
     )
 
 
+def beside_each_other(workload: Workload, repeat: int = 30) -> tuple[str, ...]:
+    """The cells of a row of `BESIDE`: the reference, and the ratios of all ways of `COMPARED` to it, in turns."""
+    problem = workload.problem()
+    calls = [call_of(way, problem) for way in (workload.reference, *COMPARED)]
+    expected = calls[0]()
+    for call in calls[1:]:
+        check_agreement(workload, call(), expected)
+    settle_allocator()
+    with collector(enabled=True):
+        reference, *figures = least_seconds(calls, repeat)
+    name = workload.name.partition(": compile")[0]
+    return (name, f"{reference * 1e6:,.1f} us", *(f"{figure / reference:.2f}" for figure in figures))
+
+
 # ---------------------------------------------------------------------------------------------- the report
+
+#: The ways that `--compare` sets beside each other.
+COMPARED = (
+    "reversead.value_and_grad",
+    "compile(reversead.value_and_grad)",
+    "compile(reversead.value_and_grad), C",
+)
+BESIDE = ("work", "by hand", "eager", "compiled", "C")
 
 COLUMNS = ("work", "reference", "figure", "engine", "ratio", "us/operation", "target", "reached")
 
@@ -276,20 +311,19 @@ def row(measurement: Measurement) -> tuple[str, ...]:
     )
 
 
-def print_table(measurements: Sequence[Measurement]) -> None:
+def print_table(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...] = COLUMNS) -> None:
     """Print the table with rich where it is installed, otherwise in plain columns."""
-    rows = [row(measurement) for measurement in measurements]
     try:
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-        for cells in (COLUMNS, *rows):
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for cells in (columns, *rows):
             print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         return
     table = Table()
-    for position, name in enumerate(COLUMNS):
-        figures = 2 <= position <= 5
+    for position, name in enumerate(columns):
+        figures = 2 <= position <= 5 or (columns is not COLUMNS and position > 0)
         table.add_column(name, justify="right" if figures else "left", no_wrap=figures)
     for cells in rows:
         table.add_row(*cells)
@@ -336,10 +370,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--repeat", metavar="N", type=positive_integer, default=30, help="samples of each; the least counts"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON (seconds, bytes)")
+    parser.add_argument(
+        "--compare", action="store_true", help="print the engine alone, compiled, and as machine code, side by side"
+    )
     options = parser.parse_args(arguments)
     workloads = selected(options.only)
+    if options.compare:
+        workloads = [work for work in workloads if work.way == COMPARED[1] and work.quantity == "time"]
     if not workloads:
         parser.error(f"--only {' '.join(options.only)}: no workload has such a name")
+    if options.compare:
+        print_table([beside_each_other(work, options.repeat) for work in workloads], BESIDE)
+        return 0
     measurements = []
     for workload in workloads:
         print(f"measuring {workload.name}", file=sys.stderr)
@@ -347,7 +389,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps([asdict(found) | {"ratio": found.ratio} for found in measurements], indent=2))
     else:
-        print_table(measurements)
+        print_table([row(measurement) for measurement in measurements])
     return 0
 
 

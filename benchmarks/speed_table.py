@@ -79,6 +79,13 @@ def compiled(
     return in_ways(name, make, size, test_size, {"compile(reversead.value_and_grad)": target})
 
 
+def as_machine_code(
+    name: str, make: Callable[..., Problem], size: tuple[Any, ...], test_size: tuple[Any, ...], target: float
+) -> list[Workload]:
+    """The row of a value and gradient that a C compiler has compiled."""
+    return in_ways(name, make, size, test_size, {"compile(reversead.value_and_grad), C": target})
+
+
 #: The ways to multiply a Hessian with a vector; all but the last start afresh in every call.
 HESSIAN_PRODUCTS = (
     "dualad.jvp(reversead.grad)",
@@ -140,6 +147,19 @@ WORKLOADS: list[Workload] = [
     *compiled("Helmholtz, n = 10", helmholtz, (10,), (4,), 1.6),
     *compiled("Helmholtz, n = 100", helmholtz, (100,), (9,), 1.6),
     *compiled("logistic regression 10,000 x 100", logistic_regression, (10_000, 100), (12, 4), 0.95),
+    # The same as machine code.
+    *as_machine_code("MLP 784-15-10 tanh, batch 1", perceptron, ((784, 15, 10), 1), ((6, 4, 3), 1), 0.3),
+    *as_machine_code("MLP 784-15-10 tanh, batch 32", perceptron, ((784, 15, 10), 32), ((6, 4, 3), 5), 0.8),
+    *as_machine_code("MLP 784-256-256-10, batch 128", perceptron, ((784, 256, 256, 10), 128), ((7, 5, 4, 3), 4), 1.0),
+    *as_machine_code("MLP of 50 layers of 32, batch 16", perceptron, ((32,) * 51, 16), ((3,) * 11, 4), 0.5),
+    *as_machine_code("chain of 1000 operations, length 10", vector_chain, (10, 125), (4, 2), 0.12),
+    *as_machine_code("chain of 1000 operations, Python float", float_chain, (125,), (3,), 0.3),
+    *as_machine_code("20 multiply/add on 10^6 elements", multiply_add, (1_000_000, 10), (5, 3), 0.1),
+    *as_machine_code("Rosenbrock, n = 10", rosenbrock, (10,), (7,), 0.3),
+    *as_machine_code("Rosenbrock, n = 100,000", rosenbrock, (100_000,), (12,), 0.5),
+    *as_machine_code("Helmholtz, n = 10", helmholtz, (10,), (4,), 0.5),
+    *as_machine_code("Helmholtz, n = 100", helmholtz, (100,), (9,), 1.0),
+    *as_machine_code("logistic regression 10,000 x 100", logistic_regression, (10_000, 100), (12, 4), 0.95),
     # Many directions at once: gradients forwards, Jacobians, Hessians, gradients of many examples.
     *in_ways(
         "Rosenbrock, n = 10",

@@ -5,18 +5,21 @@ import enum
 import importlib.util
 import io
 import json
+import re
 import sys
 import typing
 from collections import namedtuple
 
 import numpy as np
 import pytest
+from machine_programs import code_of
 
 import dualad
 import reversead
 import shared
 from shared import compile, source, trace
 from shared.programs.compiling.literals import comment, literal, slice_text
+from shared.programs.machine_code.emission import whole_text
 
 
 class Ran(BaseException):
@@ -88,6 +91,22 @@ def test_keys_of_arguments_and_results(key, engine):
             assert all(np.array_equal(found[name], 2.0 * given[name]) for name in given)
         runs_as_ascii(compiled, given)
         source(trace(g, given))
+
+
+@pytest.mark.parametrize("key", HOSTILE, ids=NAMES)
+def test_names_are_comments_in_c(key):
+    def f(parameters):
+        return np.sum(parameters[key] * 2.0)
+
+    f.__name__ = f.__qualname__ = key.replace("\x00", "") or "f"
+    compiled = compile(f)
+    compiled({key: np.ones(3)})
+    code = code_of(compiled._variants[0])
+    text = whole_text(code.stretches, "", code.program.name)
+    assert text.isascii() and "fire" not in re.sub("//.*", "", text) and len(code.stretches) == 1
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9 _.,:;()\[\]<>=+*/@'-]*", line.partition("//")[2]) for line in text.splitlines()
+    )
 
 
 @pytest.mark.parametrize("key", HOSTILE, ids=NAMES)

@@ -39,6 +39,7 @@ WITH_VALUE = {
     "dualad.value_and_grad",
     "dualad.jvp",
     "compile(reversead.value_and_grad)",
+    "compile(reversead.value_and_grad), C",
 }
 
 

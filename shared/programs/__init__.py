@@ -2,7 +2,8 @@
 
 A `Program` runs, prints and pickles.  Its readings are functions of it, which take a function with arguments as well:
 `cost`, `elimination_orders` (`measuring`), `trace_table`, `rounding_error`, `draw` (`explaining`), `source`
-(`compiling`).  It knows primitives and their facets, and no engine: what is recorded may be a derivative.
+(`compiling`, and as C: `machine_code`).  It knows primitives and their facets, and no engine: what is recorded may be a
+derivative.
 
 Public: every name below, most of them also as names of `shared`.
 """

@@ -17,13 +17,25 @@ from fuzz import points, records
 from fuzz.case import Case
 from fuzz.checks import outcome
 from fuzz.drawing import drawn_program
+from programs_compared import (
+    FINITE_ONLY,
+    assert_owned,
+    assert_same,
+    copied,
+    cotangents_of,
+    is_inexact,
+    other_points,
+    special_points,
+    summed,
+    tangents_of,
+)
 from registry_samples import COMPLEX, CONSTANTS, SAMPLES
 
 import dualad
 import reversead
 from shared import ProgramGuardError, StaleViewError, compile, source, trace
 from shared.calling.results import has_nan
-from shared.calling.tree import flatten, tree_map
+from shared.calling.tree import flatten
 from shared.programs.compiling import plan
 from shared.programs.compiling.compiled import Variant
 
@@ -31,83 +43,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::Depre
 
 #: One sample of so many is run: 1 runs them all, in two minutes.
 EVERY = 3
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300, 5e-324)
-#: LAPACK may not return from a NaN.
-FINITE_ONLY = ("linalg", "cond", "corrcoef")
-
-
-# --- what is compared -------------------------------------------------------------------------------------------------
-
-
-def copied(tree):
-    return tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, tree)
-
-
-def assert_same(found, expected, what, scale=0.0, exactly=False):
-    """Equal in structure, kind, dtype, shape and, to rounding, in every number."""
-    found_leaves, found_structure = flatten(found)
-    expected_leaves, structure = flatten(expected)
-    assert found_structure == structure, what
-    for one, other in zip(found_leaves, expected_leaves, strict=True):
-        assert type(one) is type(other), f"{what}: a {type(one).__name__} and not a {type(other).__name__}"
-        a, b = np.asarray(one), np.asarray(other)
-        assert (a.dtype, a.shape) == (b.dtype, b.shape), what
-        if exactly or b.dtype.kind not in "fc":
-            assert a.tobytes() == b.tobytes() or np.array_equal(a, b), f"{what}: {a} and not {b}"
-            continue
-        np.testing.assert_array_equal(np.isnan(a), np.isnan(b), what)
-        finite = np.isfinite(b)
-        np.testing.assert_array_equal(np.isfinite(a), finite, what)
-        if b.dtype.kind == "f":
-            np.testing.assert_array_equal(a[~finite], b[~finite], what)
-        if finite.any():
-            with np.errstate(all="ignore"):
-                size = max(np.abs(b[finite]).max(), scale)
-                error = np.abs(a[finite] / 2 - b[finite] / 2).max()
-            assert error <= 500 * np.finfo(b.dtype).eps * size + 1e-300, f"{what}: {a} and not {b}"
-
-
-def assert_owned(result, arguments, what):
-    """A result is writable, and shares no memory with arguments or other results."""
-    arrays = [leaf for leaf in flatten(result)[0] if isinstance(leaf, np.ndarray)]
-    others = [leaf for leaf in flatten(arguments)[0] if isinstance(leaf, np.ndarray)]
-    for k, array in enumerate(arrays):
-        assert array.flags.writeable, f"{what}: a read-only result"
-        for other in (*others, *arrays[:k]):
-            assert not np.may_share_memory(array, other), f"{what}: shares memory"
-
-
-def other_points(arguments):
-    """Arguments of the same types: nearby, of other signs, and in other layouts."""
-
-    def mapped(f):
-        return [f(a) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" else a for a in arguments]
-
-    yield "again", list(arguments)
-    yield "near", [a * 1.0625 if isinstance(a, (float, np.floating, np.ndarray)) and _is_inexact(a) else a
-                   for a in arguments]  # fmt: skip
-    yield "reversed in memory", mapped(lambda a: np.array(a[..., ::-1])[..., ::-1] if a.ndim else a)
-    yield "in columns", mapped(lambda a: np.array(a, order="F"))
-    yield "strided", mapped(lambda a: np.repeat(a, 2, axis=0)[::2] if a.ndim else a)
-
-
-def _is_inexact(value):
-    return np.asarray(value).dtype.kind in "fc"
-
-
-def special_points(arguments, seeds=2):
-    for seed in range(seeds):
-        random = np.random.default_rng(seed)
-
-        def special(a, random=random):
-            if isinstance(a, np.ndarray) and a.dtype.kind == "f":
-                chosen = random.choice(SPECIAL, a.shape).astype(a.dtype)
-                return np.where(random.random(a.shape) < 0.5, chosen, a)
-            if isinstance(a, float):
-                return type(a)(random.choice(SPECIAL))
-            return a
-
-        yield f"special {seed}", [special(a) for a in arguments]
 
 
 @contextmanager
@@ -126,7 +61,7 @@ def counted_refusals():
 
 
 def check(what, function, arguments, special=False):
-    scale = max([float(np.abs(a).max()) for a in arguments if np.size(a) and _is_inexact(a)], default=0.0)
+    scale = max([float(np.abs(a).max()) for a in arguments if np.size(a) and is_inexact(a)], default=0.0)
     with counted_refusals() as refusals:
         compiled = compile(function, cache_size=64)
         earlier = []
@@ -151,18 +86,6 @@ def check(what, function, arguments, special=False):
             except (ProgramGuardError, ArithmeticError, ValueError):
                 continue  # another branch, or numbers that NumPy refuses, too
             assert_same(compiled(*point), expected, f"{what}, {name}", scale)
-
-
-def tangents_of(function, count):
-    return lambda *xs: dualad.jvp(function, xs[:count], xs[count:])
-
-
-def cotangents_of(function):
-    def pulled(*xs):
-        out, pullback = reversead.vjp(function, *xs[:-1])
-        return out, pullback(xs[-1])
-
-    return pulled
 
 
 # --- samples of the registry ------------------------------------------------------------------------------------------
@@ -196,13 +119,6 @@ def test_samples_at_zeros_infinities_and_nans(chunk):
     for sample in SAMPLES[2 :: 4 * EVERY][chunk::8]:
         check(str(sample), sample.function, sample.arguments(), special=True)
         check(f"grad of {sample}", reversead.grad(summed(sample.function)), sample.arguments(), special=True)
-
-
-def summed(function):
-    def total(*xs):
-        return sum(np.sum(np.real(leaf)) for leaf in flatten(function(*xs))[0])
-
-    return total
 
 
 @pytest.mark.parametrize("chunk", range(4))

@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import update_wrapper
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -48,13 +48,19 @@ from shared.programs.simplification import simplify
 from shared.programs.text import comparison
 from shared.programs.tracing import record
 
+if TYPE_CHECKING:
+    from shared.programs.machine_code.exchange import Machine
+
 Function = Callable[..., Any]
 Verify = Literal["always", "seldom", "never"]
+Backend = Literal["numpy", "c", "auto"]
 
 #: Variants are made this many times as often as they can be kept, before it is asked whether they are of use.
 _TRIALS = 4
 #: What a variant returns in place of a result with a NaN that a derivative computed with care may not have.
 SPOILT = object()
+#: A variant is worth a C compiler's time after so many calls (backend="auto").
+HOT = 16
 #: Functions that execute more operations run as they are: their first call would take more than some seconds.
 LONGEST = 50_000
 
@@ -63,8 +69,8 @@ class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_spare", "attempt", "calls", "differentiates", "function", "guards", "namespace", "next_check",
-        "program", "refusals", "text", "used",
+        "_look", "_spare", "attempt", "calls", "differentiates", "function", "guards", "is_stale", "machine",
+        "namespace", "next_check", "program", "refusals", "text", "used",
     )  # fmt: skip
 
     def __init__(self, function: Function, program: Program, source: Program, differentiates: bool):
@@ -81,25 +87,34 @@ class Variant:
         self.text, self.guards = written.text, written.guards
         #: what has to be assigned before the text is executed
         self.namespace = written.namespace
+        #: whether it takes derivatives, of which one with a NaN may have to be computed with care; what looks for one
+        self.differentiates = differentiates
+        self._look = _look(source) if differentiates else []
+        #: whether its record was found to be stale, and the machine code that is to run in place of the text
+        self.is_stale = False
+        self.machine: Machine | None = None
+        self.attempt = self.attempted(self.text, self.namespace, self._interpreted)
+
+    def attempted(self, written: str, namespace: dict[str, Any], otherwise: Function) -> Function:
+        """The function that checks arguments and runs a text, `otherwise` being called where that raises.
+
+        It is made as text, too: a call without any loop over types.
+        """
+        codes = [_code(definition, self.program.name) for definition in definitions(written)]
+
+        def workspace() -> Function:
+            """The function that the text defines, with buffers of its own."""
+            within = dict(namespace)
+            for code in codes:
+                exec(code, within)
+            made: Function = within["call"]
+            return made
+
+        check = Check(self.program)
         #: workspaces that nobody is using: each is the function with buffers of its own
         self._spare: list[Function] = []
-        #: whether it takes derivatives, of which one with a NaN may have to be computed with care
-        self.differentiates = differentiates
-        self.attempt = self._attempt(self._look(source) if differentiates else [])
-
-    def _workspace(self) -> Function:
-        """The function that the text defines, with buffers of its own."""
-        scope = dict(self.namespace)
-        for definition in definitions(self.text):
-            exec(_code(definition, self.program.name), scope)
-        made: Function = scope["call"]
-        return made
-
-    def _attempt(self, look_at_result: list[str]) -> Function:
-        """The function that checks arguments and runs the program, from text: a call without any loop over types."""
-        check = Check(self.program)
-        scope: dict[str, Any] = {**check.scope, "spare": self._spare, "new": self._workspace}
-        scope.update(otherwise=self._interpreted, isfinite=math.isfinite, inf=math.inf, has_nan=_has_nan, spoilt=SPOILT)
+        scope: dict[str, Any] = {**check.scope, "spare": self._spare, "new": workspace, "otherwise": otherwise}
+        scope.update(isfinite=math.isfinite, inf=math.inf, has_nan=_has_nan, spoilt=SPOILT)
         departed = [
             "    except run.__globals__['Departed'] as departure:",
             "        spare.append(run)",
@@ -118,20 +133,13 @@ class Variant:
             "        spare.append(run)",
             "        return otherwise(args, kwargs)",
             "    spare.append(run)",
-            *look_at_result,
+            *self._look,
             "    return result",
         ]
         text = "\n".join(["def attempt(args, kwargs):", *check.rows, *rows, ""])
         exec(_code(text, f"the arguments of {self.program.name}"), scope)
         found: Function = scope["attempt"]
         return found
-
-    def _look(self, source: Program) -> list[str]:
-        """Lines that return SPOILT where a derivative has a NaN, which one computed with care may not have."""
-        condition = look(source)
-        # What a look at a few results leaves open, one at each of them tells.
-        unsure = "" if condition is None else f"not ({condition}) and "
-        return [f"    if {unsure}has_nan(result):", "        return spoilt"]
 
     def _interpreted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the record computes, as NumPy does; the departure where a branch goes another way.
@@ -150,6 +158,7 @@ class Variant:
     def refuse(self, error: StaleProgramError) -> None:
         """From now on, raise the error that the record is stale, and compute nothing with it."""
         check, text = Check(self.program), str(error)
+        self.is_stale = True
 
         def refused() -> None:
             raise StaleProgramError(text)
@@ -158,6 +167,14 @@ class Variant:
         rows = ["def attempt(args, kwargs):", *check.rows, "    refused()", ""]
         exec(_code("\n".join(rows), f"the arguments of {self.program.name}"), scope)
         self.attempt = scope["attempt"]
+
+
+def _look(source: Program) -> list[str]:
+    """Lines that return `spoilt` where a derivative has a NaN, which one computed with care may not have."""
+    condition = look(source)
+    # What a look at a few results leaves open, one at each of them tells.
+    unsure = "" if condition is None else f"not ({condition}) and "
+    return [f"    if {unsure}has_nan(result):", "        return spoilt"]
 
 
 def _code(text: str, name: str) -> Any:
@@ -180,11 +197,12 @@ def _has_nan(result: Any) -> bool:
 class Compiled:
     """What `compile` returns: called like the function, which it holds in compiled variants."""
 
-    def __init__(self, function: Function, cache_size: int, verify: Verify):
+    def __init__(self, function: Function, cache_size: int, verify: Verify, backend: Backend = "numpy"):
         update_wrapper(self, function, updated=())
         self.__wrapped__ = function
         self.cache_size = cache_size
         self.verify = verify
+        self.backend = backend
         #: held only while variants are exchanged, never while the function runs: that may wait for other threads
         self._lock = threading.RLock()
         self.clear()
@@ -221,6 +239,10 @@ class Compiled:
     def _check(self, variant: Variant, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the function beside a variant that gave `result`, and say when to do so again."""
         variant.next_check = variant.calls + 1 if self.verify == "always" else 2 * variant.calls
+        if self.backend == "auto" and variant.calls >= HOT:
+            self._begin_machine_code(variant)
+        if self.verify == "never":
+            return
 
         def again() -> Program:
             return self._record(args, kwargs)
@@ -288,8 +310,17 @@ class Compiled:
             )
         _require_leniency(program)
         variant = Variant(self.__wrapped__, program, rewritten(simplify(program)), self._differentiates)
-        variant.next_check = sys.maxsize if self.verify == "never" else 2
+        variant.next_check = 2 if self.verify != "never" else HOT if self.backend == "auto" else sys.maxsize
+        if self.backend == "c":
+            self._begin_machine_code(variant)
         return variant
+
+    def _begin_machine_code(self, variant: Variant) -> None:
+        """Have a variant compiled to machine code, in another thread; at once if there is none."""
+        from shared.programs.machine_code.exchange import begin
+
+        if variant.machine is None:
+            variant.machine = begin(variant, warns=self.backend == "c")
 
     def _run_as_it_is(self, why: str) -> None:
         """Give up compiling, with a warning that says why."""
@@ -341,15 +372,30 @@ class Compiled:
                     f"compile: there is no source before the first call{user_line()}: call the function, or give "
                     "source(...) its arguments"
                 )
-            last = max(self._variants, key=lambda variant: variant.used)
-            return last.text
+            return _source_of(max(self._variants, key=lambda variant: variant.used))
         self(*args, **kwargs)
         for variant in self._variants:
             result = variant.attempt(args, kwargs)
             if result is not OTHER and not isinstance(result, Exception):
-                return variant.text
+                return _source_of(variant)
         name = getattr(self.__wrapped__, "__name__", repr(self.__wrapped__))
         raise CompilationError(f"compile: {name} has no source for these arguments{user_line()}")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the machine code of every variant so far is in use, or known to be out of reach.
+
+        With backend="auto" what has not begun to be compiled begins now.  Returns whether every variant runs as machine
+        code; at once with backend="numpy".  `timeout` is in seconds, for each variant.
+
+        >>> compile(lambda x: x * x).wait()
+        True
+        """
+        if self.backend == "numpy":
+            return not self._variants
+        for variant in self._variants:
+            self._begin_machine_code(variant)
+        machines = [variant.machine for variant in self._variants]
+        return all([machine is not None and machine.wait(timeout) for machine in machines])
 
     @property
     def variants(self) -> Iterator[Program]:
@@ -366,7 +412,12 @@ class Compiled:
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> Any:
-        return own_name(self) or (compile, (self.__wrapped__, self.cache_size, self.verify))
+        return own_name(self) or (compile, (self.__wrapped__, self.cache_size, self.verify, self.backend))
+
+
+def _source_of(variant: Variant) -> str:
+    """What runs for a variant: C, or the text of NumPy."""
+    return variant.text if variant.machine is None else variant.machine.source or variant.text
 
 
 class _StrictError(Exception):
@@ -395,7 +446,7 @@ def _same_arguments(one: Program, other: Program) -> bool:
     )
 
 
-def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Compiled:
+def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom", backend: Backend = "numpy") -> Compiled:
     """`f` compiled to straight-line NumPy source, at its first call with arguments of each type.
 
     `f` may be a derivative, and usually is: `compile(reversead.value_and_grad(loss))`; it may be used as a decorator.
@@ -408,6 +459,12 @@ def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Comp
     stands for, and what is computed from arrays outside alone (`A * 2`, `float(A[0])`, a branch on them).  After a
     change of those, call `clear()`.  So that a change does not go unnoticed, `f` itself is run beside it on calls
     1, 2, 4, 8, ... of each variant and compared (`verify="seldom"`), on all calls ("always"), or on none ("never").
+
+    With backend="c" a C compiler makes machine code of each variant in another thread, and the NumPy source runs until
+    it is there (`wait()` waits for it); where there is no compiler, or the record has too little or too much for it, a
+    warning says so once and the source stays.  backend="auto" does so from call 16 on, and without a warning.  Results
+    of machine code are NumPy's to a few units in the last place of each operation; where NumPy would warn, the source
+    runs and warns.
 
     Results differ from those of `f` by rounding: in zeros by their sign, and where a product of numbers in the code
     passes the limits of float64 only on the way.  A branch that rounding decides may go either way.  Whatever else `f`
@@ -437,4 +494,6 @@ def compile(f: Function, cache_size: int = 8, verify: Verify = "seldom") -> Comp
         raise ValueError(f"compile: cache_size={cache_size}{user_line()}, but at least one variant has to be kept")
     if verify not in ("always", "seldom", "never"):
         raise ValueError(f'compile: verify={verify!r}{user_line()}; write "always", "seldom" or "never"')
-    return Compiled(f, cache_size, verify)
+    if backend not in ("numpy", "c", "auto"):
+        raise ValueError(f'compile: backend={backend!r}{user_line()}; write "numpy", "c" or "auto"')
+    return Compiled(f, cache_size, verify, backend)

@@ -16,7 +16,7 @@ import numpy as np
 from shared.calling.tree import LEAF, Structure
 from shared.core.assignment import ADD_AT, SETITEM
 from shared.programs.compiling.emitter import Buffers, Emitter
-from shared.programs.compiling.literals import is_plain_dtype, number_text, numpy_class
+from shared.programs.compiling.literals import Namespace, is_plain_dtype, number_text, numpy_class
 from shared.programs.compiling.numpy_text import (
     FLOAT64,
     OF_FLOATS,
@@ -298,7 +298,7 @@ def _names_each_once(emitter: Emitter, index: Sequence[int]) -> bool:
 
 def result_text(emitter: Emitter) -> str:
     """The expression after `return`; lines that it needs are added to the body."""
-    return _container(emitter, emitter.program.out_structure, _leaves(emitter))
+    return container_text(emitter.namespace, emitter.program.out_structure, _leaves(emitter))
 
 
 def _leaves(emitter: Emitter) -> Iterator[str]:
@@ -320,28 +320,29 @@ def _leaf(emitter: Emitter, number: int, again: bool) -> str:
     return f"np.array({name})"
 
 
-def _container(emitter: Emitter, structure: Structure, leaves: Iterator[str]) -> str:
+def container_text(namespace: Namespace, structure: Structure, leaves: Iterator[str]) -> str:
+    """The expression that builds a container of its leaves."""
     if structure is LEAF:
         return next(leaves)
     kind = structure.kind
     if kind is None:
         return "None"
-    parts = [_container(emitter, child, leaves) for child in structure.children]
+    parts = [container_text(namespace, child, leaves) for child in structure.children]
     if kind is list:
         return f"[{', '.join(parts)}]"
     if kind is dict:
-        keys = [emitter.namespace.text(key, "key") for key in structure.names or ()]
+        keys = [namespace.text(key, "key") for key in structure.names or ()]
         return "{" + ", ".join(f"{k}: {p}" for k, p in zip(keys, parts, strict=True)) + "}"
     if kind is tuple:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
     if structure.names is not None:
-        return f"{emitter.namespace.object(structure.names.make, 'container', kind.__qualname__)}([{', '.join(parts)}])"
-    return f"{_kind(emitter, kind)}({', '.join(parts)})"
+        return f"{namespace.object(structure.names.make, 'container', kind.__qualname__)}([{', '.join(parts)}])"
+    return f"{_kind(namespace, kind)}({', '.join(parts)})"
 
 
-def _kind(emitter: Emitter, kind: Any) -> str:
+def _kind(namespace: Namespace, kind: Any) -> str:
     """The name of a class of named tuples: NumPy's own are imported."""
-    imported, namespace = numpy_class(kind), emitter.namespace
+    imported = numpy_class(kind)
     if imported is None or namespace.definitions.setdefault(kind.__name__, imported) != imported:
         return namespace.object(kind, "container", kind.__qualname__)
     return str(kind.__name__)
