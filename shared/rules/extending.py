@@ -209,6 +209,8 @@ def _fold_count(out: Any, operands: Sequence[Any], static: dict[str, Any]) -> Co
 
 def _fold_dependence(a: Any) -> Any:
     c = a.operands[0]
+    if not math.prod(c.shape):
+        return None, None  # no windows at all, and zeros where they would have been
     places = sliding_window_view(a.numbers(a.shape), a.static["lengths"], a.static["axes"])
     return c.relation and c.relation.sent(places.reshape(-1), a.size), None
 
