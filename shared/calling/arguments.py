@@ -373,7 +373,7 @@ def as_leaves(values: list[Any], leaves: Sequence[Any]) -> list[Any]:
 def _is_all_of(view: np.ndarray, base: Any) -> bool:
     """Whether a view, such as the transpose of a product of matrices, is all that there is of its base."""
     return (
-        getrefcount(base) <= ALONE_AS_BASE + 1 and base.__class__ is _ndarray and base.base is None
+        getrefcount(base) <= ALONE_AS_BASE and base.__class__ is _ndarray and base.base is None
         and view.nbytes == base.nbytes and view.flags.forc
     )  # fmt: skip
 

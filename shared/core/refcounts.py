@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ALONE_AS_BASE", "ALONE_AS_ITEM", "ALONE_AS_LOCAL", "ALONE_IN_SLOT", "getrefcount"]
+__all__ = [
+    "ALONE_AS_BASE",
+    "ALONE_AS_ITEM",
+    "ALONE_AS_LOCAL",
+    "ALONE_AS_PARAMETER",
+    "ALONE_IN_SLOT",
+    "getrefcount",
+]
 
 
 class _Holder:
@@ -36,13 +43,24 @@ def _of_local() -> int:
     return getrefcount(local)
 
 
+def _shown(parameter: Any) -> int:
+    return getrefcount(parameter)
+
+
+def _of_parameter() -> int:
+    local = np.zeros(1)
+    return _shown(local)
+
+
 def _of_base() -> int:
-    base = np.zeros((1, 1)).T.base
-    return getrefcount(base) + 1  # the view, which is gone here
+    view = np.zeros((1, 1)).T
+    base = view.base
+    return _shown(base)
 
 
-#: what getrefcount(base) shows of an array that is the base of one view, and a local variable
-ALONE_AS_BASE = _of_base()
+#: What getrefcount(parameter) shows of an object that a local variable of the caller alone refers to, and of one that
+#: is the base of one view besides.  A parameter need not be a reference of its own: some interpreters borrow it.
+ALONE_AS_PARAMETER, ALONE_AS_BASE = _of_parameter(), _of_base()
 
 #: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
 ALONE_IN_SLOT, ALONE_AS_ITEM, ALONE_AS_LOCAL = _of_slot(), _of_item(), _of_local()

@@ -10,7 +10,7 @@ import gc
 from typing import Any
 
 from shared.core.levels import Level, Tracer
-from shared.core.refcounts import ALONE_AS_ITEM, ALONE_AS_LOCAL, getrefcount
+from shared.core.refcounts import ALONE_AS_ITEM, ALONE_AS_PARAMETER, getrefcount
 
 #: Values are searched for through so many levels of other values, such as the variables of a tape.
 _DEEPEST = 8
@@ -22,10 +22,10 @@ def place_of_escaped(recording: Level, frames: int) -> str | None:
     Besides the parameter, `frames` variables of those who call this may refer to the record.  Cost: the time of a
     collection of garbage where there is such a value, or garbage that was one; otherwise nothing.
     """
-    if getrefcount(recording) <= ALONE_AS_LOCAL + frames:
+    if getrefcount(recording) < ALONE_AS_PARAMETER + frames:
         return None
     gc.collect()
-    if getrefcount(recording) <= ALONE_AS_LOCAL + frames:
+    if getrefcount(recording) < ALONE_AS_PARAMETER + frames:
         return None  # garbage, which only the collector could free
     values: list[Any] = [found for found in gc.get_referrers(recording) if isinstance(found, Tracer)]
     if not values:

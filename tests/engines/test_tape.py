@@ -313,6 +313,13 @@ def test_gradients_that_are_transposed_products_share_memory_with_nothing() -> N
     assert not any(np.shares_memory(found, other) for found, other in [(first, second), (first, w), (second, w)])
 
 
+def test_gradients_that_are_views_of_one_array_share_memory_with_nothing() -> None:
+    x = np.ones((4, 3))
+    for f in (lambda v, w: np.sum((v.T + w.T) ** 2), lambda v, w: np.sum((v.T + w.reshape(4, 3).T) ** 2)):
+        first, second = reversead.grad(f, argnums=(0, 1))(x, x)
+        assert np.array_equal(first, second) and not np.shares_memory(first, second)
+
+
 @pytest.mark.parametrize("part", [lambda kept: kept.T, lambda kept: kept[:, :2].T])
 def test_gradient_that_lies_in_an_array_of_somebody_else_is_copied(part: Callable[[Any], Any]) -> None:
     kept: list[np.ndarray] = []

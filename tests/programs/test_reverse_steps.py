@@ -205,6 +205,17 @@ def test_the_value_is_of_the_program_and_its_stop_gradient():
     assert ReverseSweep(lambda x: stop_gradient(x) * x, 3.0).finish() == (3.0,)
 
 
+def test_what_a_step_has_shown_is_not_written_to_by_the_next():
+    def f(x):
+        y = x * 1.0
+        return y[0] * 2.0 + np.sum(y * 3.0)
+
+    sweep = ReverseSweep(f, np.ones(3))
+    shown = [(part.value, np.copy(part.value)) for step in sweep for part in step.contributions]
+    assert sweep.gradients()[0].tolist() == [5.0, 3.0, 3.0]
+    assert all(np.array_equal(value, then) for value, then in shown)
+
+
 def test_reading_element_by_element_costs_the_elements():
     """A loop that reads every element leaves one array of adjoints, which each step adds to in place."""
     n = 200

@@ -18,7 +18,7 @@ from shared.calling.tree import unflatten
 from shared.core.assignment import SETITEM
 from shared.core.edges import Like
 from shared.core.errors import LeafTypeError, ShapeError, user_line
-from shared.core.refcounts import ALONE_AS_LOCAL, getrefcount
+from shared.core.refcounts import ALONE_AS_PARAMETER, getrefcount
 from shared.core.updates import map_to_value
 from shared.core.visible import one_line
 from shared.core.writing import duplicate, write
@@ -358,7 +358,7 @@ def _writable(array: Any) -> Any:
         array.__class__ is np.ndarray
         and array.base is None
         and array.flags.writeable
-        and getrefcount(array) <= ALONE_AS_LOCAL + 1
+        and getrefcount(array) <= ALONE_AS_PARAMETER
     ):
         return array
     return np.array(array)
