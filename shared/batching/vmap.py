@@ -15,7 +15,7 @@ from shared.batching.batched import Batch, Batched
 from shared.calling.arguments import refuse_iterators
 from shared.calling.results import handed_out
 from shared.calling.transformed import transformed
-from shared.calling.tree import Structure, flatten, unflatten
+from shared.calling.tree import LEAF, Structure, flatten, unflatten
 from shared.core.duck_array import DuckArray, operand
 from shared.core.errors import ShapeError, user_line
 from shared.core.levels import current_recording
@@ -110,7 +110,8 @@ def _refuse_labels(structure: Structure, axes: Sequence[int | None]) -> None:
         )
     start = 0
     for child in structure.children:
-        _refuse_labels(child, axes[start : start + child.size])
+        if child is not LEAF:
+            _refuse_labels(child, axes[start : start + child.size])
         start += child.size
 
 

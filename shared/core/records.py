@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.core.edges import Edge, Like, as_met, differs, strengthened
+from shared.core.edges import Edge, as_met, strengthened
 from shared.core.floating_errors import switch
 from shared.core.levels import Level
 from shared.core.primitive import Primitive
@@ -139,12 +139,13 @@ def recorder_of_one(primitive: Primitive) -> Recorder:
 
     def recorder(level: Records, out: Any, value: Any, parent: int) -> int:
         kept = (value, None, out)[place] if is_simple else primitive.keep(edge, 0, out, (value,), {})
-        if value.__class__ is float and out.__class__ is _float64:
-            level.record((strong, kept, ~parent))
-        elif value.__class__ is not _ndarray and value.__class__ is not _float64 and differs(value, out):
-            level.record((edge.fitted, (Like(value), kept, Like(out)), ~parent))
-        else:
+        kind = value.__class__
+        if kind is _ndarray or kind is _float64:
             level.record((edge, kept, ~parent))
+        elif kind is float and out.__class__ is _float64:
+            level.record((strong, kept, ~parent))
+        else:
+            level.record((*as_met(edge, kept, value, out), ~parent))
         node = level.count
         level.count = node + 1
         return node
@@ -205,6 +206,7 @@ def _recorder_of_both(primitive: Primitive) -> Recorder:
     exempt, keep = not primitive.broadcasts, primitive.keep
     simple_first, simple_second, simple_common = map(_is_simple, (first, second, common))
     place_first, place_second, place_common = map(_place, (first, second, common))
+    strong_first, strong_second = strengthened(first), strengthened(second)
 
     def recorder(level: Records, out: Any, x: Any, y: Any, i: int, j: int) -> int:
         values, kind = (x, y, None, out), out.__class__
@@ -219,7 +221,16 @@ def _recorder_of_both(primitive: Primitive) -> Recorder:
                     a, of_x = as_met(first, of_x, x, out)
                 if y.__class__ is not _ndarray or y.dtype is not dtype or y.shape != shape:
                     b, of_y = as_met(second, of_y, y, out)
-            elif not (kind is _float64 is x.__class__ and kind is y.__class__):
+            elif kind is _float64:
+                if x.__class__ is float:
+                    a = strong_first
+                elif x.__class__ is not _float64:
+                    a, of_x = as_met(first, of_x, x, out)
+                if y.__class__ is float:
+                    b = strong_second
+                elif y.__class__ is not _float64:
+                    b, of_y = as_met(second, of_y, y, out)
+            else:
                 a, of_x = as_met(first, of_x, x, out)
                 b, of_y = as_met(second, of_y, y, out)
         level.record((a, of_x, ~i, b, of_y, j))
