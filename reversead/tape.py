@@ -92,15 +92,13 @@ class Tape(Records):
 
     def inputs(self, values: list[Any], copy: bool) -> list[Variable]:
         """Independent variables of values known to be differentiable; without `copy` large arrays are locked."""
-        made, guard, variables = [], self.guard.leaf, self.variables
-        for value in values:
+        made, guard = [], self.guard.leaf
+        for node, value in enumerate(values, self.independent(len(self.variables), len(values))):
             if value.__class__ is _ndarray:
                 value = value.copy("K") if copy else guard(value)
             elif isinstance(value, DuckArray):
                 self.guard = captures_within(value) or self.guard
-            number = len(variables)
-            node = self.independent(number)
-            variables[node] = number
+            self.variables[node] = len(self.variables)
             made.append(Variable(self, value, node))
         return made
 

@@ -9,6 +9,8 @@ order where they can be sorted, so the order of insertion does not matter.  This
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,13 +27,15 @@ class Structure:
     of it without the children (`shared.calling.containers`).
     """
 
-    __slots__ = ("children", "kind", "names", "size")
+    __slots__ = ("children", "is_flat", "kind", "names", "size")
 
-    def __init__(self, kind: Any, names: Any, children: tuple[Structure, ...], size: int):
+    def __init__(self, kind: Any, names: Any, children: tuple[Structure, ...], size: int, is_flat: bool = False):
         self.kind = kind
         self.names = names
         self.children = children
         self.size = size
+        #: whether the children are known to be leaves, all of them
+        self.is_flat = is_flat
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -130,6 +134,13 @@ def _flatten(tree: Any, leaves: list[Any]) -> Structure:
             return LEAF
         names, children = found
         kind = names.kind
+    for child in children:
+        kind_of_child = child.__class__
+        if kind_of_child is not _array and kind_of_child not in _LEAVES:
+            break
+    else:
+        leaves.extend(children)
+        return _of_leaves(kind, names, len(children))
     before = len(leaves)
     parts = []
     for child in children:
@@ -140,6 +151,21 @@ def _flatten(tree: Any, leaves: list[Any]) -> Structure:
         else:
             parts.append(_flatten(child, leaves))
     return Structure(kind, names, tuple(parts), len(leaves) - before)
+
+
+def _of_leaves(kind: Any, names: Any, count: int) -> Structure:
+    """The structure of a container of leaves; that of a short list or tuple is made once."""
+    if names is None and count <= _SHORT and (kind is tuple or kind is list):
+        return _short(kind, count)
+    return Structure(kind, names, (LEAF,) * count, count, is_flat=True)
+
+
+@cache
+def _short(kind: Any, count: int) -> Structure:
+    return Structure(kind, None, (LEAF,) * count, count, is_flat=True)
+
+
+_SHORT = 32
 
 
 def _in_order(tree: dict[Any, Any]) -> Sequence[Any]:
@@ -165,7 +191,10 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
     kind = structure.kind
     if kind is None:
         return None
-    parts = [next(leaves) if child is LEAF else _unflatten(child, leaves) for child in structure.children]
+    if structure.is_flat:
+        parts = list(islice(leaves, structure.size))
+    else:
+        parts = [next(leaves) if child is LEAF else _unflatten(child, leaves) for child in structure.children]
     if kind is list:
         return parts
     if kind is dict:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,12 @@ class Records(Level):
         self.count = node + 1
         return node
 
-    def independent(self, number: int) -> int:
-        """A node for an independent variable, whose cotangent is result `number` of a sweep."""
-        self.record((INDEPENDENT, number, ~0))
+    def independent(self, number: int, count: int = 1) -> int:
+        """The first of `count` nodes for independent variables: a sweep gives their cotangents as `number`, ..."""
+        numbers = range(number, number + count)
+        self.record(list(chain.from_iterable(zip(repeat(INDEPENDENT), numbers, repeat(~0), strict=False))))
         node = self.count
-        self.count = node + 1
+        self.count = node + count
         return node
 
 
