@@ -150,13 +150,14 @@ def test_plain_array_changed_by_a_traced_value_is_refused(ad: Any, statement: st
 
 
 def test_element_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
-    # NumPy replaces the text of the error by its own, so ours is the cause.
+    # NumPy replaces the text of the error by its own, so ours is the cause, and the last line.
     with pytest.raises((ValueError, TypeError)) as refusal:
         ad.grad(into_new_array)(THREE)
     error = refusal.value if isinstance(refusal.value, DifferentiationError) else refusal.value.__cause__
     assert isinstance(error, TracerConversionError)
     assert "out = np.zeros_like(x, shape=out.shape)" in str(error)
     assert f"{__file__}:{into_new_array.__code__.co_firstlineno + 2}" in str(error)
+    assert refusal.value is error or refusal.value.__notes__ == [str(error)]
     assert_next_call_works(ad)
 
 
