@@ -4,12 +4,18 @@ instead; and after each of them the next call works, with nothing left locked.""
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import dualad
+import reversead
+import shared
+from shared.core import elsewhere
 from shared.core.errors import (
     ClosedLevelError,
     DifferentiationError,
@@ -170,6 +176,16 @@ def test_what_the_message_advises_works(ad: Any, make: Callable[..., Any]) -> No
         return np.sum(out)
 
     assert ad.grad(f)(THREE).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_names_of_other_libraries_are_told_what_to_write() -> None:
+    for package, name in ((reversead, "jit"), (dualad, "jacfwd"), (shared, "grad")):
+        assert not hasattr(package, name)
+        with pytest.raises(AttributeError, match=rf"no attribute '{name}'; write (shared|dualad|reversead)\."):
+            getattr(package, name)
+    for text in elsewhere._HERE.values():
+        for package, name in re.findall(r"\b(dualad|reversead|shared)\.(\w+)", text):
+            assert callable(getattr(sys.modules[package], name)), text
 
 
 def test_slice_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
