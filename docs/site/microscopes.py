@@ -54,7 +54,7 @@ def write(sources: Path) -> list[str]:
     lines = [
         "# Microscopes",
         "",
-        "Programs to step through in both modes: a slider and keys, values, tangents, adjoints.",
+        "Programs to step through in both modes. Click into one, and go on with the arrow keys, or play with Space.",
     ]
     for name, (title, function, arguments) in programs().items():
         shared.page(function, *arguments).save(str(folder / f"{name}.html"))

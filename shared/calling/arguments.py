@@ -173,7 +173,7 @@ class Selection:
     def _explain(self, error: Exception) -> None:
         """Say what an error of the function means: integers became floats, arrays objects, or one is locked.
 
-        The first two are other errors; the third is a note on that of NumPy.
+        The first two are other errors; the third is a note on that of NumPy, as is what it laid its own error over.
         """
         if isinstance(error, TypeError) and "numpy.ndarray" in str(error):
             from shared.core.callers import plain_array_needed
@@ -182,6 +182,8 @@ class Selection:
             if needed is not None:
                 raise TracerConversionError(needed) from error
         if isinstance(error, ValueError):
+            if isinstance(error.__cause__, TracerConversionError):  # the last line is what is read
+                error.add_note(str(error.__cause__))
             if "read-only" in str(error) and not getattr(error, "__notes__", None):
                 from shared.core.callers import who_locked
 

@@ -7,6 +7,7 @@ A bad option is one line on standard error, and the status 2.  This module knows
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import importlib
 import os
@@ -16,7 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from shared.core.errors import is_users
+from shared.core.errors import TracerConversionError, is_users
 from shared.core.visible import one_line, shortened
 
 #: Where a function was called from that nobody's code called.
@@ -33,15 +34,16 @@ class Parser(argparse.ArgumentParser):
     def add_call(self) -> None:
         """The options that say which function is called, and with what."""
         self.add_argument(
-            "function", metavar="MODULE:FUNCTION", help="the function, such as numpy:cumprod or model:loss"
-        )
+            "function", metavar="MODULE:FUNCTION",
+            help="the function, such as numpy:hypot, or model:loss for loss in model.py of this folder",
+        )  # fmt: skip
         self.add_argument(
             "--example", metavar="PYTHON", required=True,
             help="its arguments as in a call, with np for NumPy and the names of MODULE: 'np.ones(3), 2.0'; those by "
             "keyword are fixed: 'np.ones(3), order=2'",
         )  # fmt: skip
         self.add_argument(
-            "--argnums", metavar="N,N,...", help="the positions of the arguments that vary (default: all)"
+            "--argnums", metavar="N,N,...", help="the positions of the arguments that vary, from 0 (default: all)"
         )
         self.add_argument(
             "--engines", metavar="FORWARD,REVERSE", default="dualad,reversead",
@@ -59,11 +61,29 @@ class Parser(argparse.ArgumentParser):
         engines = [self._module(name, "--engines") for name in options.engines.split(",")]
         if len(engines) != 2:
             self.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
-        args, keywords = self._example(module, options.example)
+        args, keywords = self._evaluated(module, "--example", options.example)
         return _with_keywords(f, keywords) if keywords else f, args, engines, self._argnums(options.argnums)
+
+    def value(self, options: argparse.Namespace, option: str) -> Any:
+        """The Python of another option, with the names that the example has; None where it is not given."""
+        text = getattr(options, option.removeprefix("--"))
+        if text is None:
+            return None
+        args, _ = self._evaluated(self._function(options.function)[0], option, text)
+        return args[0] if len(args) == 1 else args
+
+    def tell(self, text: str) -> None:
+        """Print the result; a reader who has seen enough of it, such as `head`, is no error."""
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            # Python writes what is left when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def report(self, error: BaseException) -> int:
         """Say in one line what the user's function, or what it returns, is at fault with; the status 1."""
+        # NumPy puts an error of its own, which says less, over ours: "setting an array element with a sequence".
+        error = error.__cause__ if isinstance(error.__cause__, TracerConversionError) else error
         # No place of ours helps.
         text = _NOWHERE.sub("", one_line("; ".join([str(error), *getattr(error, "__notes__", ())])))
         if " (at " not in text:
@@ -80,20 +100,24 @@ class Parser(argparse.ArgumentParser):
     def _function(self, text: str) -> tuple[Any, Any]:
         name, colon, path = text.partition(":")
         if not (name and colon and path):
-            self.error(f"{text!r} is no function: write MODULE:FUNCTION, such as numpy:cumprod")
+            dotted, dot, last = text.rstrip(":").rpartition(".")
+            meant = f"{dotted}:{last}" if dot and last != "py" else "MODULE:FUNCTION, such as model:loss"
+            self.error(f"{text!r} is no function: write {meant}")
         if name.endswith(".py") or os.sep in name:
             module_name = name.removesuffix(".py").strip(f".{os.sep}").replace(os.sep, ".")
             self.error(f"{text!r} is no function: a module has a name, not a path: write {module_name}:{path}")
         module = found = self._module(name, text)
         for part in path.split("."):
             if not hasattr(found, part):
-                self.error(f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)}")
+                near = difflib.get_close_matches(part, dir(found), 1)
+                meant = f"; there is {near[0]!r}" if near else ""
+                self.error(f"{text!r}: there is no {part!r} in {getattr(found, '__name__', found)}{meant}")
             found = getattr(found, part)
         if not callable(found):
             self.error(f"{text!r} is no function: it is of type {type(found).__name__}")
         return module, found
 
-    def _example(self, module: Any, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _evaluated(self, module: Any, option: str, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, by position and by keyword, as in a call."""
         import numpy as np
 
@@ -103,8 +127,11 @@ class Parser(argparse.ArgumentParser):
         names = {**vars(module), "np": np, "numpy": np, "__called": called}
         try:
             args, keywords = eval(f"__called({text}\n)", names)
+        except NameError as error:
+            meant = f"; write np.{error.name}" if hasattr(np, error.name or "") else ""
+            self.error(f"{option} {text!r}: NameError: {error}{meant}")
         except Exception as error:
-            self.error(f"--example {text!r}: {type(error).__name__}: {error}")
+            self.error(f"{option} {text!r}: {type(error).__name__}: {error}")
         return args, keywords
 
     def _argnums(self, text: str | None) -> Any:
@@ -118,15 +145,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """The same with an example that begins with a minus, which would look like an option, in one piece with its name.
+    """The same with Python that begins with a minus, which would look like an option, in one piece with its option.
 
     >>> _joined(["m:f", "--example", "-1.0"])
     ['m:f', '--example=-1.0']
     """
     found: list[str] = []
     for argument in arguments:
-        if found and found[-1] == "--example":
-            found[-1] = f"--example={argument}"
+        if found and found[-1] in ("--example", "--cotangent"):
+            found[-1] += f"={argument}"
         else:
             found.append(argument)
     return found

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "html": found.html,
         "json": lambda: json.dumps(found.to_dict(), indent=1, default=str),
     }
-    print(texts[options.format]())
+    parser.tell(texts[options.format]())
     if options.plot is not None:
         try:
             found.plot(options.plot)

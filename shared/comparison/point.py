@@ -21,6 +21,7 @@ from shared.checking.leaves import random_cotangents, random_tangents
 from shared.core.errors import ImpureFunctionError, LeafTypeError, user_line
 from shared.core.levels import Tracer
 from shared.core.visible import kind_of, one_line, shortened, shown
+from shared.counting.modes import require_order
 from shared.linear.purity import Remembered
 from shared.programs.explaining.evaluation import varying_arguments, with_floats
 
@@ -152,6 +153,7 @@ def _pair(name: str, engines: Any) -> tuple[Engine, Engine]:
             f"{name}: engines must be a forward and a reverse engine, engines=(dualad, reversead), not "
             f"{shown(engines)}{user_line()}"
         )
+    require_order(name, *pair)
     return pair[0], pair[1]
 
 

@@ -30,7 +30,12 @@ def on_demand(
             return found
         if name in parts:
             return import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        told = f"module {package!r} has no attribute {name!r}"
+        if not name.startswith("_"):  # which those who look into packages ask for
+            from shared.core.elsewhere import written_here
+
+            told += written_here(name)
+        raise AttributeError(told, name=name, obj=sys.modules[package])
 
     def dir_() -> list[str]:
         return sorted({*namespace, *modules, *parts})

@@ -44,7 +44,7 @@ def checkpoint(f: Callable[P, V]) -> Callable[P, V]:
 
     `f` must be pure, because its second evaluation has to repeat the first: what it draws at random, and variables that
     are bound again later (of a loop around it), are passed as arguments.  It may use traced values of the program
-    around it, which get their derivatives, but without a traced *argument* it is evaluated as if it were not
+    around it, which get their derivatives, but without a traced argument it is evaluated as if it were not
     checkpointed.  It may assign to arrays that it makes, and not to its arguments.
 
     Raises ImpureFunctionError where it assigns to an argument, or does something else the second time, as far as its

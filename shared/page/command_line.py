@@ -1,10 +1,11 @@
-"""The page from a shell: `python -m shared.page module:function --example "2.0, 5.0" --output f.html`.
+"""The page from a shell: `python -m shared.page module:function --example "2.0, 5.0"`.
 
 Engines are named, and imported by name, `dualad` and `reversead` by default: the library itself names none.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,18 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "nothing else.",
     )
     parser.add_call()
-    parser.add_argument("--output", type=Path, metavar="PATH", required=True, help="the file to write: .html")
+    parser.add_argument(
+        "--cotangent",
+        metavar="PYTHON",
+        help="what the output is multiplied by where it is not one number: 'np.ones(3)'",
+    )
+    parser.add_argument("--output", type=Path, metavar="PATH", help="the file to write (default: FUNCTION.html)")
     options = parser.options(arguments)
-    path: Path = options.output
+    path: Path = options.output or Path(options.function.rpartition(":")[2].replace(os.sep, "_") + ".html")
     if path.suffix.lower() not in (".html", ".htm"):
         parser.error(f"--output {str(path)!r}: a page ends in .html")
     if path.is_dir() or not path.parent.is_dir():
         parser.error(f"--output {str(path)!r}: its folder has to exist")
     f, args, engines, argnums = parser.call(options)
+    cotangent = parser.value(options, "--cotangent")
     from shared.page.making import page
 
     try:
-        found = page(f, *args, engines=engines, argnums=argnums)
+        found = page(f, *args, engines=engines, argnums=argnums, cotangent=cotangent)
         found.save(path)
     except Exception as error:
         return parser.report(error)

@@ -16,6 +16,7 @@ from shared.calling.arguments import Argnums
 from shared.calling.engine import Engine
 from shared.core.errors import user_line
 from shared.core.visible import one_line, shortened, shown
+from shared.counting.modes import require_order
 from shared.page.document import written
 from shared.page.folding import items as items_of
 from shared.page.orders import chain, eliminated
@@ -98,7 +99,7 @@ def page(
     `f` is a function, or a recorded `Program`; integers that are arguments count as floats.  `argnums` are the
     arguments that vary, as for `grad`, by default all that can; the others are data.  An output that is not one real
     number needs a `cotangent`, in its structure.  `engines=(dualad, reversead)` adds the table of `derivative_costs`,
-    with products with the Hessian; without, the page has the counts of its own steps.
+    with products with the Hessian; without, and with a cotangent, the page has the counts of its own steps.
 
     Cost: one evaluation, one reverse sweep, up to 12 passes forwards, and every equation counted in either mode: some
     milliseconds an equation.  Raises ValueError for a program of more than 600 operations or a page of more than 1 MB,
@@ -127,7 +128,7 @@ def page(
     foldings = items_of(program, groups, names)
     title = _title(program)
     costs = None
-    if pair is not None:
+    if pair is not None and cotangent is None:
         costs = derivative_costs(f, *with_floats(f, args), forward=pair[0], reverse=pair[1], argnums=argnums)
     text = written(
         title,
@@ -157,6 +158,7 @@ def _pair(engines: Any) -> tuple[Engine, Engine] | None:
             f"page: engines must be a forward and a reverse engine, engines=(dualad, reversead), not {shown(engines)}"
             f"{user_line()}"
         )
+    require_order("page", *pair)
     return pair[0], pair[1]
 
 

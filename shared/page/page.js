@@ -293,7 +293,7 @@
       timer = setInterval(() => (at === last() ? play() : go(at + 1)), 900);
     }
     $("play").setAttribute("aria-pressed", String(playing));
-    $("play").textContent = playing ? "❚❚" : "▶▶";
+    $("play").textContent = playing ? "❚❚" : "▶";
     $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
   }
 
@@ -325,7 +325,7 @@
     const target = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (target.matches && target.matches("input[type=range]:not(#step)")) return;
-    if (event.key === " " && target.matches && target.matches("button, input, summary")) return;
+    if (event.key === " " && target.matches && target.matches("button, input:not(#step), summary")) return;
     const does = {
       ArrowRight: () => go(at + 1), ArrowLeft: () => go(at - 1), Home: () => go(0), End: () => go(last()),
       PageDown: () => page(1), PageUp: () => page(-1), f: () => choose("forward"), r: () => choose("reverse"), " ": play,

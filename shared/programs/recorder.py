@@ -514,7 +514,8 @@ class Recorded(DuckArray):
     def __float__(self) -> NoReturn:
         raise self._left(
             "a plain float",
-            "leave out float(), use NumPy's functions in place of math's, and np.stack([...]) to build arrays",
+            "leave out float(), use NumPy's functions in place of math's, and np.stack([...]) to build arrays; one "
+            "that is filled is made in the function, with np.zeros_like(x, shape=n), of all the x that may vary",
         )
 
     __complex__ = __float__

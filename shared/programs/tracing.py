@@ -103,6 +103,8 @@ def _recorded(recording: Recording, f: Callable[..., Any], args: tuple[Any, ...]
                     f"{names[number]})"
                 )
     except ValueError as error:
+        if isinstance(error.__cause__, TracerConversionError):  # the last line is what is read
+            error.add_note(str(error.__cause__))
         if recording.locked and "read-only" in str(error):
             error.add_note(
                 f"{transform} locks the arrays larger than {LARGEST_COMPARED >> 20} MB that a function reads until it "

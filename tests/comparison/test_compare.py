@@ -347,6 +347,8 @@ def test_engines_and_times_have_to_be_what_they_are() -> None:
         compare(np.sin, 1.0, engines=(dualad,))
     with pytest.raises(TypeError, match="engines must be a forward and a reverse engine"):
         compare(np.sin, 1.0, engines=("dualad", "reversead"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"compare: the forward engine and the reverse one are exchanged .*compare.py"):
+        compare(np.sin, 1.0, engines=(reversead, dualad))
     with pytest.raises(ValueError, match="seconds must be a positive number, not -1"):
         compare(np.sin, 1.0, engines=ENGINES, seconds=-1)
     with pytest.raises(LeafTypeError, match="belongs to a differentiation in progress"):

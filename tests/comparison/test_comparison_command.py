@@ -58,6 +58,9 @@ def test_the_result_comes_in_every_format(format: str, capsys: pytest.CaptureFix
         (["numpy:sin"], "--example"),
         (["numpy", "--example", "1.0"], "'numpy' is no function: write MODULE:FUNCTION"),
         (["numpy:", "--example", "1.0"], "is no function"),
+        (["numpy.linalg.inv", "--example", "1.0"], "write numpy.linalg:inv"),
+        (["numpy:cumprd", "--example", "1.0"], "there is no 'cumprd' in numpy; there is 'cumprod'"),
+        (["math:sin", "--example", "ones(3)"], "NameError: name 'ones' is not defined; write np.ones"),
         (["./models/one.py:loss", "--example", "1.0"], "not a path: write models.one:loss"),
         (["numpy:nothing", "--example", "1.0"], "there is no 'nothing' in numpy"),
         (["numpy:pi", "--example", "1.0"], "'numpy:pi' is no function: it is of type float"),
@@ -109,6 +112,26 @@ def test_an_example_is_written_as_a_call_with_keywords_and_may_begin_with_a_minu
     shown = run(tmp_path, "model:power", "--example", "-np.ones(3), order=2", "--seconds", "0.01")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith("power: 3 inputs, 3 outputs\n")
+
+
+def test_a_plain_array_that_is_filled_has_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(
+        "import numpy as np\ndef filled(x):\n    out = np.zeros(2)\n    out[0] = x\n    return np.sum(out)\n"
+    )
+    shown = run(tmp_path, "model:filled", "--example", "1.0")
+    assert shown.returncode == 1 and "out = np.zeros_like(x, shape=out.shape)" in shown.stderr
+    assert f"(at {tmp_path / 'model.py'}:4)" in shown.stderr and shown.stderr.count("\n") == 1
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "shared.comparison", "numpy:sin", "--example", "1.0", "--seconds", "0.01"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b"" and running.wait() == 0
 
 
 def test_an_error_of_the_function_has_its_line(tmp_path: Path) -> None:

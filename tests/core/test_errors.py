@@ -4,12 +4,18 @@ instead; and after each of them the next call works, with nothing left locked.""
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import dualad
+import reversead
+import shared
+from shared.core import elsewhere
 from shared.core.errors import (
     ClosedLevelError,
     DifferentiationError,
@@ -150,13 +156,14 @@ def test_plain_array_changed_by_a_traced_value_is_refused(ad: Any, statement: st
 
 
 def test_element_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:
-    # NumPy replaces the text of the error by its own, so ours is the cause.
+    # NumPy replaces the text of the error by its own, so ours is the cause, and the last line.
     with pytest.raises((ValueError, TypeError)) as refusal:
         ad.grad(into_new_array)(THREE)
     error = refusal.value if isinstance(refusal.value, DifferentiationError) else refusal.value.__cause__
     assert isinstance(error, TracerConversionError)
     assert "out = np.zeros_like(x, shape=out.shape)" in str(error)
     assert f"{__file__}:{into_new_array.__code__.co_firstlineno + 2}" in str(error)
+    assert refusal.value is error or refusal.value.__notes__ == [str(error)]
     assert_next_call_works(ad)
 
 
@@ -169,6 +176,16 @@ def test_what_the_message_advises_works(ad: Any, make: Callable[..., Any]) -> No
         return np.sum(out)
 
     assert ad.grad(f)(THREE).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_names_of_other_libraries_are_told_what_to_write() -> None:
+    for package, name in ((reversead, "jit"), (dualad, "jacfwd"), (shared, "grad")):
+        assert not hasattr(package, name)
+        with pytest.raises(AttributeError, match=rf"no attribute '{name}'; write (shared|dualad|reversead)\."):
+            getattr(package, name)
+    for text in elsewhere._HERE.values():
+        for package, name in re.findall(r"\b(dualad|reversead|shared)\.(\w+)", text):
+            assert callable(getattr(sys.modules[package], name)), text
 
 
 def test_slice_of_a_plain_array_assigned_from_a_traced_value(ad: Any) -> None:

@@ -238,7 +238,7 @@ def test_a_page_from_a_shell(tmp_path: Path) -> None:
     ("options", "named"),
     [
         (["numpy:sin", "--output", "f.html"], "--example"),
-        (["numpy:sin", "--example", "1.0"], "--output"),
+        (["math:sin", "--example", "1.0", "--cotangent", "ones(3)"], "is not defined; write np.ones"),
         (["numpy:sin", "--example", "1.0", "--output", "f.svg"], "a page ends in .html"),
         (["numpy:sin", "--example", "1.0", "--output", "no/such/f.html"], "its folder has to exist"),
         (["numpy", "--example", "1.0", "--output", "f.html"], "write MODULE:FUNCTION"),
@@ -252,6 +252,15 @@ def test_a_bad_option_is_one_line_and_status_2(
         main(options)
     told = capsys.readouterr().err
     assert stopped.value.code == 2 and told.count("\n") == 1 and named in told
+
+
+def test_a_cotangent_and_the_name_of_the_file_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["numpy:square", "--example", "np.arange(3.0)", "--cotangent", "-np.ones(3)"]) == 0
+    assert capsys.readouterr().out == f"page: {tmp_path / 'square.html'}\n"
+    assert (tmp_path / "square.html").exists()
 
 
 def test_a_function_without_a_gradient_is_one_line_and_status_1(

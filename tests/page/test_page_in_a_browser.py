@@ -140,6 +140,16 @@ def test_the_textbook_example_step_by_step(read: Callable[[Any], Reader]) -> Non
     assert page.complaints() == []
 
 
+def test_space_plays_where_the_slider_has_the_focus(read: Callable[[Any], Reader]) -> None:
+    page = read(shared.page(textbook, 2.0, 5.0))
+    for pressed in ("true", "false"):
+        page.driver.execute_script(
+            "document.getElementById('step').dispatchEvent(new KeyboardEvent('keydown', {key: ' ', bubbles: true}))"
+        )
+        playing = page.driver.execute_script("return document.getElementById('play').getAttribute('aria-pressed')")
+        assert playing == pressed
+
+
 def test_a_network_with_its_layers_opened(read: Callable[[Any], Reader]) -> None:
     network = MLP([2, 3, 1], "tanh")
     theta = network.initialise("xavier_normal", np.random.default_rng(0))

@@ -22,6 +22,7 @@ from shared.checking.leaves import like_leaf
 from shared.core.errors import user_line
 from shared.core.visible import kind_of, shown
 from shared.counting.counter import count_operations
+from shared.counting.modes import require_order
 from shared.programs.explaining.evaluation import varying_arguments, with_floats
 from shared.programs.tabulation import Tabulated
 
@@ -131,6 +132,7 @@ def derivative_costs(
     """
     if not callable(f):
         raise TypeError(f"derivative_costs: expected a function, not {shown(f)} (type {kind_of(f)}){user_line()}")
+    require_order("derivative_costs", forward, reverse)
     if argnums is None:
         args = with_floats(f, args)
         argnums = varying_arguments("derivative_costs", f, args)
