@@ -41,8 +41,10 @@ def _of_base() -> int:
     return getrefcount(base) + 1  # the view, which is gone here
 
 
-#: what getrefcount(base) shows of an array that is the base of one view, and a local variable
-ALONE_AS_BASE = _of_base()
-
 #: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
-ALONE_IN_SLOT, ALONE_AS_ITEM, ALONE_AS_LOCAL = _of_slot(), _of_item(), _of_local()
+ALONE_IN_SLOT, ALONE_AS_ITEM = _of_slot(), _of_item()
+# A debugger that reads the variables of every frame may hold what is one, but not what is in a list.
+ALONE_AS_LOCAL = min(_of_local(), ALONE_AS_ITEM)
+
+#: what getrefcount(base) shows of an array that is the base of one view, and a local variable
+ALONE_AS_BASE = min(_of_base(), ALONE_AS_ITEM + 1)
