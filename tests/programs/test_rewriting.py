@@ -91,5 +91,5 @@ def test_a_sum_without_its_largest_term_is_no_softmax(name):
     compiled = compile(f, verify="never")
     x = np.array([[1.0, 2.0, -1.0], [0.5, 0.25, 3.0], [1.5, -2.0, 0.0]])
     with np.errstate(all="ignore"):
-        for point in (x, x - [[2000.0], [0.0], [0.0]], x + [2000.0, 0.0, 0.0], x + 2000.0 * ~MASK):
+        for point in (x, x - [[2000.0], [0.0], [0.0]], x + np.array([2000.0, 0.0, 0.0]), x + 2000.0 * ~MASK):
             np.testing.assert_allclose(compiled(point), f(point), rtol=1e-12)
