@@ -273,7 +273,8 @@ class _Pass:
         """The axes along which a value was reduced."""
         made, rank = self.made[number], len(self.types[self.made[number].operands[0]].shape)
         axis = made.static.get("axis")
-        return {*range(rank)} if axis is None else {*normalize_axis_tuple(axis, rank)}
+        # NumPy takes axis=-1 of a number, too.
+        return {*range(rank)} if axis is None or not rank else {*normalize_axis_tuple(axis, rank)}
 
     def _as_logarithm(self, step: Equation) -> bool:
         """np.logaddexp of long arrays as max + log1p(exp(min - max)), for which NumPy has vector instructions."""
