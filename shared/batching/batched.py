@@ -91,11 +91,8 @@ class Batched(DuckArray):
     @property
     def is_array(self) -> bool:
         """Whether each example is an array; examples without axes are numbers, as the elements of an array are."""
-        if self.primal.ndim > 1:
-            return True
-        # x[0, ...] is an array without axes, a view of x, where x[0] is a number.
-        path = self.path if isinstance(self, ViewOf) else None
-        return path is not None and any(part is Ellipsis for part in (path if isinstance(path, tuple) else (path,)))
+        # Views are arrays, with axes or without: x[0, ...] and np.squeeze(x) are, where x[0] is a number.
+        return self.primal.ndim > 1 or isinstance(self, ViewOf)
 
     # --- what a primitive does to all examples ---
 

@@ -58,9 +58,12 @@ def _of_base() -> int:
     return _shown(base)
 
 
+#: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
+ALONE_IN_SLOT, ALONE_AS_ITEM = _of_slot(), _of_item()
+# A debugger that reads the variables of every frame may hold what is one, but not what is in a list.
+ALONE_AS_LOCAL = min(_of_local(), ALONE_AS_ITEM)
+
 #: What getrefcount(parameter) shows of an object that a local variable of the caller alone refers to, and of one that
 #: is the base of one view besides.  A parameter need not be a reference of its own: some interpreters borrow it.
-ALONE_AS_PARAMETER, ALONE_AS_BASE = _of_parameter(), _of_base()
-
-#: what getrefcount(holder.slot), getrefcount(items[k]) and getrefcount(local) show of an object held there alone
-ALONE_IN_SLOT, ALONE_AS_ITEM, ALONE_AS_LOCAL = _of_slot(), _of_item(), _of_local()
+ALONE_AS_PARAMETER = min(_of_parameter(), ALONE_AS_ITEM + 1)
+ALONE_AS_BASE = min(_of_base(), ALONE_AS_ITEM + 2)

@@ -12,6 +12,7 @@ import dualad
 import reversead
 import shared.batching.directions
 from shared.batching.vmap import vmap
+from shared.core.errors import StaleViewError
 
 both_engines = pytest.mark.parametrize("engine", [dualad, reversead], ids=["dualad", "reversead"])
 
@@ -297,3 +298,42 @@ def test_a_number_that_is_read_of_each_example_is_a_copy(ad):
         each = np.stack([ad.grad(lambda row, f=f: np.sum(f(row) ** 2))(row) for row in x])
         np.testing.assert_array_equal(vmap(ad.grad(lambda row, f=f: np.sum(f(row) ** 2)))(x), each)
         np.testing.assert_array_equal(ad.grad(lambda x, f=f: np.sum(vmap(f)(x) ** 2))(x), each)
+
+
+def _squeezed(x):
+    y = x * 1.0
+    v = np.squeeze(y)
+    v *= 2.0
+    return np.sum(y)
+
+
+def _reshaped_to_a_number(x):
+    y = x * 1.0
+    v = y.reshape(())
+    v[...] = 5.0
+    return np.sum(y)
+
+
+@pytest.mark.parametrize("f", [_squeezed, _reshaped_to_a_number])
+def test_a_view_without_axes_is_an_array_in_each_example(f):
+    """NumPy changes the base with it: what does not do so may not pass for a number and leave the base as it was."""
+    x = np.array([[1.0], [2.0]])
+    for call in (
+        lambda: vmap(f)(x),
+        lambda: vmap(lambda x: dualad.jvp(f, (x,), (x,)))(x),
+        lambda: dualad.grad(f)(x[0]),
+    ):
+        with pytest.raises(StaleViewError, match="a reshape, a transpose"):
+            call()
+
+
+def test_a_view_without_axes_of_what_has_no_name_can_be_written_to():
+    def f(x):
+        v = np.squeeze(np.sum(x, keepdims=True))
+        same = v
+        v += x[0]
+        return same * v
+
+    x = np.array([[1.0, 3.0], [2.0, 5.0]])
+    np.testing.assert_array_equal(vmap(f)(x), [f(row) for row in x])
+    np.testing.assert_array_equal(vmap(reversead.grad(f))(x), [reversead.grad(f)(row) for row in x])

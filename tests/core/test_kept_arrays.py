@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+
 import numpy as np
 import pytest
 from derivative_checks import assert_is_estimated, direction
 
 import dualad
 import reversead
+from shared.core import refcounts
 
 ENGINES = {"dualad": dualad, "reversead": reversead}
 each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
@@ -150,3 +154,20 @@ def test_arguments_changed_before_a_pullback_do_not_matter(engine):
     np.testing.assert_allclose(x_bar, 2 * kept * [1, 2, 3, 4])
     np.testing.assert_allclose(w_bar, kept**2)
     np.testing.assert_allclose(f_jvp(np.ones(4), np.zeros(4)), 2 * kept * [1, 2, 3, 4])
+
+
+def test_the_counts_are_right_under_a_debugger_that_reads_all_variables():
+    """Before Python 3.13 what it has read holds the values: what somebody holds would pass for what nobody does."""
+    names = ("ALONE_AS_BASE", "ALONE_AS_ITEM", "ALONE_AS_LOCAL", "ALONE_IN_SLOT")
+
+    def read(frame, event, argument):
+        assert frame.f_locals is not None
+        return read
+
+    before = sys.gettrace()
+    sys.settrace(read)
+    try:
+        counted = runpy.run_path(refcounts.__file__)
+    finally:
+        sys.settrace(before)
+    assert [counted[name] for name in names] == [getattr(refcounts, name) for name in names]

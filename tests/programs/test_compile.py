@@ -79,6 +79,30 @@ def test_a_value_returned_twice_is_two_arrays():
             assert not np.may_share_memory(array, other)
 
 
+def _strict(x):
+    with np.errstate(divide="raise"):
+        return x * 1.0
+
+
+AS_THEY_ARE = {
+    "a NaN at the first call": (lambda x: np.log(-x), [V]),
+    "a NaN of a derivative": (reversead.grad(lambda x: np.sum(np.sqrt(x) * x)), [V, V, V * 0.0 - 1.0]),
+    "a number that Python refuses": (lambda x: np.log(x[0] - x[0]) + x, [V, V]),
+    "an errstate that a text does not keep": (_strict, [V, V]),
+}
+
+
+@pytest.mark.parametrize("name", AS_THEY_ARE)
+def test_arrays_are_nobody_elses_also_where_the_function_runs_as_it_is(name):
+    f, points = AS_THEY_ARE[name]
+    fast = compile(lambda x: (f(x), x, x))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for x in points:
+            _, one, other = fast(x)
+            assert not any(np.may_share_memory(*pair) for pair in ((one, other), (one, x), (other, x)))
+
+
 @pytest.mark.parametrize("index", [1, np.int64(1), np.array(1)], ids=["int", "int64", "array"])
 def test_a_row_selected_by_an_argument_outlives_its_buffer(index):
     def f(x, i):

@@ -127,3 +127,27 @@ def test_a_product_of_matrices_passes_on_what_is_not_finite_past_zeros(shape, wh
         matrices = [(a @ b)[1], np.dot(a, b)[1], (b.T @ a.T)[:, 1], (a @ b[:, :1])[1], (a[1:2] @ b)[0]]
         vectors = [a[1] @ b, (a @ b[:, 0])[1], a[1] @ b[:, 0], np.dot(a[1], np.zeros(shape[1])), np.sum(a)]
     assert not any(np.isfinite(product).any() for product in (*matrices, *vectors))
+
+
+def _negative_to_the_zeroth(x):
+    return (np.zeros_like(x) - 1.0) ** np.zeros(2, like=x)
+
+
+def _assigned_so(x):
+    y = np.zeros_like(x) - 1.0
+    y[1:] **= np.zeros(1, like=x)
+    return x * y
+
+
+@pytest.mark.parametrize("f", [_negative_to_the_zeroth, _assigned_so])
+def test_a_nan_among_the_constants_is_looked_for(f):
+    """Folded into a constant, the product of a zero and an infinity does not show any more."""
+
+    def along(x, direction):
+        return dualad.jvp(f, (x,), (direction,))[1]
+
+    x, compiled = np.array([0.5, 2.0]), compile(along, verify="never")
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            np.testing.assert_array_equal(compiled(x, x), along(x, x))
+            assert np.isfinite(compiled(x, x)).all()

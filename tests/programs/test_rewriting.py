@@ -67,3 +67,29 @@ def test_a_product_that_became_part_of_an_inner_product_is_there_for_others():
         np.testing.assert_allclose(found, expected)
     slope = reversead.grad(lambda x: np.sum(x * y) * np.sum(np.sin(x * y)) + np.sum(x * y))
     np.testing.assert_allclose(compile(slope)(x), slope(x))
+
+
+MASK = np.array([[True, False, True], [True, True, True], [False, True, True]])
+SOFTMAXES = {
+    "the largest of all, sums of rows": (None, 1, {}),
+    "the largest of columns, sums of rows": (0, 1, {}),
+    "the largest of rows, sums of columns": (-1, 0, {}),
+    "the largest of columns, sums of all": (0, None, {}),
+    "the largest of rows, sums of rows": (1, -1, {}),
+    "the largest of some, sums of others": (1, 1, {"where": MASK}),
+}
+
+
+@pytest.mark.parametrize("name", SOFTMAXES)
+def test_a_sum_without_its_largest_term_is_no_softmax(name):
+    largest, summed, chosen = SOFTMAXES[name]
+
+    def f(x):
+        s = x - np.max(x, axis=largest, keepdims=True)
+        return np.exp(s - np.log(np.sum(np.exp(s), axis=summed, keepdims=True, **chosen)))
+
+    compiled = compile(f, verify="never")
+    x = np.array([[1.0, 2.0, -1.0], [0.5, 0.25, 3.0], [1.5, -2.0, 0.0]])
+    with np.errstate(all="ignore"):
+        for point in (x, x - [[2000.0], [0.0], [0.0]], x + np.array([2000.0, 0.0, 0.0]), x + 2000.0 * ~MASK):
+            np.testing.assert_allclose(compiled(point), f(point), rtol=1e-12)

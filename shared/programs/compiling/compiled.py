@@ -152,7 +152,7 @@ class Variant:
         except ProgramGuardError as departure:
             return departure
         except Exception:
-            return self.function(*args, **kwargs)
+            return tree_map(independent, self.function(*args, **kwargs))
         return SPOILT if self.differentiates and _has_nan(result) else result
 
     def refuse(self, error: StaleProgramError) -> None:
@@ -229,8 +229,7 @@ class Compiled:
             self._calls = variant.used = self._calls + 1
             variant.calls += 1
             if result is SPOILT:
-                # Nothing that a compiled function returns is anybody else's.
-                return tree_map(independent, self.__wrapped__(*args, **kwargs))
+                return self._as_it_is(args, kwargs)
             if variant.calls >= variant.next_check:
                 self._check(variant, result, args, kwargs)
             return result
@@ -243,9 +242,6 @@ class Compiled:
             self._begin_machine_code(variant)
         if self.verify == "never":
             return
-
-        def again() -> Program:
-            return self._record(args, kwargs)
 
         try:
             without_care(
@@ -264,43 +260,47 @@ class Compiled:
         self._differentiates = self._differentiates or Level("compile").number > before + 2
         return program
 
+    def _as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the function itself gives, but arrays of its own: those that a text returns are nobody else's."""
+        return tree_map(independent, self.__wrapped__(*args, **kwargs))
+
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compile for arguments that no variant takes, and call that."""
         if self._uncompiled:
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         leaves, _ = flatten([list(args), kwargs])
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             # Part of a larger differentiation, or record: that sees the function itself.
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         with self._lock:
             self._made += 1
             gives_up = self._made > _TRIALS * self.cache_size and self._calls < 2 * self._made
         if gives_up:
             self._run_as_it_is(f"{self._made} variants were made in {self._calls + self._made} calls: "
                                f"{self._why_so_many(args, kwargs)}")  # fmt: skip
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         try:
             variant = self._make(args, kwargs)
         except CaughtExceptionError as error:
             self._run_as_it_is(f"{error}, so a record would not tell which way another call goes")
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         except _StrictError as error:
             self._run_as_it_is(str(error))
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         except RecordLengthError:
             self._run_as_it_is(
                 f"it executes more than {LONGEST:,} operations, whose text would take Python seconds to compile. "
                 "Let fewer operations do the work of more numbers: arrays in place of loops over elements, and a "
                 "batch in place of a loop over examples"
             )
-            return self.__wrapped__(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         with self._lock:
             self._enter(variant)
         result = variant.attempt(args, kwargs)
         if result is OTHER or isinstance(result, Exception):
             return variant.program(*args, **kwargs)
         variant.calls += 1
-        return self.__wrapped__(*args, **kwargs) if result is SPOILT or _has_nan(result) else result
+        return self._as_it_is(args, kwargs) if result is SPOILT else result
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         program = without_care(lambda: self._record(args, kwargs))

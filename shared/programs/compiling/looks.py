@@ -6,8 +6,9 @@ be looked at.  Of each value of the program this module knows, once some results
 
     finite   that all of its elements are.  A sum, a difference, a product, a quotient is finite only if its terms, its
              factors, its numerator are, since infinity and NaN go through these operations
-    settled  that care would compute it as it is: arguments and constants, finite values, and what is made of settled
-             ones without a product, of finite ones by one, or of settled ones and a constant that is neither 0 nor inf
+    settled  that care would compute it as it is: arguments, constants without a NaN, finite values, and what is made of
+             settled ones without a product, of finite ones by one, or of settled ones and a constant that is neither 0
+             nor inf
 
 and results that are settled need no look: a NaN in them is one of an overflow, or of an argument.  The gradient of
 sum(100 (y - x^2)^2 + (1 - x)^2) is settled where the value is finite, which is a number; the gradients of fifty layers,
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.calling.results import has_nan
 from shared.calling.tree import LEAF, Structure
 from shared.core.assignment import SETITEM
 from shared.programs.compiling.literals import literal
@@ -128,7 +130,9 @@ class _Known:
             if step.result in self.finite:
                 self.finite.update(self._through(step))
         self.finite.update(number for number, value in program.literals.items() if _is_finite(value))
-        self.settled = {*program.inputs, *program.captured, *program.literals, *self.finite}
+        # What a NaN was folded into may be such a product itself.
+        literals = [number for number, value in program.literals.items() if not _has_nan(value)]
+        self.settled = {*program.inputs, *program.captured, *literals, *self.finite}
         for step in program.equations:
             if self._is_settled(step):
                 self.settled.add(step.result)
@@ -181,3 +185,8 @@ def _is_finite(value: Any) -> bool:
         value = value if any(value.strides) or not value.size else value[(0,) * value.ndim]
         return value.dtype.kind in "biufc" and bool(np.isfinite(value).all())
     return isinstance(value, (int, float, complex, np.number)) and bool(np.isfinite(value))
+
+
+def _has_nan(value: Any) -> bool:
+    """Whether a literal is a NaN, or has one."""
+    return isinstance(value, (float, complex, np.inexact, np.ndarray)) and has_nan([value])

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from shared.core.assignment import SETITEM
 from shared.core.primitive import Primitive
@@ -263,10 +264,17 @@ class _Pass:
         origin = self._operands(shifted, np.subtract)
         if total is None or powers is None or origin is None or self._operand(powers, np.exp) != shifted:
             return False
-        if self._operand(origin[1], np.max) != origin[0]:
-            return False
+        if self._operand(origin[1], np.max) != origin[0] or not self._axes(origin[1]) <= self._axes(total):
+            return False  # all terms of a sum may vanish of which none is the largest
         self.forms[step.result] = (1.0, self.emit(_DIVIDE, (powers, total), self.types[step.result]))
         return True
+
+    def _axes(self, number: int) -> set[int]:
+        """The axes along which a value was reduced."""
+        made, rank = self.made[number], len(self.types[self.made[number].operands[0]].shape)
+        axis = made.static.get("axis")
+        # NumPy takes axis=-1 of a number, too.
+        return {*range(rank)} if axis is None or not rank else {*normalize_axis_tuple(axis, rank)}
 
     def _as_logarithm(self, step: Equation) -> bool:
         """np.logaddexp of long arrays as max + log1p(exp(min - max)), for which NumPy has vector instructions."""
