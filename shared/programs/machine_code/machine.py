@@ -57,7 +57,8 @@ def compile_together(codes: Sequence[MachineCode]) -> None:
     text = whole_text(stretches, opening, codes[0].program.name)
     # Lines of the user's move, and what is kept stays the same.
     plain = re.sub(r" *// .*", "", text)
-    functions = dict(zip(stretches, load(library(plain, compiler), [s.name for s in stretches]), strict=True))
+    with library(plain, compiler) as path:
+        functions = dict(zip(stretches, load(path, [s.name for s in stretches]), strict=True))
     for code in codes:
         code.namespace.update((stretch.name, functions[stretch]) for stretch in code.stretches)
         own = whole_text(code.stretches, opening, code.program.name)
