@@ -101,7 +101,7 @@ def _data(
     return {
         "steps": sweeps.steps(lambda k: item_of.get(k, -1), lambda where: line_key(blocks, where)),
         "values": {k: datum(sweeps.values[k]) for k in shown},
-        "inputs": [k for k in (*program.inputs, *program.captured)],
+        "inputs": [*program.inputs, *program.captured],
         "parameters": sweeps.parameters,
         "outputs": program.outputs,
         "varies": [k for k in shown if sweeps.varies[k]],

@@ -13,6 +13,7 @@ This module knows no program: nodes are sizes, edges pairs of keys.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -284,8 +285,11 @@ class _Band:
             pairs = sorted(
                 (positions[v], positions[head] + 0.01 * shift) for v in column for head, shift in self.after[v]
             )
-            ends = [end for _, end in pairs]
-            count += sum(ends[i] > ends[j] for i in range(len(ends)) for j in range(i + 1, len(ends)))
+            ends: list[float] = []
+            for _, end in pairs:
+                place = bisect_right(ends, end)
+                count += len(ends) - place
+                ends.insert(place, end)
         return count
 
     # --- heights ---
