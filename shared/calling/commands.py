@@ -14,6 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from shared.core.errors import is_users
@@ -61,6 +62,11 @@ class Parser(argparse.ArgumentParser):
             self.error("--engines takes two names, a forward and a reverse engine: --engines dualad,reversead")
         args, keywords = self._example(module, options.example)
         return _with_keywords(f, keywords) if keywords else f, args, engines, self._argnums(options.argnums)
+
+    def check_file(self, option: str, path: Path) -> None:
+        """End the process, before anything is computed, where a file could not be written there."""
+        if path.is_dir() or not path.parent.is_dir():
+            self.error(f"{option} {str(path)!r}: its folder has to exist")
 
     def report(self, error: BaseException) -> int:
         """Say in one line what the user's function, or what it returns, is at fault with; the status 1."""

@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path: Path = options.output
     if path.suffix.lower() not in (".html", ".htm"):
         parser.error(f"--output {str(path)!r}: a page ends in .html")
-    if path.is_dir() or not path.parent.is_dir():
-        parser.error(f"--output {str(path)!r}: its folder has to exist")
+    parser.check_file("--output", path)
     f, args, engines, argnums = parser.call(options)
     from shared.page.making import page
 
