@@ -81,9 +81,7 @@ class Records(Level):
     def independent(self, number: int) -> int:
         """A node for an independent variable, whose cotangent is result `number` of a sweep."""
         self.record((INDEPENDENT, number, ~0))
-        node = self.count
-        self.count = node + 1
-        return node
+        return self.node()
 
 
 def record_primitive(

@@ -250,6 +250,7 @@ class _Band:
     # --- order ---
 
     def place(self) -> None:
+        """Order every column, and give every vertex its height."""
         best, fewest = [list(column) for column in self.columns], self._crossings()
         for sweep in range(_SWEEPS):
             forwards = sweep % 2 == 0
@@ -349,6 +350,7 @@ class _Band:
     # --- writing ---
 
     def write(self, found: Layout, top: float) -> None:
+        """Add the nodes and edges to a layout, from the height `top` on."""
         if not self.nodes:
             return
         widths = [max((self._width(v) for v in column), default=0.0) for column in self.columns]

@@ -40,9 +40,9 @@ class MachineCode:
         except CompilerError as error:
             raise RefusedError(str(error)) from None
         lowering = Lowering(program, routines() is not None)
-        if 2 * lowering.count_by_c < len(program.steps) or not lowering.count_by_c:
-            raise RefusedError("most of it is calls of NumPy")
         parts = [part for part in lowering.parts if isinstance(part, Stretch)]
+        if 2 * lowering.count_by_c < len(program.steps) or not parts:
+            raise RefusedError("most of it is calls of NumPy")
         self.stretches = [StretchText(part, len(lowering.slots), f"{prefix}stretch{part.number}") for part in parts]
         driver = Driver(program, lowering, self.stretches)
         self.text, self.namespace = driver.text, driver.bindings
