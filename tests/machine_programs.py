@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared import compile
 from shared.programs.compiling.compiled import Compiled
 from shared.programs.compiling.rewriting import rewritten
 from shared.programs.machine_code.compiler import CompilerError, find
@@ -48,3 +49,11 @@ def as_machine_code(functions: Iterable[Compiled]) -> list[Machine]:
         variant.machine.exchange(code)
         machines.append(variant.machine)
     return machines
+
+
+def machine_of(function: Any, *arguments: Any, **settings: Any) -> Compiled:
+    """A compiled function that runs as machine code, by its first call on."""
+    compiled = compile(function, backend="c", **settings)
+    compiled(*arguments)
+    assert compiled.wait(60.0), [variant.machine.why for variant in compiled._variants]
+    return compiled

@@ -5,6 +5,7 @@ a check that finds dead links.  That Sphinx takes all of it without a warning is
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,16 +118,27 @@ def test_dead_links_and_what_comes_from_elsewhere_are_found(tmp_path: Path) -> N
     ]
 
 
-def test_microscopes_are_embedded_once_the_library_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_microscopes_are_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Page:
         def save(self, path: str) -> None:
             Path(path).write_text("<p>a microscope</p>", encoding="utf-8")
 
     microscopes = module("microscopes")
-    monkeypatch.setattr(shared, "page", lambda f, *args: Page(), raising=False)
+    monkeypatch.setattr(shared, "page", lambda f, *args: Page())
     assert microscopes["write"](tmp_path / "sources") == ["docs/microscopes"]
     text = (tmp_path / "sources" / "docs" / "microscopes.md").read_text(encoding="utf-8")
     microscopes["copy"](tmp_path / "sources", tmp_path / "site")
     for name in microscopes["programs"]():
         assert f'src="../microscopes/{name}.html"' in text
         assert (tmp_path / "site" / "microscopes" / f"{name}.html").exists()
+
+
+def test_a_folder_that_is_no_site_is_not_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "thesis.txt").write_text("years", encoding="utf-8")
+    build = module("build")["build"]
+    for output in (tmp_path, tmp_path / "thesis.txt"):
+        (fault,) = build(output)
+        assert fault.startswith(f"{output} is no site")
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years"

@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("dualad", "reversead", "shared")
+#: The kinds of files in the repository.
+SUFFIXES = {".cff", ".css", ".dot", ".html", ".js", ".json", ".md", ".png", ".py", ".svg", ".toml", ".typed"}
 BUILD = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
 
 
@@ -64,3 +66,13 @@ def test_the_version_is_the_one_of_the_changelog(wheel: zipfile.ZipFile) -> None
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert metadata(wheel)["Version"] == [version]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_repository_holds_no_file_that_a_program_left_behind() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no repository of git")
+    files = [Path(name) for name in listed.stdout.split("\0") if name]
+    assert {file.suffix for file in files if file.suffix} == SUFFIXES
+    assert {file.name for file in files if not file.suffix} == {".gitignore", "LICENSE", "Makefile", "run"}
+    assert {file.parts[0] for file in files if len(file.parts) > 1} == {*PACKAGES, ".ci", "benchmarks", "docs", "tests"}

@@ -16,6 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+#: A file by which a folder is known as one that Sphinx has made.
+SITE = ".buildinfo"
 # The sources, not an installed copy; the rest of the site's modules lie beside this file.
 sys.path[:0] = [str(ROOT), str(HERE)]
 
@@ -26,7 +28,12 @@ import staging  # noqa: E402
 
 
 def build(output: Path) -> list[str]:
-    """Make the site in that folder, which is emptied first; returns what is wrong with it."""
+    """Make the site in that folder, which is emptied first; returns what is wrong with it.
+
+    A folder that has anything but a site in it stays as it is.
+    """
+    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / SITE).is_file()):
+        return [f"{output} is no site, and would be emptied: name a folder that is new, empty or a site"]
     from sphinx.cmd.build import build_main
 
     shutil.rmtree(output, ignore_errors=True)

@@ -1,7 +1,4 @@
-"""The microscopes of the site: for some programs the page that `shared.page` makes, and a page that embeds them.
-
-Where the library has no `shared.page`, there are none.
-"""
+"""The microscopes of the site: for some programs the page that `shared.page` makes, and a page that embeds them."""
 
 from __future__ import annotations
 
@@ -47,8 +44,6 @@ def programs() -> dict[str, tuple[str, Callable[..., Any], tuple[Any, ...]]]:
 
 def write(sources: Path) -> list[str]:
     """Write the microscopes and the page that embeds them into the sources; returns the names of such pages."""
-    if not hasattr(shared, "page"):
-        return []
     folder = sources / "microscopes"
     folder.mkdir(parents=True)
     lines = [
@@ -68,5 +63,4 @@ def write(sources: Path) -> list[str]:
 
 def copy(sources: Path, output: Path) -> None:
     """Put the microscopes into the site, as they are."""
-    if (sources / "microscopes").exists():
-        shutil.copytree(sources / "microscopes", output / "microscopes")
+    shutil.copytree(sources / "microscopes", output / "microscopes")

@@ -125,18 +125,19 @@ def page_of_source(root: Path, path: Path) -> str:
 
 
 def folder_listing(folder: Path) -> str:
-    """The first paragraph of a package, and the first line of each of its modules."""
+    """The first paragraph of a package, and that of each of its modules."""
 
     def docstring(file: Path) -> str:
         return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+
+    def entry_of(name: str, file: Path) -> str:
+        return f"- `{name}`: {' '.join(docstring(file).partition(chr(10) * 2)[0].split())}\n"
 
     init = folder / "__init__.py"
     text = docstring(init) + "\n\n" if init.exists() else ""
     for entry in sorted(folder.iterdir()):
         if entry.suffix == ".py" and entry != init:
-            text += f"- `{entry.name}`: {' '.join(docstring(entry).partition(chr(10) * 2)[0].split())}\n"
+            text += entry_of(entry.name, entry)
         elif (entry / "__init__.py").exists():
-            text += (
-                f"- `{entry.name}/`: {' '.join(docstring(entry / '__init__.py').partition(chr(10) * 2)[0].split())}\n"
-            )
+            text += entry_of(f"{entry.name}/", entry / "__init__.py")
     return text

@@ -15,6 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from shared.core.errors import TracerConversionError, is_users
@@ -79,6 +80,11 @@ class Parser(argparse.ArgumentParser):
         except BrokenPipeError:
             # Python writes what is left when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def check_file(self, option: str, path: Path) -> None:
+        """End the process, before anything is computed, where a file could not be written there."""
+        if path.is_dir() or not path.parent.is_dir():
+            self.error(f"{option} {str(path)!r}: its folder has to exist")
 
     def report(self, error: BaseException) -> int:
         """Say in one line what the user's function, or what it returns, is at fault with; the status 1."""

@@ -79,5 +79,4 @@ def _check_plot(parser: Parser, path: Path | None) -> None:
         return
     if path.suffix not in (".png", ".svg", ".pdf"):
         parser.error(f"--plot {str(path)!r}: a picture ends in .png, .svg or .pdf")
-    if path.is_dir() or not path.parent.is_dir():
-        parser.error(f"--plot {str(path)!r}: its folder has to exist")
+    parser.check_file("--plot", path)

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
+from shared.core.errors import user_line
 from shared.networks.losses import find_loss, matching_target
 from shared.networks.mlp import ACTIVATIONS, MLP, Parameters
 from shared.networks.passes import Passes, view
@@ -127,7 +128,7 @@ def backprop(
         activated.append(a)
 
     if a.dtype.kind != "f":
-        raise TypeError(_NOT_FLOATING.format(a.dtype))
+        raise TypeError(_NOT_FLOATING.format(a.dtype) + user_line())
     batch = len(a)
     wanted = matching_target(a, wanted, integer_labels=loss == "softmax_cross_entropy")
     value, delta = _LOSSES_BY_HAND[loss](a, wanted, 1.0 / batch)
@@ -191,7 +192,7 @@ def _as_dtype(array: Floats, dtype: np.dtype[Any]) -> Floats:
     if array.dtype == dtype:
         return array
     if dtype.kind != "f":
-        raise TypeError(_NOT_FLOATING.format(dtype))
+        raise TypeError(_NOT_FLOATING.format(dtype) + user_line())
     return array.astype(dtype)
 
 

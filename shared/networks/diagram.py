@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shared.core.errors import user_line
 from shared.core.visible import kind_of, one_line, shortened
 from shared.networks.losses import find_loss
 from shared.networks.mlp import MLP
@@ -47,7 +48,9 @@ class NetworkDiagram:
         """
         path = Path(path)
         if path.suffix.lower() != ".svg":
-            raise ValueError(f"save: a network's diagram is written as .svg, not as {path.suffix!r}; name it so")
+            raise ValueError(
+                f"save: a network's diagram is written as .svg, not as {path.suffix!r}{user_line()}; name it so"
+            )
         path.write_text(self.svg, encoding="utf-8")
         return path
 
@@ -104,24 +107,26 @@ def network_diagram(
     """
     if not isinstance(network, MLP):
         raise TypeError(
-            f"network_diagram draws an MLP, not {kind_of(network)}; draw(trace(f, *args)) draws any program"
+            f"network_diagram draws an MLP, not {kind_of(network)}{user_line()}"
+            "; draw(trace(f, *args)) draws any program"
         )
     find_loss(loss)
     if form == "layers":
         return NetworkDiagram(_layer_by_layer(network, loss, backward))
     if form != "neurons":
-        raise ValueError(f"there is no form {form!r}; choose 'layers' or 'neurons'")
+        raise ValueError(f"there is no form {form!r}{user_line()}; choose 'layers' or 'neurons'")
     if passes is not None and tuple(a.shape for a in passes.a.values()) != tuple((size,) for size in network.sizes):
         shapes = ", ".join(str(a.shape) for a in passes.a.values())
         raise ValueError(
-            f"the passes have activations of shapes {shapes}; a network of sizes {network.sizes} is drawn with those of"
+            f"the passes have activations of shapes {shapes}{user_line()}"
+            f"; a network of sizes {network.sizes} is drawn with those of"
             " one example: backprop(network, parameters, x[0], target[0], deltas=True)"
         )
     names = []
     for kind, given, size in (("inputs", inputs, network.sizes[0]), ("outputs", outputs, network.sizes[-1])):
         found = [given] if isinstance(given, str) else [str(name) for name in given]
         if len(found) > size:
-            raise ValueError(f"{kind} names {len(found)} units; the network has {size}")
+            raise ValueError(f"{kind} names {len(found)} units{user_line()}; the network has {size}")
         names.append(found)
     return NetworkDiagram(_neuron_by_neuron(network, passes, backward, *names))
 

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from shared.core.errors import user_line
 from shared.networks.losses import softmax_cross_entropy
 from shared.networks.mlp import Array, Parameters, initial_parameters
 
@@ -176,11 +177,17 @@ def _subsampled(maps: Array) -> Array:
 def _check(parameters: Parameters, images: Array) -> None:
     if images.ndim not in (2, 3) or images.shape[-2:] != (_SIDE, _SIDE) or 0 in images.shape:
         hint = "; give 28x28 a border: np.pad(images, ((0, 0), (2, 2), (2, 2)))" if images.shape[-1:] == (28,) else ""
-        raise ValueError(f"images have shape {images.shape}; LeNet-5 takes (32, 32) or (batch, 32, 32){hint}")
+        raise ValueError(
+            f"images have shape {images.shape}{user_line()}; LeNet-5 takes (32, 32) or (batch, 32, 32){hint}"
+        )
     if len(parameters) != len(SHAPES):
-        raise ValueError(f"there are parameters for {len(parameters)} layers; LeNet-5 has {len(SHAPES)} pairs (W, b)")
+        raise ValueError(
+            f"there are parameters for {len(parameters)} layers{user_line()}; LeNet-5 has {len(SHAPES)} pairs (W, b)"
+        )
     for (name, shape), layer in zip(SHAPES.items(), parameters, strict=True):
         shapes = [np.shape(part) for part in layer]
         if shapes != [shape, shape[1:]]:
             found = ", ".join(map(str, shapes))
-            raise ValueError(f"layer {name} has parameters of shape {found}; it wants W {shape} and b {shape[1:]}")
+            raise ValueError(
+                f"layer {name} has parameters of shape {found}{user_line()}; it wants W {shape} and b {shape[1:]}"
+            )

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from shared.core.errors import user_line
 from shared.rules.special import log_softmax, softplus
 
 __all__ = [
@@ -157,7 +158,7 @@ def find_loss(name: str) -> Loss:
     True
     """
     if name not in LOSSES:
-        raise ValueError(f"there is no loss {name!r}; choose one of {', '.join(sorted(LOSSES))}")
+        raise ValueError(f"there is no loss {name!r}{user_line()}; choose one of {', '.join(sorted(LOSSES))}")
     return LOSSES[name]
 
 
@@ -196,15 +197,18 @@ def matching_target(output: Array, target: Array, integer_labels: bool = False) 
         return target
     if output.ndim not in (1, 2) or 0 in output.shape:
         raise ValueError(
-            f"the output has shape {output.shape}; a loss takes one example of shape (outputs,) or a batch of"
+            f"the output has shape {output.shape}{user_line()}"
+            "; a loss takes one example of shape (outputs,) or a batch of"
             " shape (batch, outputs), neither empty"
         )
     if not integer_labels or target.shape != output.shape[:-1]:
         allowed = f"{output.shape}" + (f", or integers of shape {output.shape[:-1]}" if integer_labels else "")
-        raise ValueError(f"the target has shape {target.shape}; an output of shape {output.shape} needs {allowed}")
+        raise ValueError(
+            f"the target has shape {target.shape}{user_line()}; an output of shape {output.shape} needs {allowed}"
+        )
     if target.dtype.kind not in "iu":
         raise TypeError(
-            f"one label an example has to be an integer, not {target.dtype}; write labels.astype(int), or"
+            f"one label an example has to be an integer, not {target.dtype}{user_line()}; write labels.astype(int), or"
             " give a row of weights over the classes an example"
         )
     classes = output.shape[-1]
@@ -212,7 +216,7 @@ def matching_target(output: Array, target: Array, integer_labels: bool = False) 
     # loss.
     if target.min() < 0 or target.max() >= classes:
         raise ValueError(
-            f"labels go from {target.min()} to {target.max()}; with {classes} outputs they have to lie in"
+            f"labels go from {target.min()} to {target.max()}{user_line()}; with {classes} outputs they have to lie in"
             f" 0 to {classes - 1}"
         )
     return target

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from shared.core.errors import user_line
 from shared.core.visible import kind_of
 from shared.networks.losses import find_loss, l2_penalty
 from shared.rules.special import relu, sigmoid, softplus, softsign
@@ -72,7 +73,9 @@ def find_activation(name: str) -> Activation:
     0.75
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"there is no activation {name!r}; choose one of {', '.join(sorted(ACTIVATIONS))}")
+        raise ValueError(
+            f"there is no activation {name!r}{user_line()}; choose one of {', '.join(sorted(ACTIVATIONS))}"
+        )
     return ACTIVATIONS[name]
 
 
@@ -116,12 +119,16 @@ def initial_parameters(
     ((4, 2), (2,))
     """
     if scheme not in INITIALISERS:
-        raise ValueError(f"there is no initialiser {scheme!r}; choose one of {', '.join(sorted(INITIALISERS))}")
+        raise ValueError(
+            f"there is no initialiser {scheme!r}{user_line()}; choose one of {', '.join(sorted(INITIALISERS))}"
+        )
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
+        raise TypeError(f"rng is {kind_of(rng)}{user_line()}; give a generator, such as np.random.default_rng(0)")
     kind = np.dtype(dtype)
     if kind.kind != "f":
-        raise ValueError(f"parameters cannot have dtype {kind}; choose a floating one, as np.float64 or np.float32")
+        raise ValueError(
+            f"parameters cannot have dtype {kind}{user_line()}; choose a floating one, as np.float64 or np.float32"
+        )
     draw = INITIALISERS[scheme]
     return [(draw(rng, *shape).astype(kind), np.zeros(shape[1], kind)) for shape in shapes]
 
@@ -159,7 +166,7 @@ class MLP:
         checked = tuple(_size(size) for size in sizes)
         if len(checked) < 2:
             raise ValueError(
-                f"sizes {checked} name no layer: give the numbers of inputs and of outputs, as in [64, 10]"
+                f"sizes {checked} name no layer{user_line()}: give the numbers of inputs and of outputs, as in [64, 10]"
             )
         find_activation(activation)
         find_activation(output)
@@ -289,28 +296,30 @@ class MLP:
         Raises:
             ValueError: with the layer or the argument that does not fit, its shape, and the shape wanted.
 
-        >>> MLP([2, 1]).check([(np.zeros((2, 1)), np.zeros(1))], np.zeros(3))
+        >>> MLP([2, 1]).check([(np.zeros((2, 1)), np.zeros(1))], np.zeros(3))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        ValueError: x has shape (3,); a network of sizes (2, 1) takes (2,) or (batch, 2)
+        ValueError: x has shape (3,) (at ...); a network of sizes (2, 1) takes (2,) or (batch, 2)
         """
         layers = len(self.sizes) - 1
         if len(parameters) != layers:
             raise ValueError(
-                f"there are parameters for {len(parameters)} layers; a network of sizes {self.sizes} has"
+                f"there are parameters for {len(parameters)} layers{user_line()}; a network of sizes {self.sizes} has"
                 f" {layers}, each a pair (W, b)"
             )
         for number, (layer, n_in, n_out) in enumerate(zip(parameters, self.sizes, self.sizes[1:], strict=False)):
             if len(layer) != 2 or layer[0].shape != (n_in, n_out) or layer[1].shape != (n_out,):
                 found = ", ".join(str(np.shape(part)) for part in layer)
                 raise ValueError(
-                    f"layer {number} has parameters of shape {found}; a network of sizes {self.sizes} wants W"
+                    f"layer {number} has parameters of shape {found}{user_line()}"
+                    f"; a network of sizes {self.sizes} wants W"
                     f" of shape {(n_in, n_out)} and b of shape {(n_out,)}"
                 )
         inputs = self.sizes[0]
         if x.ndim not in (1, 2) or x.shape[-1] != inputs:
             raise ValueError(
-                f"x has shape {x.shape}; a network of sizes {self.sizes} takes ({inputs},) or (batch, {inputs})"
+                f"x has shape {x.shape}{user_line()}"
+                f"; a network of sizes {self.sizes} takes ({inputs},) or (batch, {inputs})"
             )
 
 
@@ -321,7 +330,7 @@ def _size(size: Any) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(size, bool):
-        raise TypeError(f"a layer's size has to be an integer, not {size!r}")
+        raise TypeError(f"a layer's size has to be an integer, not {size!r}{user_line()}")
     if number < 1:
-        raise ValueError(f"a layer needs at least 1 unit, not {number}")
+        raise ValueError(f"a layer needs at least 1 unit, not {number}{user_line()}")
     return number

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from shared.core.errors import user_line
 from shared.core.visible import kind_of, shortened
 from shared.networks.backprop import backprop
 from shared.networks.mlp import ACTIVATIONS, MLP, Parameters
@@ -185,9 +186,13 @@ def layer_report(
     3 identity 0.000 1.33 0.145
     """
     if not isinstance(network, MLP):
-        raise TypeError(f"layer_report takes an MLP, not {kind_of(network)}; give the network, then its parameters")
+        raise TypeError(
+            f"layer_report takes an MLP, not {kind_of(network)}{user_line()}; give the network, then its parameters"
+        )
     if not 0 < saturated_below <= 1:
-        raise ValueError(f"saturated_below is {saturated_below}; give a share of the greatest slope, above 0 to 1")
+        raise ValueError(
+            f"saturated_below is {saturated_below}{user_line()}; give a share of the greatest slope, above 0 to 1"
+        )
     value, _, passes = backprop(network, parameters, x, y, loss, l2, deltas=True)
     rows = []
     for layer in range(1, passes.layers + 1):

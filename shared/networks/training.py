@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.calling.tree import flatten, tree_map
+from shared.core.errors import user_line
 from shared.core.visible import kind_of
 from shared.networks.mlp import MLP
 
@@ -130,7 +131,7 @@ def _reporting(
     def watcher(step: int, parameters: Any, inputs: Any, targets: Any) -> None:
         def report(x: Any = None, y: Any = None) -> LayerReport:
             if (x is None) != (y is None):
-                raise TypeError("report takes both x and y, or neither for the examples of the step")
+                raise TypeError(f"report takes both x and y, or neither for the examples of the step{user_line()}")
             of = (inputs, targets) if x is None else (x, y)
             return layer_report(mlp, parameters, *of, loss=loss, l2=l2)
 
@@ -208,7 +209,7 @@ def sgd(
                 if not (math.isfinite(value) and math.isfinite(norm)):
                     raise FloatingPointError(
                         f"the loss is {value} and its gradient's norm {norm} in epoch {epoch}, step {step}:"
-                        " lower learning_rate, or set clip_norm"
+                        f" lower learning_rate, or set clip_norm{user_line()}"
                     )
                 losses[epoch, step], norms[epoch, step] = value, norm
                 rate = _rate(learning_rate, epoch * steps + step)
@@ -266,26 +267,29 @@ def _check_options(
     """Raise, in one sentence, for whatever `sgd` cannot work with."""
     if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets) or len(inputs) == 0:
         raise ValueError(
-            f"inputs of shape {inputs.shape} and targets of shape {targets.shape} do not pair up: both need"
+            f"inputs of shape {inputs.shape} and targets of shape {targets.shape} do not pair up{user_line()}"
+            ": both need"
             " one row an example, and at least one"
         )
     if epochs < 1:
-        raise ValueError(f"epochs is {epochs}; give at least 1")
+        raise ValueError(f"epochs is {epochs}{user_line()}; give at least 1")
     if not 1 <= batch_size <= len(inputs):
-        raise ValueError(f"batch_size is {batch_size}; with {len(inputs)} examples it has to be 1 to {len(inputs)}")
+        raise ValueError(
+            f"batch_size is {batch_size}{user_line()}; with {len(inputs)} examples it has to be 1 to {len(inputs)}"
+        )
     if not callable(learning_rate):
         _rate(learning_rate, 0)
     if clip_norm is not None and not clip_norm > 0:
-        raise ValueError(f"clip_norm is {clip_norm}; give a number above 0, or None not to clip")
+        raise ValueError(f"clip_norm is {clip_norm}{user_line()}; give a number above 0, or None not to clip")
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng is {kind_of(rng)}; give a generator, such as np.random.default_rng(0)")
+        raise TypeError(f"rng is {kind_of(rng)}{user_line()}; give a generator, such as np.random.default_rng(0)")
 
 
 def _rate(learning_rate: float | Callable[[int], float], step: int) -> float:
     rate = learning_rate(step) if callable(learning_rate) else learning_rate
     if not rate > 0:
         of = f" of step {step}" if callable(learning_rate) else ""
-        raise ValueError(f"learning_rate{of} is {rate}; give a number above 0")
+        raise ValueError(f"learning_rate{of} is {rate}{user_line()}; give a number above 0")
     return float(rate)  # a NumPy float64 would promote float32 parameters; a Python float does not
 
 

@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path: Path = options.output or Path(options.function.rpartition(":")[2].replace(os.sep, "_") + ".html")
     if path.suffix.lower() not in (".html", ".htm"):
         parser.error(f"--output {str(path)!r}: a page ends in .html")
-    if path.is_dir() or not path.parent.is_dir():
-        parser.error(f"--output {str(path)!r}: its folder has to exist")
+    parser.check_file("--output", path)
     f, args, engines, argnums = parser.call(options)
     cotangent = parser.value(options, "--cotangent")
     from shared.page.making import page

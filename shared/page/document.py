@@ -101,7 +101,7 @@ def _data(
     return {
         "steps": sweeps.steps(lambda k: item_of.get(k, -1), lambda where: line_key(blocks, where)),
         "values": {k: datum(sweeps.values[k]) for k in shown},
-        "inputs": [k for k in (*program.inputs, *program.captured)],
+        "inputs": [*program.inputs, *program.captured],
         "parameters": sweeps.parameters,
         "outputs": program.outputs,
         "varies": [k for k in shown if sweeps.varies[k]],
@@ -189,30 +189,17 @@ def _source(blocks: Sequence[Block]) -> str:
     return f'<div class="scroll tall" tabindex="0" role="region" aria-label="Source, scrolls">{"".join(parts)}</div>'
 
 
+_HEAD = (
+    '<thead><tr><th scope="col">value</th><th scope="col"></th>'
+    '<th scope="col" class="tangent">tangent</th><th scope="col" class="tangent"></th>'
+    '<th scope="col" class="adjoint">adjoint</th><th scope="col" class="adjoint"></th></tr></thead>'
+)
+
+
 def _table(sweeps: Sweeps, items: Sequence[Item]) -> str:
-    program, names = sweeps.program, sweeps.names
-    item_of = {k: place for place, item in enumerate(items) for k in item.results}
-    head = (
-        '<thead><tr><th scope="col">value</th><th scope="col"></th>'
-        '<th scope="col" class="tangent">tangent</th><th scope="col" class="tangent"></th>'
-        '<th scope="col" class="adjoint">adjoint</th><th scope="col" class="adjoint"></th></tr></thead>'
-    )
-    weights = {k: place for place, item in enumerate(items) for unit in item.inside for k in unit}
-    leaves = [*program.inputs, *program.captured]
-    rows = [(-1, _row(sweeps, k, "")) for k in leaves if k not in weights]
-    started: set[int] = set()
-    for step in program.steps:
-        item = item_of.get(step.operands[0] if isinstance(step, Guard) else step.result, -1)
-        if isinstance(step, Guard):
-            rows.append((item, _guard(sweeps, step)))
-            continue
-        if item not in started:
-            started.add(item)
-            rows += [(item, _row(sweeps, k, "")) for k in leaves if weights.get(k, -2) == item]
-        rows.append((item, _row(sweeps, step.result, names.formula(step))))
     body = []
     seen: set[int] = set()
-    for item, part in groupby(rows, key=lambda row: row[0]):
+    for item, part in groupby(_rows(sweeps, items), key=lambda row: row[0]):
         lines = [text for _, text in part]
         if item < 0:
             body.append(f"<tbody>{''.join(lines)}</tbody>")
@@ -225,12 +212,32 @@ def _table(sweeps: Sweeps, items: Sequence[Item]) -> str:
             f'<button type="button" aria-expanded="true">{html_text(title)} <span class="small">{count}</span></button>'
             f"</th></tr>{''.join(lines)}</tbody>"
         )
+    program, names = sweeps.program, sweeps.names
     outputs = "".join(
         f'<tr data-v="out{place}" data-out="{k}"><th scope="row">{html_text(path)} = {html_text(names.name(k))}</th>'
         f"{_cells(f'ẏ = {names.tangent_name(k)}', 'ȳ')}</tr>"
         for place, (k, path) in enumerate(zip(program.outputs, output_names(program), strict=True))
     )
-    return f"<table>{head}{''.join(body)}<tbody>{outputs}</tbody></table>"
+    return f"<table>{_HEAD}{''.join(body)}<tbody>{outputs}</tbody></table>"
+
+
+def _rows(sweeps: Sweeps, items: Sequence[Item]) -> Iterator[tuple[int, str]]:
+    """Every row with the item that it is in, -1 of none: leaves, steps and guards; weights come before their item."""
+    program = sweeps.program
+    item_of = {k: place for place, item in enumerate(items) for k in item.results}
+    weights = {k: place for place, item in enumerate(items) for unit in item.inside for k in unit}
+    leaves = [*program.inputs, *program.captured]
+    yield from ((-1, _row(sweeps, k, "")) for k in leaves if k not in weights)
+    started: set[int] = set()
+    for step in program.steps:
+        item = item_of.get(step.operands[0] if isinstance(step, Guard) else step.result, -1)
+        if isinstance(step, Guard):
+            yield item, _guard(sweeps, step)
+            continue
+        if item not in started:
+            started.add(item)
+            yield from ((item, _row(sweeps, k, "")) for k in leaves if weights.get(k, -2) == item)
+        yield item, _row(sweeps, step.result, sweeps.names.formula(step))
 
 
 def _row(sweeps: Sweeps, k: int, formula: str) -> str:

@@ -26,9 +26,13 @@ _WIDE = 34
 
 @dataclass(frozen=True)
 class Item:
-    """Equations under one title, in `units` that are alike; the leaves `inside` of each unit, and what it hands on."""
+    """Equations under one title, in `units` that are alike; the leaves `inside` of each unit, and what it hands on.
+
+    `names` are what the units are called one by one.
+    """
 
     title: str
+    names: tuple[str, ...]
     units: tuple[tuple[Equation, ...], ...]
     inside: tuple[frozenset[int], ...]
     exits: tuple[int, ...]
@@ -62,6 +66,7 @@ def _layers(program: Program, groups: Sequence[Layer]) -> list[Item]:
             found.append(
                 Item(
                     title,
+                    tuple(layer.title for layer in run),
                     tuple(layer.equations for layer in run),
                     tuple(layer.inside for layer in run),
                     tuple(layer.exit for layer in run),
@@ -80,7 +85,9 @@ def _kind(program: Program, layer: Layer) -> object:
 
 def _run(program: Program, run: list[list[Equation]]) -> Item:
     units = tuple(map(tuple, run))
-    return Item(f"{len(run)} equal rounds", units, (frozenset(),) * len(run), tuple(unit[-1].result for unit in run))
+    names = tuple(f"round {number}" for number in range(1, len(run) + 1))
+    exits = tuple(unit[-1].result for unit in run)
+    return Item(f"{len(run)} equal rounds", names, units, (frozenset(),) * len(run), exits)
 
 
 def boxes(item: Item, place: int, names: Names, opened: bool = False) -> list[Box]:
@@ -95,7 +102,7 @@ def boxes(item: Item, place: int, names: Names, opened: bool = False) -> list[Bo
     return [
         Box(
             f"box{place}_{number}",
-            (_unit_title(item, number), names.name(exit_)),
+            (item.names[number], names.name(exit_)),
             frozenset(equation.result for equation in unit),
             inside,
             exit_,
@@ -103,13 +110,6 @@ def boxes(item: Item, place: int, names: Names, opened: bool = False) -> list[Bo
         )
         for number, (unit, inside, exit_) in enumerate(zip(item.units, item.inside, item.exits, strict=True))
     ]
-
-
-def _unit_title(item: Item, number: int) -> str:
-    if "layers" in item.title:
-        first = int(item.title.rsplit(", ", 1)[1].split(" to ")[0])
-        return f"layer {first + number}"
-    return f"round {number + 1}"
 
 
 def _lines(unit: Sequence[Equation], names: Names, inside: frozenset[int]) -> list[str]:

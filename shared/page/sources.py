@@ -22,9 +22,13 @@ _MOST_LINES, _MOST_BLOCKS = 80, 6
 
 @dataclass(frozen=True)
 class Block:
-    """Some lines of a file, the first of which has the number `first`; `key` tells it from the others."""
+    """Some lines of the file at `path`, the first of which has the number `first`; `key` tells it from the others.
+
+    A page shows `file`, the name without its folders.
+    """
 
     key: str
+    path: str
     file: str
     first: int
     lines: tuple[str, ...]
@@ -54,7 +58,7 @@ def blocks(wheres: Iterable[str]) -> list[Block]:
             continue
         for first, last in _spans(lines, sorted(numbers)):
             shown = tuple(one_line(line.rstrip("\n").expandtabs(4)) for line in lines[first - 1 : last])
-            found.append(Block(str(len(found)), one_line(os.path.basename(file)), first, _dedented(shown)))
+            found.append(Block(str(len(found)), file, one_line(os.path.basename(file)), first, _dedented(shown)))
     return found[:_MOST_BLOCKS]
 
 
@@ -105,9 +109,8 @@ def line_key(found: list[Block], where: str) -> str:
     place = place_of(where)
     if place is None:
         return ""
-    name = one_line(os.path.basename(place[0]))
     for block in found:
-        if block.file == name and block.first <= place[1] < block.first + len(block.lines):
+        if block.path == place[0] and block.first <= place[1] < block.first + len(block.lines):
             return f"{block.key}:{place[1]}"
     return ""
 

@@ -16,7 +16,7 @@ from shared.core.visible import shortened
 from shared.page.counting import StepCosts, step_costs
 from shared.page.telling import datum
 from shared.programs.equations import Equation
-from shared.programs.explaining.adjoints import ReverseSweep
+from shared.programs.explaining.adjoints import ReverseStep, ReverseSweep
 from shared.programs.explaining.evaluation import active_positions, has_derivative
 from shared.programs.explaining.expressions import joined, typeset
 from shared.programs.explaining.forward import pushed_from
@@ -46,30 +46,31 @@ class Sweeps:
         self.seeds = {
             k: datum(sweep.found[k]) for k in self.program.outputs if self.varies[k] and sweep.found[k] is not None
         }
-        added: dict[int, list[int]] = {}
-        self.back: list[dict[str, Any]] = []
-        place = {equation.result: number for number, equation in enumerate(self.program.equations)}
-        for step in sweep:
-            equation = step.equation
-            adds = []
-            for part in step.contributions:
-                formula = names.adjoint_term(equation, part.position, part.overwrites)
-                whole = part.index is None or part.overwrites
-                adds.append(
-                    [
-                        part.operand,
-                        datum(part.value),
-                        datum(sweep.found[part.operand]),
-                        shortened(typeset(formula), _FORMULA),
-                        int(whole),
-                    ]
-                )
-            if adds:
-                added[equation.result] = [part.operand for part in step.contributions]
-            self.back.append({"e": place[equation.result], "a": datum(step.adjoint), "add": adds})
+        #: of each equation, the operands to whose adjoints it adds
+        self._added: dict[int, list[int]] = {}
+        self._place = {equation.result: number for number, equation in enumerate(self.program.equations)}
+        self.back = [self._step_back(step) for step in sweep]
         self.gradient = {k: sweep.found[k] for k in self.parameters}
-        self.costs: StepCosts = step_costs(sweep, added)
+        self.costs: StepCosts = step_costs(sweep, self._added)
         self.passes = self._passes()
+
+    def _step_back(self, step: ReverseStep) -> dict[str, Any]:
+        """Of a step of the reverse sweep, which is to be asked before the next: its equation, adjoint and additions."""
+        adds = []
+        for part in step.contributions:
+            formula = self.names.adjoint_term(step.equation, part.position, part.overwrites)
+            adds.append(
+                [
+                    part.operand,
+                    datum(part.value),
+                    datum(self.evaluation.found[part.operand]),
+                    shortened(typeset(formula), _FORMULA),
+                    int(part.index is None or part.overwrites),
+                ]
+            )
+        if adds:
+            self._added[step.equation.result] = [part.operand for part in step.contributions]
+        return {"e": self._place[step.equation.result], "a": datum(step.adjoint), "add": adds}
 
     def _passes(self) -> list[dict[str, Any]]:
         most = max(1, min(MOST_PASSES, MOST_LINES // max(1, len(self.program.equations))))

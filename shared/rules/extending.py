@@ -27,6 +27,7 @@ from shared.rules.shapes import PAD
 
 Pair = tuple[Any, Any]
 Widths = tuple[int, int]
+_HOW_WIDE = "write how many elements come before and after along each axis, such as ((1, 2), (0, 0))"
 
 #: The ways of padding, and the keywords that each has
 _MODES: dict[str, tuple[str, ...]] = {
@@ -57,9 +58,9 @@ def _widths(given: Any, ndim: int) -> tuple[Widths, ...]:
         given = pairs
     widths = np.asarray(given)
     if widths.dtype.kind not in "iu":
-        raise TypeError("`pad_width` must be of integral type.")
+        raise TypeError(f"np.pad: pad_width has to be of integers, not of {widths.dtype}{user_line()}; {_HOW_WIDE}")
     if np.any(widths < 0):
-        raise ValueError("index can't contain negative values")
+        raise ValueError(f"np.pad: pad_width has negative numbers{user_line()}; {_HOW_WIDE}, and x[1:-1] to cut off")
     return tuple((int(a), int(b)) for a, b in np.broadcast_to(widths, (ndim, 2)))
 
 
@@ -70,10 +71,11 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) ->
     if callable(mode):
         return _padded_by(mode, array, widths, keywords)
     if mode not in _MODES:
-        raise ValueError(f"mode {mode!r} is not supported by np.pad{user_line()}")
+        raise ValueError(f"np.pad: there is no mode {mode!r}{user_line()}; write one of {', '.join(_MODES)}")
     unknown = set(keywords) - set(_MODES[mode])
     if unknown:
-        raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {unknown}{user_line()}")
+        known = ", ".join(_MODES[mode]) or "none"
+        raise ValueError(f"np.pad: unsupported keywords {sorted(unknown)}{user_line()}; mode {mode!r} takes {known}")
     if not any(map(any, widths)):
         return np.copy(array)
     constant_values = keywords.get("constant_values", 0)
@@ -104,7 +106,8 @@ def _padded(x: Any, width: Widths, mode: str, side: Pair, reflect_type: str) -> 
         if reflect_type == "odd" and n > 1:
             return _reflected_at_ends(x, width, mode)
         if not n:
-            raise ValueError(f"can't extend empty axis using modes other than 'constant' or 'empty'{user_line()}")
+            raise ValueError(f"np.pad: mode {mode!r} has nothing to extend an empty axis by{user_line()}; write "
+                             'mode="constant"')  # fmt: skip
         return np.take(x, np.pad(np.arange(n), width, mode), axis=0)
     if mode == "constant":
         before, after = (_block(value, count, x) for value, count in zip(side, width, strict=True))
@@ -132,7 +135,7 @@ def _statistic(mode: str, x: Any, length: Any, side: int) -> Any:
     n = x.shape[0]
     length = n if length is None else min(operator.index(length), n)
     if not length:
-        raise ValueError("stat_length of 0 yields no value for padding")
+        raise ValueError(f"np.pad: there is no {mode} of 0 elements{user_line()}; write a stat_length of at least 1")
     return _STATISTICS[mode](x[:length] if side == 0 else x[n - length :], axis=0, keepdims=True)
 
 
@@ -247,7 +250,10 @@ def _sliding_window_view(
     lengths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
     axes = tuple(range(np.ndim(x))) if axis is None else normalize_axis_tuple(axis, np.ndim(x), allow_duplicate=True)
     if len(lengths) != len(axes):
-        raise ValueError("Must provide matching length window_shape and axis")
+        raise ValueError(
+            f"sliding_window_view: window_shape has {len(lengths)} lengths for {len(axes)} axes{user_line()}; write a "
+            "length for each axis"
+        )
     return WINDOWS(x, lengths=lengths, axes=axes)
 
 
@@ -255,7 +261,7 @@ def _sliding_window_view(
 def _resize(a: Any, new_shape: Any) -> Any:
     shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
     if any(n < 0 for n in shape):
-        raise ValueError("all elements of `new_shape` must be non-negative")
+        raise ValueError(f"np.resize: new_shape={shape} has negative numbers{user_line()}; write every length out")
     a, size = np.ravel(a), math.prod(shape)
     if not a.size or not size:
         return np.zeros_like(a, shape=shape)
@@ -282,7 +288,9 @@ def _places(obj: Any, n: int) -> np.ndarray:
     if places.dtype == bool:
         return np.flatnonzero(places)
     if places.ndim > 1:
-        raise ValueError("index array argument obj to insert must be one dimensional or scalar")
+        raise ValueError(
+            f"np.insert: the places are an array of shape {places.shape}{user_line()}; write an integer, or a list"
+        )
     return places.astype(np.intp) if not places.size else places
 
 
@@ -294,7 +302,10 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     if places.size == 1:
         index = int(places.item())
         if not -n <= index <= n:
-            raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {n}")
+            raise IndexError(
+                f"np.insert: index {index} is out of bounds for axis {axis} with size {n}{user_line()}; write one "
+                f"between {-n} and {n}"
+            )
         index += n if index < 0 else 0
         values = np.reshape(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
         if not places.ndim:
@@ -319,7 +330,7 @@ def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     trim = trim.lower()
     if trim not in ("fb", "bf", "f", "b"):
-        raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
+        raise ValueError(f'np.trim_zeros: trim={trim!r}{user_line()}; write "fb", "f" or "b"')
     filt = strong(filt)
     for along in range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim):
         others = tuple(k for k in range(filt.ndim) if k != along)

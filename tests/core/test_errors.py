@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import dualad
 import reversead
@@ -83,7 +84,17 @@ ESCAPES = [
     ),
     pytest.param(lambda x: np.copyto(np.zeros(3), x), TracerConversionError, "like=x", id="copyto a plain array"),
     pytest.param(lambda x: np.add(x, x, dtype=int)[0], TypeError, "cast", id="dtype= of a ufunc"),
-    pytest.param(lambda x: np.pad(x, 1, "empty", end_values=x[0]), ValueError, "unsupported", id="keyword of pad"),
+    pytest.param(lambda x: np.pad(x, 1, "empty", end_values=x[0]), ValueError, "'empty' takes none", id="pad keyword"),
+    pytest.param(lambda x: np.pad(x, 1, "edges"), ValueError, "write one of constant, edge", id="pad mode"),
+    pytest.param(lambda x: np.pad(x, 1.5), TypeError, "such as ((1, 2), (0, 0))", id="pad width"),
+    pytest.param(lambda x: np.pad(x, -1), ValueError, "x[1:-1] to cut off", id="negative pad width"),
+    pytest.param(lambda x: np.pad(x[:0], 1, "edge"), ValueError, 'mode="constant"', id="pad of an empty axis"),
+    pytest.param(lambda x: np.pad(x, 1, "maximum", stat_length=0), ValueError, "at least 1", id="pad by no elements"),
+    pytest.param(lambda x: sliding_window_view(x, (1, 2)), ValueError, "a length for each axis", id="windows"),
+    pytest.param(lambda x: np.resize(x, (2, -1)), ValueError, "write every length out", id="resize"),
+    pytest.param(lambda x: np.insert(x, [[0]], x[0]), ValueError, "write an integer, or a list", id="places to insert"),
+    pytest.param(lambda x: np.insert(x, 7, x[0]), IndexError, "between -3 and 3", id="place to insert"),
+    pytest.param(lambda x: np.trim_zeros(x, "z"), ValueError, '"fb", "f" or "b"', id="trim_zeros"),
 ]
 
 #: each leaves its result in `out`, as NumPy has it

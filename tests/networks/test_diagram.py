@@ -128,7 +128,7 @@ def test_what_cannot_be_drawn_says_why(tmp_path: Path) -> None:
         network_diagram(mlp, passes, form="neurons")
     with pytest.raises(ValueError, match="choose 'layers' or 'neurons'"):
         network_diagram(mlp, form="units")  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="inputs names 3 units; the network has 2"):
+    with pytest.raises(ValueError, match=r"inputs names 3 units \(at .*test_diagram.py:[0-9]+\); the network has 2"):
         network_diagram(mlp, form="neurons", inputs=list("abc"))
     with pytest.raises(ValueError, match="there is no loss 'none'"):
         network_diagram(mlp, loss="none")

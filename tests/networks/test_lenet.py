@@ -150,7 +150,9 @@ def test_float32_stays_float32():
 
 
 def test_it_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"\(2, 28, 28\); .* give 28x28 a border: np.pad"):
+    with pytest.raises(
+        ValueError, match=r"\(2, 28, 28\) \(at .*test_lenet.py:[0-9]+\); .* give 28x28 a border: np.pad"
+    ):
         lenet.predict(PARAMETERS, IMAGES[:, 2:-2, 2:-2])
     with pytest.raises(ValueError, match=r"takes \(32, 32\) or \(batch, 32, 32\)$"):
         lenet.predict(PARAMETERS, IMAGES[..., np.newaxis])

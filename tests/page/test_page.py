@@ -20,7 +20,8 @@ from shared import MLP, ReverseSweep, count_operations, derivative_costs, trace
 from shared.core.errors import ShapeError
 from shared.page.command_line import main
 from shared.page.counting import step_costs
-from shared.page.folding import items
+from shared.page.folding import MOST_OPENED, boxes, items
+from shared.page.sources import blocks, line_key
 from shared.programs.explaining.layers import layers
 from shared.programs.explaining.naming import Names
 
@@ -150,6 +151,34 @@ def test_equal_layers_and_rounds_are_folded() -> None:
     assert item.title == "30 equal rounds" and item.size == 90
     views = data_of(shared.page(loop, 1.0))["views"]
     assert next(iter(views)) == "fold" and set(views) == {"fold", "0", "all"}
+
+
+def test_an_item_too_long_to_be_drawn_opens_into_units_of_its_own_names() -> None:
+    def long(theta: Any, x: Any) -> Any:
+        penalty = sum(np.sum(theta[0][0] ** (k + 2)) for k in range(60))
+        return np.sum(np.tanh(x @ theta[0][0] + theta[0][1]) @ theta[1][0] + theta[1][1]) + penalty
+
+    program = trace(long, parameters(3, 5, 2), np.ones((4, 3)))
+    groups = layers(program, program.inputs[:4])
+    names = Names(program, program.values(parameters(3, 5, 2), np.ones((4, 3))), groups)
+    found = items(program, groups, names)
+    for place, item in enumerate(found):
+        for box, layer_name in zip(boxes(item, place, names, opened=True), item.names, strict=False):
+            assert box.lines[0] == layer_name
+    assert any(item.size > MOST_OPENED for item in found)
+    assert [item.names for item in found] == [(group.title,) for group in groups]
+
+
+def test_files_of_one_name_keep_their_lines_apart(tmp_path: Path) -> None:
+    wheres = []
+    for folder, text in (("a", "def f(x):\n    return x\n"), ("b", "def g(x):\n    y = x\n    return y\n")):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / "model.py"
+        file.write_text(text, encoding="utf-8")
+        wheres.append(f" (at {file}:2)")
+    found = blocks(wheres)
+    assert [(block.file, block.lines[0]) for block in found] == [("model.py", "def f(x):"), ("model.py", "def g(x):")]
+    assert [line_key(found, where) for where in wheres] == ["0:2", "1:2"]
 
 
 def test_the_file_needs_nothing_else_and_lets_no_other_script_run() -> None:

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import re
-import stat
-import subprocess
-import sys
 import threading
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-from machine_programs import as_machine_code, code_of, require_compiler
+from machine_programs import as_machine_code, code_of, machine_of, require_compiler
 
 import reversead
 from shared import StaleProgramError, compile
-from shared.programs.machine_code import compiler, placing
+from shared.programs.machine_code import placing
 from shared.programs.machine_code.emission import StretchText
 from shared.programs.machine_code.kernels import Kernel
-from shared.programs.machine_code.machine import RefusedError, probes
 from shared.programs.machine_code.operations import said
 
 require_compiler()
-
-
-def machine_of(function, *arguments, **settings):
-    """A compiled function that runs as machine code, by its first call on."""
-    compiled = compile(function, backend="c", **settings)
-    compiled(*arguments)
-    assert compiled.wait(60.0), [variant.machine.why for variant in compiled._variants]
-    return compiled
 
 
 def valley(x):
@@ -323,108 +309,6 @@ def test_pickled_functions_keep_their_backend():
     assert f.backend == "c"
     with pytest.raises(ValueError, match='backend="java"'.replace('"', "'")):
         compile(np.sin, backend="java")
-
-
-# --- refused programs, compilers and directories ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_compiler(monkeypatch):
-    monkeypatch.setenv("CC", "/nowhere/cc")
-
-
-def test_without_a_compiler_the_source_runs_and_a_warning_says_so_once(no_compiler):
-    compiled = compile(lambda x: np.sum(x * x), backend="c", verify="never")
-    compiled(X)
-    assert not compiled.wait(60.0)
-    with pytest.warns(UserWarning, match="runs as NumPy source and not as machine code, since /nowhere/cc") as caught:
-        assert compiled(X) == pytest.approx(np.sum(X * X))
-        assert compiled(X) == pytest.approx(np.sum(X * X))
-    assert len(caught) == 1 and "\n" not in str(caught[0].message)
-
-
-def test_automatic_compilation_without_a_compiler_is_silent(no_compiler):
-    compiled = compile(lambda x: np.sum(x * x), backend="auto")
-    compiled(X)
-    assert not compiled.wait(60.0)
-    assert compiled(X) == pytest.approx(np.sum(X * X))
-
-
-def test_long_programs_and_those_of_numpy_are_refused(monkeypatch):
-    compiled = compile(lambda x: np.linalg.inv(np.linalg.det(x) + np.linalg.inv(x)))
-    compiled(np.eye(3))
-    with pytest.raises(RefusedError, match="calls of NumPy"):
-        code_of(compiled._variants[0])
-    monkeypatch.setattr("shared.programs.machine_code.machine.LONGEST", 2)
-    compiled = compile(lambda x: np.sin(np.cos(np.exp(x))))
-    compiled(X)
-    with pytest.raises(RefusedError, match="3 operations, more than 2"):
-        code_of(compiled._variants[0])
-
-
-def test_libraries_are_kept_in_the_users_own_directory(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    machine_of(lambda x: np.sum(x * 1.25), X)
-    folder = tmp_path / "reversead-machine-code"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    kept = {path.name: path.stat().st_ino for path in folder.iterdir()}
-    assert kept and all(re.fullmatch(r"[0-9a-f]{40}\.so", name) for name in kept)
-    machine_of(lambda x: np.sum(x * 1.25), X)
-    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == kept
-
-
-def test_the_libraries_used_longest_ago_are_removed(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compiler, "MOST_KEPT", 4)
-    functions = [machine_of(lambda x, k=k: np.sum(x * (k + 0.125)), X) for k in range(6)]
-    assert 3 <= len(list((tmp_path / "reversead-machine-code").iterdir())) <= 4
-    for k, function in enumerate(functions):
-        assert function(X) == pytest.approx(np.sum(X * (k + 0.125)))
-
-
-@pytest.mark.parametrize("trouble", ["others may write", "a link", "a file", "relative"])
-def test_a_directory_that_is_not_safe_is_not_used(trouble, tmp_path, monkeypatch):
-    compiler.find(*probes())
-    folder = tmp_path / "reversead-machine-code"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative" if trouble == "relative" else str(tmp_path))
-    if trouble == "others may write":
-        folder.mkdir()
-        folder.chmod(0o777)
-    elif trouble == "a link":
-        (tmp_path / "other").mkdir(mode=0o700)
-        folder.symlink_to(tmp_path / "other")
-    elif trouble == "a file":
-        folder.write_text("")
-    assert compiler.directory() is None
-    assert machine_of(lambda x: np.sum(x * 2.25), X)(X) == pytest.approx(np.sum(X * 2.25))
-    assert not any(path.suffix == ".so" for path in tmp_path.rglob("*"))
-
-
-def test_a_broken_compiler_is_told_of(tmp_path, monkeypatch):
-    script = tmp_path / "cc"
-    script.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 1.0 && exit 0\necho no such luck >&2\nexit 1\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("CC", str(script))
-    with pytest.raises(compiler.CompilerError, match="no such luck"):
-        compiler.find(*probes())
-
-
-def test_the_interpreter_may_end_while_a_compiler_runs(tmp_path):
-    code = """
-import numpy as np, reversead
-from shared import compile
-
-def long(x):
-    for k in range(400):
-        x = np.sin(x) * 1.5 + x
-    return np.sum(x)
-
-print(compile(reversead.grad(long), backend="c")(np.ones(10))[0] < np.inf)
-"""
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(root)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -157,6 +157,3 @@ def test_random_programs_three_ways(first):
                 # The function may round a number that a later operation magnifies; its source rounds like the record.
                 assert_same(found, expected, what, max(scale, 1e3))
                 assert_same(point, kept, f"{what}: an argument was written", exactly=True)
-
-
-# --- every operation at special values --------------------------------------------------------------------------------

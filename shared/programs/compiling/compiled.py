@@ -69,7 +69,7 @@ class Variant:
     """One compiled program: for arguments of one type, and one way through the branches."""
 
     __slots__ = (
-        "_look", "_spare", "attempt", "calls", "differentiates", "function", "guards", "is_stale", "machine",
+        "_lock", "_look", "_spare", "attempt", "calls", "differentiates", "function", "guards", "is_stale", "machine",
         "namespace", "next_check", "program", "refusals", "text", "used",
     )  # fmt: skip
 
@@ -93,6 +93,7 @@ class Variant:
         #: whether its record was found to be stale, and the machine code that is to run in place of the text
         self.is_stale = False
         self.machine: Machine | None = None
+        self._lock = threading.Lock()
         self.attempt = self.attempted(self.text, self.namespace, self._interpreted)
 
     def attempted(self, written: str, namespace: dict[str, Any], otherwise: Function) -> Function:
@@ -158,7 +159,6 @@ class Variant:
     def refuse(self, error: StaleProgramError) -> None:
         """From now on, raise the error that the record is stale, and compute nothing with it."""
         check, text = Check(self.program), str(error)
-        self.is_stale = True
 
         def refused() -> None:
             raise StaleProgramError(text)
@@ -166,7 +166,14 @@ class Variant:
         scope: dict[str, Any] = {**check.scope, "refused": refused}
         rows = ["def attempt(args, kwargs):", *check.rows, "    refused()", ""]
         exec(_code("\n".join(rows), f"the arguments of {self.program.name}"), scope)
-        self.attempt = scope["attempt"]
+        with self._lock:
+            self.is_stale, self.attempt = True, scope["attempt"]
+
+    def replace(self, attempt: Function) -> None:
+        """From now on, call another function, unless the record was found to be stale."""
+        with self._lock:
+            if not self.is_stale:
+                self.attempt = attempt
 
 
 def _look(source: Program) -> list[str]:
@@ -317,10 +324,14 @@ class Compiled:
 
     def _begin_machine_code(self, variant: Variant) -> None:
         """Have a variant compiled to machine code, in another thread; at once if there is none."""
-        from shared.programs.machine_code.exchange import begin
+        from shared.programs.machine_code import background
+        from shared.programs.machine_code.exchange import Machine
 
-        if variant.machine is None:
-            variant.machine = begin(variant, warns=self.backend == "c")
+        with self._lock:
+            if variant.machine is not None:
+                return
+            variant.machine = Machine(variant, warns=self.backend == "c")
+        background.submit(variant.machine.make)
 
     def _run_as_it_is(self, why: str) -> None:
         """Give up compiling, with a warning that says why."""

@@ -13,6 +13,7 @@ This module knows no program: nodes are sizes, edges pairs of keys.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -249,6 +250,7 @@ class _Band:
     # --- order ---
 
     def place(self) -> None:
+        """Order every column, and give every vertex its height."""
         best, fewest = [list(column) for column in self.columns], self._crossings()
         for sweep in range(_SWEEPS):
             forwards = sweep % 2 == 0
@@ -284,8 +286,11 @@ class _Band:
             pairs = sorted(
                 (positions[v], positions[head] + 0.01 * shift) for v in column for head, shift in self.after[v]
             )
-            ends = [end for _, end in pairs]
-            count += sum(ends[i] > ends[j] for i in range(len(ends)) for j in range(i + 1, len(ends)))
+            ends: list[float] = []
+            for _, end in pairs:
+                place = bisect_right(ends, end)
+                count += len(ends) - place
+                ends.insert(place, end)
         return count
 
     # --- heights ---
@@ -345,6 +350,7 @@ class _Band:
     # --- writing ---
 
     def write(self, found: Layout, top: float) -> None:
+        """Add the nodes and edges to a layout, from the height `top` on."""
         if not self.nodes:
             return
         widths = [max((self._width(v) for v in column), default=0.0) for column in self.columns]

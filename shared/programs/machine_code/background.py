@@ -27,12 +27,21 @@ class _Worker:
 
     def submit(self, job: Job) -> None:
         with self.lock:
-            if self.ended:
+            if not self.ended and self._has_thread():
+                self.jobs.put(job)
                 return
-            self.jobs.put(job)
-            if self.thread is None:
-                self.thread = threading.Thread(target=self._work, name="machine code", daemon=True)
-                self.thread.start()
+        job()
+
+    def _has_thread(self) -> bool:
+        """Whether there is a thread, or can be: some systems have none, nor has an interpreter that ends."""
+        if self.thread is None:
+            thread = threading.Thread(target=self._work, name="machine code", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self.thread = thread
+        return True
 
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None and not self.ended:
@@ -51,7 +60,7 @@ _worker = _Worker()
 
 
 def submit(job: Job) -> None:
-    """Let the thread do a job when it has done all before; jobs raise nothing."""
+    """Let the thread do a job when it has done all before, or do it at once if there is none; jobs raise nothing."""
     _worker.submit(job)
 
 

@@ -1,10 +1,10 @@
 """A C compiler found, and texts compiled to shared libraries that are kept in the user's cache directory.
 
 The compiler is `$CC`, `cc`, `gcc` or `clang`, or that of the package `ziglang`.  A library is kept under a hash of its
-text, the flags, the compiler's version and the processor; it is written under another name and then renamed, so that
-processes may share the directory.  A directory that others may write to is not used: then nothing is kept.  No flag
-lets the compiler change results: sums keep their order but for what the text says, and products and sums are not fused.
-This module knows no programs.
+text, the flags, the compiler's version, the processor and the C library; it is written under another name and then
+renamed, so that processes may share the directory.  A directory that others may write to is not used: then nothing is
+kept, as where a disk is full.  No flag lets the compiler change results: sums keep their order but for what the text
+says, and products and sums are not fused.  This module knows no programs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -64,40 +66,84 @@ class CompilerError(Exception):
     """There is no compiler, or it refused a text."""
 
 
-_running: set[subprocess.Popen[bytes]] = set()
-_lock = threading.Lock()
+class _Running:
+    """The compilers that are running in this process."""
+
+    def __init__(self) -> None:
+        self.processes: set[subprocess.Popen[bytes]] = set()
+        #: held while one is started, and while all are ended
+        self.lock = threading.Lock()
+        #: held while a compiler is looked for, so that only one thread does so
+        self.finding = threading.Lock()
+        self.is_stopped = False
+
+
+_running = _Running()
 
 
 def stop() -> None:
-    """End the compilers that are still running: the interpreter ends."""
-    for process in list(_running):
-        process.kill()
+    """End the compilers that are still running, and start no more: the interpreter ends."""
+    with _running.lock:
+        _running.is_stopped = True
+        for process in _running.processes:
+            _kill(process)
 
 
-def _run(command: tuple[str, ...]) -> None:
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:  # fmt: skip
-        _running.add(process)
+def _renew() -> None:
+    """A forked process has no compilers, and no thread that would release a lock."""
+    global _running
+    _running = _Running()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a compiler with the programs that it runs: these would go on, and hold its messages open."""
+    if process.poll() is None:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _run(command: tuple[str, ...]) -> bytes:
+    """What a command prints.  Raises CompilerError if it fails, or takes too long."""
+    running = _running
+    with running.lock:
+        if running.is_stopped:
+            raise CompilerError("the interpreter ends")
+        # In a group of its own no Ctrl-C reaches it, which is meant for the program.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+        )
+        running.processes.add(process)
+    with process:
         try:
-            _, errors = process.communicate(timeout=_LONGEST)
+            printed, errors = process.communicate(timeout=_LONGEST)
         except subprocess.TimeoutExpired:
-            process.kill()
             raise CompilerError(f"{command[0]} took longer than {_LONGEST:.0f} seconds") from None
         finally:
-            _running.discard(process)
+            _kill(process)
+            running.processes.discard(process)
     if process.returncode:
         raise CompilerError(f"{command[0]} failed: {errors.decode('utf-8', 'replace').strip()[:2000]}")
+    return printed
 
 
-def _commands() -> list[tuple[str, ...]]:
-    given = os.environ.get("CC", "")
+def _command() -> tuple[str, ...]:
+    """How the compiler is called.  Raises CompilerError if there is none."""
+    given = os.environ.get("CC", "").strip()
     if given:
-        return [tuple(shlex.split(given))]
-    found: list[tuple[str, ...]] = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
-    if not found and importlib.util.find_spec("ziglang") is not None:
-        return [(sys.executable, "-m", "ziglang", "cc")]
-    return found[:1]
+        try:
+            return tuple(shlex.split(given))
+        except ValueError as error:
+            raise CompilerError(f"the environment variable CC is no command ({error}): {given}") from None
+    for name in ("cc", "gcc", "clang"):
+        if path := shutil.which(name):
+            return (path,)
+    if importlib.util.find_spec("ziglang") is not None:
+        return (sys.executable, "-m", "ziglang", "cc")
+    raise CompilerError("there is no C compiler; install cc, gcc, clang or ziglang, or name one in the variable CC")
 
 
 def find(probe: str, probe_with_vectors: str) -> Compiler:
@@ -105,7 +151,7 @@ def find(probe: str, probe_with_vectors: str) -> Compiler:
 
     `probe_with_vectors` is a text that uses versions for vectors.  Cost: three calls of the compiler the first time.
     """
-    with _lock:
+    with _running.finding:
         return _find(os.environ.get("CC", ""), os.environ.get("PATH", ""), probe, probe_with_vectors)
 
 
@@ -113,32 +159,31 @@ def find(probe: str, probe_with_vectors: str) -> Compiler:
 def _find(given: str, path: str, probe: str, probe_with_vectors: str) -> Compiler:
     if os.name != "posix" or sys.maxsize < 2**62 or sys.implementation.name != "cpython":
         raise CompilerError("machine code needs CPython on a 64-bit system with POSIX")
-    why = "there is no C compiler (cc, or what the environment variable CC names)"
-    for command in _commands():
+    command = _command()
+    try:
+        version = _run((*command, "--version")).decode("utf-8", "replace")
+    except OSError as error:
+        raise CompilerError(f"{command[0]} cannot be called: {error}") from None
+    for flags, libraries in _VARIANTS:
+        found = Compiler(command, version, flags, libraries)
         try:
-            done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=_LONGEST, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            why = f"{command[0]} cannot be called: {error}"
-            continue
-        for flags, libraries in _VARIANTS:
-            found = Compiler(command, done.stdout, flags, libraries)
-            try:
-                library(probe_with_vectors if found.has_vector_math else probe, found)
-            except CompilerError as error:
-                why = str(error)
-                continue
-            return found
-    raise CompilerError(why)
+            with library(probe_with_vectors if found.has_vector_math else probe, found):
+                return found
+        except CompilerError as error:
+            why = error
+    raise why
 
 
 @cache
 def _processor() -> str:
+    """What a library is for besides its text: the processor, and the C library that it is linked to."""
+    library_of_c = " ".join(platform.libc_ver())
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
         lines = {line for line in text.splitlines() if line.startswith(("flags", "Features", "model name"))}
-        return "\n".join(sorted(lines))
+        return "\n".join([library_of_c, *sorted(lines)])
     except OSError:
-        return f"{platform.machine()} {platform.processor()}"
+        return f"{library_of_c} {platform.machine()} {platform.processor()}"
 
 
 def directory() -> Path | None:
@@ -156,39 +201,56 @@ def directory() -> Path | None:
     return folder if own and os.access(folder, os.W_OK | os.X_OK) else None
 
 
-def library(text: str, compiler: Compiler) -> Path:
-    """The shared library of a text, compiled if it is not kept.
+@contextmanager
+def library(text: str, compiler: Compiler) -> Iterator[Path]:
+    """The shared library of a text, compiled if it is not kept; it is there as long as the block lasts.
 
-    Where nothing can be kept it lies in a temporary directory, which whoever loads it removes (`forget`).
+    Where it cannot be kept it lies in a temporary directory, which is removed then.  Raises CompilerError.
     """
+    folder = directory()
     parts = (text, *compiler.command, compiler.version, *compiler.flags, *compiler.libraries, _processor())
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
-    folder = directory()
-    if folder is not None:
-        kept = folder / f"{name}.so"
-        if _is_own(kept):
-            with suppress(OSError):
-                os.utime(kept)  # the least recently used go first
-            return kept
-    made = Path(tempfile.mkdtemp(prefix="machine-code-"))
+    kept = folder and folder / f"{name}.so"
+    if kept is not None and _is_own(kept):
+        with suppress(OSError):
+            os.utime(kept)  # the least recently used go first
+        try:
+            yield kept
+        except CompilerError:
+            kept.unlink(missing_ok=True)  # what cannot be loaded is compiled again the next time
+            raise
+        return
+    try:
+        made = Path(tempfile.mkdtemp(prefix="machine-code-"))
+    except OSError as error:
+        raise CompilerError(f"there is no temporary directory: {error}") from None
     try:
         source, result = made / "text.c", made / "text.so"
-        source.write_text(text, "ascii")
-        _run((*compiler.command, *compiler.flags, "-o", str(result), str(source), *compiler.libraries))
-        if folder is None:
-            return result
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as partial:
-            partial.write(result.read_bytes())
-        os.replace(partial.name, kept)
-        _trim(folder)
-    except OSError as error:
+        try:
+            source.write_text(text, "ascii")
+            _run((*compiler.command, *compiler.flags, "-o", str(result), str(source), *compiler.libraries))
+        except OSError as error:
+            raise CompilerError(f"the compiled code could not be written: {error}") from None
+        yield kept if kept is not None and _is_kept(result, kept) else result
+    finally:
         shutil.rmtree(made, ignore_errors=True)
-        raise CompilerError(f"the compiled code could not be written: {error}") from None
-    except CompilerError:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    shutil.rmtree(made, ignore_errors=True)
-    return kept
+
+
+def _is_kept(result: Path, kept: Path) -> bool:
+    """Whether a library could be copied to where it is kept: a disk may be full, or only be read."""
+    partial = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".new", delete=False) as file:
+            partial = Path(file.name)
+            file.write(result.read_bytes())
+        os.replace(partial, kept)
+    except OSError:
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink()
+        return False
+    _trim(kept.parent)
+    return True
 
 
 def _trim(folder: Path) -> None:
@@ -206,9 +268,3 @@ def _is_own(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and status.st_size > 0
-
-
-def forget(path: Path) -> None:
-    """Remove a library that was loaded and is not kept."""
-    if path.parent != directory():
-        shutil.rmtree(path.parent, ignore_errors=True)

@@ -15,8 +15,8 @@ from shared.programs.compiling.literals import Namespace, comment
 from shared.programs.compiling.numpy_text import dtype_text
 from shared.programs.compiling.statements import container_text
 from shared.programs.equations import Equation, Guard, Write
-from shared.programs.machine_code.emission import DEPARTED, StretchText
-from shared.programs.machine_code.kernels import Stretch
+from shared.programs.machine_code.emission import StretchText
+from shared.programs.machine_code.kernels import DEPARTED, Stretch
 from shared.programs.machine_code.loading import Workspace, settled
 from shared.programs.machine_code.lowering import Lowering
 from shared.programs.program import Program

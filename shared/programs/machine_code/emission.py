@@ -1,9 +1,10 @@
 """Stretches as C text: one function each.
 
 A function gets a workspace and a tuple of Python objects, whose numbers and addresses it reads where CPython and NumPy
-keep them.  It returns 0, the floating-point flags that were raised, or a negative status: an array that is not
-contiguous, an index out of range, a branch that went another way.  Every name in the text is a generated one; what
-users called things stands in comments of one line, of which only plain signs are left.  This module knows no programs.
+keep them.  It returns 0, the floating-point flags that were raised (in the bits of FLAGS), or a negative status: an
+array that is not contiguous, an index out of range, a branch that went another way.  Every name in the text is a
+generated one; what users called things stands in comments of one line, of which only plain signs are left.  This module
+knows no programs.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from shared.programs.machine_code.kernels import Buffer, Kernel, Product, Stretc
 from shared.programs.machine_code.loops import Loop
 from shared.programs.machine_code.operations import SIZES, said
 
-#: What a function returns beside flags.
-NOT_CONTIGUOUS, OUT_OF_RANGE, DEPARTED = -1, -2, -10
+#: What a function returns beside flags, and DEPARTED less the number of a branch that went another way.
+NOT_CONTIGUOUS, OUT_OF_RANGE = -1, -2
+#: The floating-point flags as the settings of np.errstate: the first is the lowest bit.
+FLAGS = {"divide": "FE_DIVBYZERO", "over": "FE_OVERFLOW", "under": "FE_UNDERFLOW", "invalid": "FE_INVALID"}
 #: Bytes to which buffers are aligned.
 _LINE = 64
 
@@ -62,6 +65,11 @@ void connect(void **functions) {{ memcpy(blas, functions, sizeof blas); }}
 CASCADE(double)
 CASCADE(float)
 
+static inline int flags_raised(void) {{
+    const int raised = fetestexcept(FE_ALL_EXCEPT);
+    return {flags_raised};
+}}
+
 static inline long within(long k, long n, int *bad) {{
     if (k < 0) k += n;
     if ((unsigned long)k < (unsigned long)n) return k;
@@ -86,7 +94,9 @@ def preamble(layout: Layout, vector_math: bool) -> str:
         for name in _VECTOR_OF_TWO:
             lines.append(f'__attribute__((simd("notinbranch"))) double {name}(double, double);')
             lines.append(f'__attribute__((simd("notinbranch"))) float {name}f(float, float);')
-    return PREAMBLE.format(**layout._asdict(), vector_math="\n".join(lines))
+    # Processors differ in the bits of their flags.
+    raised = " | ".join(f"(raised & {flag} ? {1 << bit} : 0)" for bit, flag in enumerate(FLAGS.values()))
+    return PREAMBLE.format(**layout._asdict(), vector_math="\n".join(lines), flags_raised=raised)
 
 
 class Layout(NamedTuple):
@@ -129,7 +139,7 @@ class StretchText:
             f"int {name}(char *w, void *tuple) {{",
             "    feclearexcept(FE_ALL_EXCEPT);",
             f"    int status = body_of_{name}(w, ITEMS(tuple));",
-            "    return status ? status : fetestexcept(FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW | FE_INVALID);",
+            "    return status ? status : flags_raised();",
             "}",
         ]
 

@@ -14,7 +14,7 @@ import numpy as np
 from shared.programs.compiling.numpy_text import ufunc_of
 from shared.programs.equations import AS_KIND, Equation, Guard, Step, Write
 from shared.programs.machine_code.assigning import Assigning
-from shared.programs.machine_code.kernels import Check, Product, Read, Reduce, contiguous, squeezed
+from shared.programs.machine_code.kernels import DEPARTED, Check, Product, Read, Reduce, contiguous, squeezed
 from shared.programs.machine_code.operations import (
     ARITHMETIC,
     INDEX_DTYPE,
@@ -67,7 +67,7 @@ class Equations(Assigning):
         if isinstance(step, Guard):
             operand = self.read(step.operands[0], ())
             # What was computed before has been computed, and what comes after may rely on the branch.
-            self._add(Check(operand, bool(step.expected), -10 - self.guards.index(step), said=step.where), ())
+            self._add(Check(operand, bool(step.expected), DEPARTED - self.guards.index(step), said=step.where), ())
         elif isinstance(step.primitive, Write):
             self._write(step)
         elif step.primitive is AS_KIND:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from shared.calling.transformed import readable_name
 from shared.core.visible import one_line
 from shared.programs.compiling.rewriting import rewritten
-from shared.programs.machine_code import background
 from shared.programs.machine_code.compiler import CompilerError
 from shared.programs.machine_code.machine import MachineCode, RefusedError, compile_together
 from shared.programs.simplification import simplify
 
 if TYPE_CHECKING:
-    from shared.programs.compiling.compiled import Function, Variant
+    from shared.programs.compiling.compiled import Variant
 
 #: The text comes back if it had to step in this often, and in every second call.
 _MOST_REFUSALS = 32
@@ -32,7 +31,6 @@ class Machine:
 
     def __init__(self, variant: Variant, warns: bool):
         self._done = threading.Event()
-        self._lock = threading.Lock()
         self._variant = variant
         self._warns = warns
         self._process = os.getpid()
@@ -61,41 +59,27 @@ class Machine:
         except Exception as error:  # a mistake in here must not end a program that runs well without it
             self.why = one_line(f"{type(error).__name__}: {error}")
         if self.why and self._warns:
-            self._replace(self._warned)
+            self._variant.replace(self._warned)
         self._done.set()
 
     def exchange(self, code: MachineCode) -> None:
         """Let compiled code run in the place of the text."""
-        variant = self._variant
-        attempt = variant.attempted(code.text, code.namespace, self._otherwise)
+        attempt = self._variant.attempted(code.text, code.namespace, self._otherwise)
         self.source = code.source
-        self._replace(attempt)
-
-    def _replace(self, attempt: Function) -> None:
-        # A variant that was found to be stale stays so.
-        with self._lock:
-            if not self._variant.is_stale:
-                self._variant.attempt = attempt
+        self._variant.replace(attempt)
 
     def _otherwise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.refusals += 1
         if self.refusals > _MOST_REFUSALS and 2 * self.refusals > self._variant.calls:
             self.source, self.why = "", "in most calls it has to be told of a floating-point flag"
-            self._replace(self._text_attempt)
+            self._variant.replace(self._text_attempt)
         return self._text_attempt(args, kwargs)
 
     def _warned(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._replace(self._text_attempt)
+        self._variant.replace(self._text_attempt)
         warnings.warn(
             one_line(f"compile: {readable_name(self._variant.function)} runs as NumPy source and not as machine code, "
-                     f"since {self.why}"),
+                     f'since {self.why}; backend="auto" is silent about that'),
             stacklevel=3,
         )  # fmt: skip
         return self._text_attempt(args, kwargs)
-
-
-def begin(variant: Variant, warns: bool) -> Machine:
-    """Let a variant's machine code be made in the background."""
-    made = Machine(variant, warns)
-    background.submit(made.make)
-    return made

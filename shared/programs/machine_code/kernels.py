@@ -65,6 +65,8 @@ class Constant:
 
 
 Operand = Read | Constant
+#: The status of the first branch that went another way; that of each further one is less by 1.
+DEPARTED = -10
 
 
 @dataclass(eq=False, slots=True)

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.programs.machine_code.compiler import CompilerError, forget
-from shared.programs.machine_code.emission import DEPARTED, NOT_CONTIGUOUS, OUT_OF_RANGE, Layout
+from shared.programs.machine_code.compiler import CompilerError
+from shared.programs.machine_code.emission import FLAGS, NOT_CONTIGUOUS, OUT_OF_RANGE, Layout
+from shared.programs.machine_code.kernels import DEPARTED
 
 _ROUTINES = ("dgemm", "dgemv", "sgemm", "sgemv")
-#: The flags of a processor, of x86 and of others, by the settings of np.errstate; the C library knows its own.
-_SETTINGS = ("divide", "over", "under", "invalid")
 
 
 @cache
@@ -54,8 +53,8 @@ def routines() -> Any:
         from scipy.linalg import cython_blas
     except ImportError:
         return None
-    api = ctypes.pythonapi
-    name_of, pointer_of = api.PyCapsule_GetName, api.PyCapsule_GetPointer
+    api = ctypes.pythonapi  # by [], these functions are ours alone: others give them types, too
+    name_of, pointer_of = api["PyCapsule_GetName"], api["PyCapsule_GetPointer"]
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     found = []
@@ -69,14 +68,12 @@ def routines() -> Any:
 
 
 def load(path: Path, names: list[str]) -> list[Callable[[int, Any], int]]:
-    """The functions of a library."""
+    """The functions of a library.  Raises CompilerError where it cannot be loaded."""
     try:
         loaded = ctypes.CDLL(str(path))
         functions = [getattr(loaded, name) for name in names]
     except (OSError, AttributeError) as error:
         raise CompilerError(f"the compiled code cannot be loaded: {error}") from None
-    finally:
-        forget(path)
     for function in functions:
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.py_object], ctypes.c_int
     if (addresses := routines()) is not None:
@@ -102,15 +99,6 @@ class FlaggedError(ArithmeticError):
     """A floating-point flag was raised that NumPy would tell of."""
 
 
-@cache
-def _flags() -> tuple[int, ...]:
-    """The bits of the flags in the order of the settings: those of this processor."""
-    import platform
-
-    # fenv.h: FE_DIVBYZERO, FE_OVERFLOW, FE_UNDERFLOW, FE_INVALID
-    return (2, 4, 8, 1) if platform.machine() in ("aarch64", "arm64") else (4, 8, 16, 1)
-
-
 def settled(function: Callable[..., int], address: Any, objects: tuple[Any, ...], status: int, strict: bool) -> int:
     """What to do about a status that is not 0: the status of a branch that went another way, or 0.
 
@@ -127,8 +115,8 @@ def settled(function: Callable[..., int], address: Any, objects: tuple[Any, ...]
     if status < 0:
         raise FlaggedError("an array is not contiguous")
     if status:
-        settings = np.geterr()
-        for name, flag in zip(_SETTINGS, _flags(), strict=True):
-            if status & flag and (settings[name] != "ignore" or (strict and name != "under")):  # type: ignore[literal-required]
+        settings: dict[str, Any] = {**np.geterr()}
+        for bit, name in enumerate(FLAGS):
+            if status >> bit & 1 and (settings[name] != "ignore" or (strict and name != "under")):
                 raise FlaggedError(name)
     return 0

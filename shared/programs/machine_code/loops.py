@@ -7,6 +7,7 @@ leaves in small arrays.  This module knows no programs, and of a function only h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -75,7 +76,7 @@ class Loop:
             else:
                 groups.append([p])
         self.groups = groups
-        self.dims = [_product(domain[p] for p in group) for group in groups]
+        self.dims = [math.prod(domain[p] for p in group) for group in groups]
         self.axes = {
             id(s): [g for g, group in enumerate(groups) if group[-1] in s.axes]
             for s in statements
@@ -344,10 +345,3 @@ def _combined(how: str, target: str, value: str) -> str:
     compared = "isgreater" if how == "max" else "isless"
     # A NaN stays.
     return f"if ({compared}({value}, {target}) || {value} != {value}) {target} = {value};"
-
-
-def _product(numbers: Iterator[int]) -> int:
-    found = 1
-    for n in numbers:
-        found *= n
-    return found

@@ -40,9 +40,9 @@ class MachineCode:
         except CompilerError as error:
             raise RefusedError(str(error)) from None
         lowering = Lowering(program, routines() is not None)
-        if 2 * lowering.count_by_c < len(program.steps) or not lowering.count_by_c:
-            raise RefusedError("most of it is calls of NumPy")
         parts = [part for part in lowering.parts if isinstance(part, Stretch)]
+        if 2 * lowering.count_by_c < len(program.steps) or not parts:
+            raise RefusedError("most of it is calls of NumPy")
         self.stretches = [StretchText(part, len(lowering.slots), f"{prefix}stretch{part.number}") for part in parts]
         driver = Driver(program, lowering, self.stretches)
         self.text, self.namespace = driver.text, driver.bindings
@@ -57,7 +57,8 @@ def compile_together(codes: Sequence[MachineCode]) -> None:
     text = whole_text(stretches, opening, codes[0].program.name)
     # Lines of the user's move, and what is kept stays the same.
     plain = re.sub(r" *// .*", "", text)
-    functions = dict(zip(stretches, load(library(plain, compiler), [s.name for s in stretches]), strict=True))
+    with library(plain, compiler) as path:
+        functions = dict(zip(stretches, load(path, [s.name for s in stretches]), strict=True))
     for code in codes:
         code.namespace.update((stretch.name, functions[stretch]) for stretch in code.stretches)
         own = whole_text(code.stretches, opening, code.program.name)
