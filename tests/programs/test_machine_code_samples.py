@@ -1,7 +1,7 @@
 """Machine code beside the function and its NumPy source: samples of the registry, special values, random programs.
 
 One sample of so many is run; `MACHINE_CODE_EVERY=1 python -m pytest tests/programs/test_machine_code_samples.py` runs
-all of them, in some ten minutes.  Programs are compiled some hundred at a time, which takes the C compiler seconds.
+all of them.  Programs are compiled some hundred at a time, which takes the C compiler seconds.
 """
 
 from __future__ import annotations
